@@ -1,0 +1,104 @@
+"""What the complaints of git and hg mean, told by their words; pure."""
+
+import re
+from collections.abc import Mapping
+
+from changes.vcs import errors, names
+from changes.vcs.run import Finished
+
+SHOWN_MAX_CHARS = 600
+
+Meanings = Mapping[type[errors.VcsError], tuple[str, ...]]
+
+# In each table the first meaning with a fitting pattern wins.
+GIT: Meanings = {
+    errors.Forbidden: (
+        "Authentication failed",
+        "could not read (Username|Password)",
+        "terminal prompts disabled",
+        "Permission denied",
+        "Host key verification failed",
+        "returned error: 40[13]",
+        "HTTP Basic: Access denied",
+    ),
+    errors.UnknownRevision: (
+        "bad object",
+        "bad revision",
+        "unknown revision",
+        "[Nn]ot a valid (object|commit)",
+        "no such commit",
+        "failed to unpack tree object",
+        "couldn't find remote ref",
+        "not our ref",
+        "unadvertised object",
+    ),
+    errors.NotARepository: (
+        "does not appear to be a git repository",
+        "not a git repository",
+        "[Rr]epository .*not found",
+        "repository .*does not exist",
+        "not valid: is this a git repository",
+        "invalid gitfile format",
+    ),
+    # It ends many complaints, so it comes last.
+    errors.Unreachable: (
+        "Could not read from remote repository",
+        "unable to access",
+        "unable to connect",
+        "Could not resolve host",
+        "Connection (refused|reset)",
+        "timed out",
+        "hung up unexpectedly",
+        "early EOF",
+        "RPC failed",
+    ),
+}
+HG: Meanings = {
+    errors.Forbidden: (
+        "authorization failed",
+        "http authorization required",
+        "HTTP Error 40[13]",
+        "Permission denied",
+        "Host key verification failed",
+    ),
+    errors.UnknownRevision: (
+        "unknown revision",
+        "unknown branch",
+        "ambiguous identifier",
+        "no such revision",
+        "(hidden|filtered) revision",
+    ),
+    errors.NotARepository: (
+        "repository .*not found",
+        "does not appear to be an hg repository",
+        "HTTP Error 404",
+    ),
+    errors.MissingFile: ("no such file in rev",),
+    errors.Unreachable: (
+        "abort: error: ",
+        "no suitable response from remote hg",
+        "HTTP Error 5",
+        "Connection (refused|reset)",
+        "timed out",
+        "stream ended unexpectedly",
+    ),
+}
+
+
+def raise_failure(finished: Finished, meanings: Meanings, secrets: tuple[str, ...]) -> None:
+    """Does nothing after a success."""
+    if finished.exit_code:
+        raise meaning(finished.complaint, meanings)(words(finished, secrets))
+
+
+def meaning(complaint: str, meanings: Meanings) -> type[errors.VcsError]:
+    for error, patterns in meanings.items():
+        if any(re.search(pattern, complaint) for pattern in patterns):
+            return error
+    return errors.VcsError
+
+
+def words(finished: Finished, secrets: tuple[str, ...]) -> str:
+    """The complaint as people may see it: short and without secrets."""
+    complaint = names.mask(finished.complaint, secrets)
+    return complaint[:SHOWN_MAX_CHARS] or f"the tool ended with {finished.exit_code}"

@@ -1,0 +1,185 @@
+"""A Mercurial mirror: a clone without a work tree."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from changes.vcs import hg_output, hg_worktree, names
+from changes.vcs.errors import MissingFile, NotARepository, TooLarge, UnknownRevision
+from changes.vcs.hg_command import Hg
+from changes.vcs.interface import (
+    EVERYTHING,
+    FILE_MAX_BYTES,
+    LOCAL_TIMEOUT_S,
+    POLL_TIMEOUT_S,
+    UPDATE_TIMEOUT_S,
+    Credentials,
+    LogQuery,
+    RevisionSeen,
+)
+from changes.vcs.lock import locked
+from changes.vcs.run import Limits, split
+
+LINKS_MAX = 5
+HEADER_MAX_BYTES = 2 * names.NAME_MAX_CHARS
+HEAD_TEMPLATE = "{branch}\\0{node}\\n"
+
+
+class HgMirror:
+    def __init__(self, url: str, path: Path, credentials: Credentials) -> None:
+        self.url = url
+        self.path = path
+        self._hg = Hg(url, credentials)
+        self._here = f"--repository={path}"
+
+    def exists(self) -> bool:
+        return (self.path / ".hg" / "requires").is_file()
+
+    def update(self, timeout_s: float = UPDATE_TIMEOUT_S) -> None:
+        with locked(self.path, timeout_s):
+            if self.exists():
+                self._talk(self._here, "pull", "--quiet", "--", self.url, limits=Limits(timeout_s))
+            else:
+                self._clone(Limits(timeout_s))
+
+    def _clone(self, limits: Limits) -> None:
+        # Whoever sees the mirror sees all of it: it gets its name when it is whole.
+        draft = self.path.with_name(f"{self.path.name}.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        try:
+            # --pull reads a local repository as a remote one, instead of linking its files.
+            self._talk("clone", "--quiet", "--noupdate", "--pull", "--", self.url, str(draft), limits=limits)
+            draft.rename(self.path)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def _talk(self, *arguments: str, limits: Limits) -> None:
+        self._hg.check(self._hg.talk(*arguments, limits=limits))
+
+    def fetch(self, name: str, timeout_s: float = UPDATE_TIMEOUT_S) -> str:
+        names.check_revision(name)
+        if not self.exists():
+            self.update(timeout_s)
+        with locked(self.path, timeout_s):
+            if not (names.is_full_sha(name) and self.has(name)):
+                limits = Limits(timeout_s)
+                self._talk(self._here, "pull", "--quiet", f"--rev={name}", "--", self.url, limits=limits)
+            return self.resolve(name)
+
+    def remote_branches(self, timeout_s: float = POLL_TIMEOUT_S) -> dict[str, str]:
+        """Needs the mirror: Mercurial only tells what is there beyond it."""
+        finished = self._hg.talk(
+            *(self._here, "incoming", "--quiet", f"--template={HEAD_TEMPLATE}", "--", self.url),
+            limits=Limits(timeout_s),
+        )
+        # 1 means that nothing is new.
+        if finished.exit_code != 1 or finished.complaint:
+            self._hg.check(finished)
+        return self.branches() | hg_output.branch_heads(finished.stdout)
+
+    def resolve(self, name: str) -> str:
+        names.check_revision(name)
+        sha = self._sha(hg_output.symbol(name))
+        if sha is None:
+            raise UnknownRevision(f"no single commit is called {name}")
+        return sha
+
+    def _sha(self, revset: str) -> str | None:
+        """The one commit of a query; those that stand for nothing and for the work tree do not count."""
+        listing = self._hg.read(self._here, "log", f"--rev=last({revset})", "--template={node}")
+        sha = listing.decode()
+        return None if not sha or set(sha) in ({"0"}, {"f"}) else sha
+
+    def has(self, sha: str) -> bool:
+        names.check_sha(sha)
+        return self._sha(f'id("{sha}")') is not None
+
+    def revision(self, sha: str) -> RevisionSeen:
+        names.check_sha(sha)
+        (found,) = self._log(sha)
+        return found
+
+    def log(self, query: LogQuery = EVERYTHING) -> Iterator[RevisionSeen]:
+        for name in (*query.starts, *query.excludes):
+            names.check_revision(name)
+        for path in query.paths:
+            names.check_path(path)
+        return self._log(hg_output.revset(query))
+
+    def _log(self, revset: str) -> Iterator[RevisionSeen]:
+        output = self._hg.stream(self._here, "log", f"--rev={revset}", f"--template={hg_output.LOG_TEMPLATE}")
+        return hg_output.revisions(split(output, b"\n"))
+
+    def branches(self) -> dict[str, str]:
+        return hg_output.branch_heads(self._hg.read(self._here, "branches", f"--template={HEAD_TEMPLATE}"))
+
+    def branches_of(self, sha: str) -> list[str]:
+        return list(self.revision(sha).branches)
+
+    def default_branch(self) -> str:
+        return "default"
+
+    def read_file(self, sha: str, path: str, size_max_bytes: int = FILE_MAX_BYTES) -> bytes:
+        names.check_sha(sha)
+        names.check_path(path)
+        limits = Limits(output_max_bytes=size_max_bytes + HEADER_MAX_BYTES)
+        for _ in range(LINKS_MAX):
+            content = self._cat(sha, path, "- symlink()", limits)
+            if content is None:
+                path = self._follow(sha, path, limits)
+            elif len(content) > size_max_bytes:
+                raise TooLarge(f"{path} has more than {size_max_bytes} bytes")
+            else:
+                return content
+        raise MissingFile(f"{path} is a link in a circle")
+
+    def _follow(self, sha: str, path: str, limits: Limits) -> str:
+        content = self._cat(sha, path, "and symlink()", limits)
+        if content is None:
+            raise MissingFile(f"no file {path}")
+        return hg_output.link_target(path, content)
+
+    def _cat(self, sha: str, path: str, condition: str, limits: Limits) -> bytes | None:
+        files = f"set:{hg_output.quoted_path(path)} {condition}"
+        arguments = ("cat", f"--rev={sha}", f"--template={hg_output.FILE_TEMPLATE}", "--", files)
+        finished = self._hg.call(self._here, *arguments, limits=limits)
+        if finished.exit_code == 1:
+            return None
+        self._hg.check(finished)
+        return hg_output.file_content(finished.stdout, path)
+
+    def changed_files(self, sha: str) -> list[str]:
+        parents = self.revision(sha).parents or ("null",)
+        found: set[str] = set()
+        for parent in parents:
+            options = ("--no-status", "--print0", "--modified", "--added", "--removed")
+            listing = self._hg.read(self._here, "status", *options, f"--rev={parent}", f"--rev={sha}")
+            found |= {name.decode("utf-8", "replace") for name in listing.split(b"\0") if name}
+        return sorted(found)
+
+    def diff(self, sha: str, base: str | None = None) -> bytes:
+        names.check_sha(sha, *([base] if base else []))
+        commits = (f"--rev={base}", f"--rev={sha}") if base else (f"--change={sha}",)
+        return self._hg.read(self._here, "diff", "--git", *commits)
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        names.check_sha(older, newer)
+        return self._sha(f"{older} and ancestors({newer})") is not None
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        names.check_sha(one, other)
+        return self._sha(f"ancestor({one}, {other})")
+
+    def patch_id(self, sha: str) -> str | None:
+        names.check_sha(sha)
+        return None
+
+    def checkout(self, sha: str, into: Path) -> None:
+        names.check_sha(sha)
+        if not self.exists():
+            raise NotARepository("the mirror was never filled")
+        with locked(self.path, LOCAL_TIMEOUT_S, shared=True):
+            hg_worktree.checkout(self._hg, self.path, sha, into)
+
+    def apply_patch(self, into: Path, diff: bytes) -> None:
+        hg_worktree.apply_patch(self._hg, into, diff)

@@ -1,0 +1,153 @@
+"""What git and Mercurial can do for us: one local mirror of one remote repository.
+
+A `sha` is always a full one; only `resolve` and `fetch` take other names. Everything may raise a
+`VcsError`; see errors.py for which of them mean "try again".
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+UPDATE_TIMEOUT_S = 600.0
+POLL_TIMEOUT_S = 60.0
+LOCAL_TIMEOUT_S = 120.0
+FILE_MAX_BYTES = 16 * 1024 * 1024
+DIFF_MAX_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """How to enter the remote. A token is a password; its user name rarely matters.
+
+    Without a `known_hosts_path` the account's own file is used; a host seen for the first time is
+    remembered there, a changed host key is refused.
+    """
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    ssh_key_path: Path | None = None
+    known_hosts_path: Path | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no text may show; a user name alone is a token."""
+        secret = self.password or self.username
+        return (secret,) if secret else ()
+
+
+@dataclass(frozen=True)
+class Person:
+    """As the commit says it, which proves nothing; the email may be empty."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True)
+class RevisionSeen:
+    """A commit. Git does not record branches (ask `branches_of`), Mercurial records one."""
+
+    sha: str
+    parents: tuple[str, ...]
+    author: Person
+    committer: Person
+    authored_at: datetime
+    committed_at: datetime
+    message: str
+    branches: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LogQuery:
+    """Which commits: those reached from `starts` (names; none means every branch) but not from `excludes`.
+
+    Excludes the mirror does not know are passed over, so yesterday's branch heads may be given
+    although someone rewrote them. `paths` are literal names of files and folders.
+    """
+
+    starts: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    skip: int = 0
+    limit: int | None = None
+    first_parent: bool = False
+
+
+EVERYTHING = LogQuery()
+
+
+class Mirror(Protocol):
+    """A local copy of a remote repository, shared by all processes of this machine."""
+
+    @property
+    def path(self) -> Path:
+        """Where the copy is; work trees may need to read it, never to write it."""
+
+    @property
+    def url(self) -> str:
+        """The remote, without credentials."""
+
+    def exists(self) -> bool:
+        """Whether it was filled at least once."""
+
+    def update(self, timeout_s: float = UPDATE_TIMEOUT_S) -> None:
+        """Make or refresh the copy; branches the remote dropped go. Any number may call at once."""
+
+    def fetch(self, name: str, timeout_s: float = UPDATE_TIMEOUT_S) -> str:
+        """Get one commit by sha or full ref name, also one no branch leads to, and keep it; its sha."""
+
+    def remote_branches(self, timeout_s: float = POLL_TIMEOUT_S) -> dict[str, str]:
+        """What the remote has now. Equal to `branches()`: there is nothing to update."""
+
+    def resolve(self, name: str) -> str:
+        """The sha of a branch, tag, sha, its beginning, or HEAD: in this order, except a full sha."""
+
+    def has(self, sha: str) -> bool:
+        """Whether the copy holds this commit."""
+
+    def revision(self, sha: str) -> RevisionSeen:
+        """One commit."""
+
+    def log(self, query: LogQuery = EVERYTHING) -> Iterator[RevisionSeen]:
+        """Newest first, read as they are asked for; so may be an UnknownRevision. Close it to stop early."""
+
+    def branches(self) -> dict[str, str]:
+        """Name to sha of the newest commit."""
+
+    def branches_of(self, sha: str) -> list[str]:
+        """Names of the branches that contain the commit."""
+
+    def default_branch(self) -> str:
+        """What the remote gives to those who do not ask for a branch."""
+
+    def read_file(self, sha: str, path: str, size_max_bytes: int = FILE_MAX_BYTES) -> bytes:
+        """Content of a file; links are followed inside the repository only."""
+
+    def changed_files(self, sha: str) -> list[str]:
+        """Sorted names that differ from any of the parents; for a root commit all its files.
+
+        A merge so counts for everything it brings to either side. A rename has both names.
+        """
+
+    def diff(self, sha: str, base: str | None = None) -> bytes:
+        """A git-style diff with binary content, from `base` or else from the first parent."""
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Whether the newer commit builds on the older one; each commit builds on itself."""
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """The best common ancestor, if there is one."""
+
+    def patch_id(self, sha: str) -> str | None:
+        """Equal for the same change at another place of the history; None where there is no such thing."""
+
+    def checkout(self, sha: str, into: Path) -> None:
+        """A clean work tree in an absent or empty folder.
+
+        Nothing done in it reaches the mirror, but git's reads from it: it must stay readable at its path.
+        """
+
+    def apply_patch(self, into: Path, diff: bytes) -> None:
+        """Apply a diff to a fresh work tree; git also commits it."""
