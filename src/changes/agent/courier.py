@@ -1,0 +1,128 @@
+"""Carries what a step has to tell: its progress, its console, and last its report. One thread each."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from changes.agent.errors import GivenUp, NotAccepted, OffsetExpected, Refused, StepGone
+from changes.agent.link import StepLink
+from changes.protocol import CONSOLE, LOG_CHUNK_MAX_BYTES, CommandReport, StepReport
+
+# A trivial command starts, writes and ends within this, and costs one request instead of three.
+LINGER_S = 0.01
+# With so much waiting there is nothing to be gained by collecting more.
+PLENTY_BYTES = 64 * 1024
+
+log = logging.getLogger("changes.agent")
+
+
+class Courier:
+    """`on_end` is called with StepGone or Refused when the server wants no more of this step."""
+
+    def __init__(self, link: StepLink, console: Path, on_end: Callable[[Exception], None]) -> None:
+        self._link = link
+        self._on_end = on_end
+        self._console = os.open(console, os.O_RDONLY)
+        self._changed = threading.Condition()
+        self._size = os.fstat(self._console).st_size
+        self._sent = 0
+        self._progress: dict[str, CommandReport] = {}
+        self._is_start_told = False
+        self._final: StepReport | None = None
+        self._is_settled = False
+        self._thread = threading.Thread(target=self._carry, daemon=True, name=f"courier {link.step_id}")
+        self._thread.start()
+
+    def console_grew(self, size: int) -> None:
+        with self._changed:
+            self._size = size
+            self._changed.notify()
+
+    def tell_progress(self, command: CommandReport) -> None:
+        """Only the newest word about a command is sent."""
+        with self._changed:
+            self._progress[command.id] = command
+            self._changed.notify()
+
+    def finish(self, report: StepReport) -> bool:
+        """Sends the report after all bytes of the console. Returns whether nothing is left to be sent."""
+        with self._changed:
+            self._final = report
+            self._changed.notify()
+        self._thread.join()
+        return self._is_settled
+
+    def wake(self) -> None:
+        """The step may have been given up: look."""
+        with self._changed:
+            self._changed.notify()
+
+    def _carry(self) -> None:
+        try:
+            while self._has_more():
+                self._send_progress()
+                self._send_console()
+        except GivenUp:
+            pass
+        except (StepGone, Refused) as error:
+            self._on_end(error)
+        finally:
+            os.close(self._console)
+
+    def _has_more(self) -> bool:
+        """Waits for something to send; when all is sent and told, sends the report and ends."""
+        with self._changed:
+            self._changed.wait_for(self._is_due)
+            if self._final is None:
+                self._changed.wait_for(self._is_urgent, LINGER_S)
+            if self._final is None or self._sent < self._size:
+                return not self._link.is_given_up()
+        self._send_report(self._final)
+        return False
+
+    def _is_due(self) -> bool:
+        has_news = not self._is_start_told or bool(self._progress) or self._sent < self._size
+        return has_news or self._final is not None or self._link.is_given_up()
+
+    def _is_urgent(self) -> bool:
+        return self._final is not None or self._size - self._sent >= PLENTY_BYTES or self._link.is_given_up()
+
+    def _send_progress(self) -> None:
+        with self._changed:
+            commands, self._progress = list(self._progress.values()), {}
+            is_news = bool(commands) or not self._is_start_told
+            self._is_start_told = True
+            # The final report says everything again, so nothing older needs to go before it.
+            if self._final is not None or not is_news:
+                return
+        with suppress(NotAccepted):
+            self._link.report(StepReport(status="in_progress", commands=commands))
+
+    def _send_console(self) -> None:
+        if self._sent >= self._size:
+            return
+        chunk = os.pread(self._console, min(LOG_CHUNK_MAX_BYTES, self._size - self._sent), self._sent)
+        try:
+            self._sent = self._link.append_log(CONSOLE, self._sent, chunk)
+        except OffsetExpected as error:
+            if error.offset == self._sent or error.offset > self._size:
+                self._lose_console(f"byte {error.offset} was expected where there is none")
+            else:
+                self._sent = error.offset
+        except NotAccepted as error:
+            self._lose_console(str(error))
+
+    def _lose_console(self, why: str) -> None:
+        """A log the server will never take must not hold back the result."""
+        log.warning("Step %s: the server does not take the console: %s", self._link.step_id, why)
+        self._sent = self._size
+
+    def _send_report(self, report: StepReport) -> None:
+        try:
+            self._link.report(report)
+        except NotAccepted as error:
+            log.warning("Step %s: the server does not take the report: %s", self._link.step_id, error)
+        self._is_settled = True

@@ -1,0 +1,51 @@
+"""Steps an earlier run of this agent left behind: what was finished is handed in, the rest given back."""
+
+import logging
+
+from changes.agent.artifacts import ArtifactSender, kept
+from changes.agent.courier import Courier
+from changes.agent.errors import GivenUp, Refused
+from changes.agent.processes import Tree, kill_tree
+from changes.agent.spool import StepFolder
+from changes.agent.steps import Tools
+from changes.agent.stopping import StopOrder
+from changes.protocol import StepReport
+
+RESTARTED = StepReport(
+    status="released",
+    reason="agent_restarted",
+    message="The agent died while the step ran, and was started again.",
+)
+
+log = logging.getLogger("changes.agent")
+
+
+def recover(folder: StepFolder, tools: Tools) -> None:
+    """Returns when the server has taken the step back, or does not want it."""
+    _kill_leftovers(folder)
+    report = folder.report()
+    log.info("Step %s was left behind: %s.", folder.step_id, "handed in" if report else "given back")
+    order = StopOrder()
+
+    def on_end(why: Exception) -> None:
+        if isinstance(why, Refused):
+            tools.on_refused(why)
+        elif not isinstance(why, GivenUp):
+            order.give("aborted")
+
+    link = tools.link.for_step(folder.step_id, order.is_aborted)
+    folder.console.parent.mkdir(exist_ok=True)
+    folder.console.touch()
+    if report is not None and report.status == "finished":
+        sender = ArtifactSender(link, log.warning, on_end)
+        for artifact in kept(folder.artifacts):
+            sender.send(artifact)
+        sender.finish()
+    courier = Courier(link, folder.console, on_end)
+    if courier.finish(report or RESTARTED) or order.is_given:
+        tools.spool.drop(folder)
+
+
+def _kill_leftovers(folder: StepFolder) -> None:
+    if running := folder.running():
+        kill_tree(Tree(running.mark).with_leader(running.leader))

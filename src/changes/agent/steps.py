@@ -1,0 +1,222 @@
+"""One step, from the offer to the report the server has accepted."""
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from msgspec.structs import replace as replace_fields
+
+from changes.agent import verdict as verdicts
+from changes.agent.artifacts import ArtifactSender, collect
+from changes.agent.checkout import Mirrors, check_out
+from changes.agent.commands import Outcome, Place, run_command
+from changes.agent.courier import Courier
+from changes.agent.errors import AgentError, BadOffer, GivenUp, NotAccepted, Refused, StepGone
+from changes.agent.link import Link
+from changes.agent.logs import Console
+from changes.agent.offers import source_of
+from changes.agent.processes import Tree, kill_children_of_thread, kill_tree, may_have_orphans
+from changes.agent.spool import Running, Spool, StepFolder
+from changes.agent.stopping import StopOrder, StopReason
+from changes.agent.verdict import ABORTED, PASSED, TEARDOWN, Verdict
+from changes.protocol import Checkout, CommandOffer, CommandReport, StepOffer, StepReport
+from changes.vcs.errors import PatchDoesNotApply, VcsError
+
+# Cleaning up after a step whose time is up must not take for ever either.
+LATE_TEARDOWN_S = 60.0
+CHECKOUT_BREAK_S = 0.02
+
+log = logging.getLogger("changes.agent")
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What all steps of an agent share."""
+
+    link: Link
+    spool: Spool
+    mirrors: Mirrors
+    is_alone: Callable[[], bool]
+    on_refused: Callable[[Refused], None]
+
+
+class StepRun:
+    """`run` takes as long as the step and its delivery; `stop` may be called from any thread."""
+
+    def __init__(self, offer: StepOffer, folder: StepFolder, tools: Tools) -> None:
+        self.offer = offer
+        self._folder = folder
+        self._tools = tools
+        self._order = StopOrder()
+        self._tree = Tree(secrets.token_hex(16))
+        self._link = tools.link.for_step(offer.id, self._order.is_aborted)
+        self._commands: list[CommandReport] = []
+        self._is_checking_out = False
+        folder.note_running(Running(self._tree.mark))
+
+    @property
+    def is_aborted(self) -> bool:
+        return self._order.is_aborted()
+
+    def stop(self, reason: StopReason) -> None:
+        self._order.give(reason)
+        self._tools.link.retrying.wake()
+        if self._is_checking_out:
+            threading.Thread(target=self._break_checkout, args=[self._thread_id], daemon=True).start()
+
+    def run(self) -> None:
+        started_at = time.monotonic()
+        self._thread_id = threading.get_native_id()
+        self._courier = Courier(self._link, self._folder.console, self._on_end)
+        self._console = Console(self._folder.console, self._courier.console_grew)
+        self._artifacts = ArtifactSender(self._link, self._console.say, self._on_end)
+        try:
+            verdict = self._work()
+        finally:
+            self._end_processes()
+        self._hand_in(self._report(verdict, started_at))
+
+    def _work(self) -> Verdict:
+        try:
+            source = source_of(self.offer, self._folder)
+            verdict = self._check_out(self.offer.checkout) if self.offer.checkout else PASSED
+            if verdict is not PASSED:
+                return verdict
+            source.mkdir(parents=True, exist_ok=True)
+            env = dict(self.offer.env)
+            place = Place(self._folder, source, env, self._tree.mark, self._console.write_end)
+            return self._run_commands(place)
+        except BadOffer as error:
+            return self._complain(Verdict("infra_failed", "bad_offer", str(error)))
+        except OSError as error:
+            # A full disk, no more processes: nothing the step is to blame for.
+            return self._complain(Verdict("infra_failed", "agent_error", f"The agent cannot go on: {error}"))
+
+    def _check_out(self, wanted: Checkout) -> Verdict:
+        self._is_checking_out = True
+        try:
+            self._prepare(wanted)
+        except PatchDoesNotApply as error:
+            return self._complain(
+                Verdict("failed", "patch_failed", f"The patch does not apply to {wanted.sha}: {error}")
+            )
+        except (VcsError, NotAccepted) as error:
+            message = f"Could not check out {wanted.sha}: {error}"
+            return self._complain(Verdict("infra_failed", "checkout_failed", message))
+        except (StepGone, Refused, GivenUp) as error:
+            self._on_end(error)
+            return ABORTED
+        finally:
+            self._is_checking_out = False
+        return ABORTED if self._order.is_given else PASSED
+
+    def _prepare(self, wanted: Checkout) -> None:
+        into = source_of(self.offer, self._folder)
+        mirror = self._tools.mirrors.open(wanted)
+        check_out(mirror, wanted.sha, into)
+        if wanted.has_patch and not self._order.is_given:
+            mirror.apply_patch(into, self._link.patch())
+
+    def _run_commands(self, place: Place) -> Verdict:
+        verdict = PASSED
+        timeout_s = self.offer.timeout_s
+        ends_at = None if timeout_s is None else time.monotonic() + timeout_s
+        known: set[str] = set()
+        for command in self.offer.commands:
+            if self._order.is_given:
+                return ABORTED
+            if not verdicts.is_to_run(command, verdict):
+                continue
+            if verdict.reason == "timeout" and command.type == TEARDOWN:
+                ends_at = time.monotonic() + LATE_TEARDOWN_S
+            outcome = self._run(command, place, ends_at)
+            verdict = verdicts.after(command, outcome, verdict)
+            if verdicts.leaves_artifacts(command, outcome):
+                for artifact in collect(place.source, command.artifacts, self._folder.artifacts, known):
+                    self._artifacts.send(artifact)
+        return verdict
+
+    def _run(self, command: CommandOffer, place: Place, ends_at: float | None) -> Outcome:
+        self._console.say(f"$ {verdicts.title(command)}")
+        self._courier.tell_progress(CommandReport(id=command.id, status="in_progress"))
+        outcome = run_command(command, place, self._order, ends_at)
+        self._tree = self._tree.with_leader(outcome.leader)
+        if outcome.output:
+            self._console.say(outcome.output.removesuffix("\n"))
+        self._console.say(verdicts.outcome_line(outcome))
+        report = verdicts.command_report(command, outcome)
+        self._commands.append(report)
+        self._courier.tell_progress(report)
+        return outcome
+
+    def _complain(self, verdict: Verdict) -> Verdict:
+        self._console.say(verdict.message or "")
+        return verdict
+
+    def _end_processes(self) -> None:
+        if may_have_orphans():
+            kill_tree(replace(self._tree, is_alone=self._tools.is_alone()))
+
+    def _report(self, verdict: Verdict, started_at: float) -> StepReport:
+        duration_ms = round((time.monotonic() - started_at) * 1000)
+        if self._order.reason == "agent_stopped":
+            return StepReport(
+                status="released",
+                reason="agent_stopped",
+                message="The agent was stopped.",
+                duration_ms=duration_ms,
+                commands=self._commands,
+            )
+        final = ABORTED if self._order.is_given else verdict
+        return StepReport(
+            status="finished",
+            result=final.result,
+            reason=final.reason,
+            message=final.message,
+            duration_ms=duration_ms,
+            commands=self._commands,
+        )
+
+    def _hand_in(self, report: StepReport) -> None:
+        """From here on the work is done, and kept: a stopping or dying agent delivers it next time."""
+        self._folder.keep_report(report)
+        if report.status == "finished":
+            self._artifacts.finish()
+        # Only now, because an artifact that is refused is told in the console.
+        self._console.close()
+        if self._console.problem is not None:
+            report = _with_incomplete_log(report, self._console.problem)
+            self._folder.keep_report(report)
+        is_settled = self._courier.finish(report)
+        if self._order.is_aborted():
+            # The server knows already; this only tells it how far the step came.
+            with suppress(AgentError):
+                self._tools.link.client.report(self.offer.id, report)
+            is_settled = True
+        if is_settled:
+            self._tools.spool.drop(self._folder)
+
+    def _on_end(self, why: Exception) -> None:
+        if isinstance(why, Refused):
+            self._tools.on_refused(why)
+        elif isinstance(why, StepGone):
+            log.info("Step %s is not wanted any more.", self.offer.id)
+            self.stop("aborted")
+
+    def _break_checkout(self, thread_id: int) -> None:
+        """The checkout knows nothing of orders; the tool it waits for is killed under it."""
+        while self._is_checking_out:
+            kill_children_of_thread(thread_id)
+            time.sleep(CHECKOUT_BREAK_S)
+
+
+def _with_incomplete_log(report: StepReport, problem: OSError) -> StepReport:
+    if report.status != "finished":
+        return report
+    return replace_fields(
+        report, result="infra_failed", reason="log_incomplete", message=f"The log is incomplete: {problem}"
+    )

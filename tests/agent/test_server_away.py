@@ -1,0 +1,83 @@
+"""The server comes and goes; the step does not care."""
+
+from pathlib import Path
+
+import pytest
+from tests.agent.running import a_command, a_step, eventually, running_agent
+from tests.fakes.coordinator import Coordinator
+
+LINES = [f"line {number}" for number in range(200)]
+
+
+def test_a_step_goes_on_without_the_server_and_everything_arrives_in_order(
+    coordinator: Coordinator, home: Path, tmp_path: Path
+) -> None:
+    script = f"""
+    seq -f 'line %g' 0 99; touch {tmp_path}/half
+    until [ -e {tmp_path}/away ]; do sleep 0.01; done
+    seq -f 'line %g' 100 199; printf 1 > a.xml"""
+    last = a_command(f"touch {tmp_path}/done", id="c2")
+    with running_agent(coordinator, home):
+        step = coordinator.offer(a_step(a_command(script, name="count", artifacts=["a.xml"]), last))
+        coordinator.wait_for(lambda: "line 99" in step.console)
+
+        coordinator.go_away()
+        (tmp_path / "away").touch()
+        eventually((tmp_path / "done").exists)
+        coordinator.come_back()
+
+        report = coordinator.final_of(step)
+    assert report.result == "passed"
+    assert [line for line in step.console.splitlines() if line.startswith("line")] == LINES
+    assert step.artifacts == {"a.xml": b"1"}
+
+
+def test_an_agent_started_before_its_server_waits_for_it(coordinator: Coordinator, home: Path) -> None:
+    coordinator.go_away()
+    with running_agent(coordinator, home):
+        coordinator.come_back()
+        step = coordinator.offer(a_step("true"))
+
+        assert coordinator.final_of(step).result == "passed"
+
+
+def test_absence_and_return_are_told_once_each(
+    coordinator: Coordinator, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with running_agent(coordinator, home):
+        step = coordinator.offer(a_step("sleep 600"))
+        coordinator.wait_for(lambda: coordinator.heartbeats)
+
+        coordinator.go_away()
+        eventually(lambda: "away" in caplog.text)
+        coordinator.come_back()
+        eventually(lambda: "is back" in caplog.text)
+        coordinator.cancel(step.offer.id)
+        coordinator.final_of(step)
+
+    assert caplog.text.count("The server is away") == 1
+    assert caplog.text.count("The server is back") == 1
+
+
+def test_a_server_that_lost_log_bytes_gets_them_again(coordinator: Coordinator, home: Path) -> None:
+    with running_agent(coordinator, home):
+        step = coordinator.offer(a_step("echo one; sleep 0.2; echo two"))
+        coordinator.wait_for(lambda: "\none\n" in step.console)
+        with coordinator.changed:
+            step.logs["console"].clear()
+
+        coordinator.final_of(step)
+
+    assert step.console.splitlines()[1:3] == ["one", "two"]
+
+
+def test_a_long_log_arrives_whole(coordinator: Coordinator, home: Path) -> None:
+    size_bytes = 20 * 1024 * 1024
+    with running_agent(coordinator, home):
+        step = coordinator.offer(a_step(f"yes 0123456789abcde | head -c {size_bytes}"))
+        coordinator.final_of(step)
+
+    content = bytes(step.logs["console"]).split(b"\n", 1)[1]
+    assert content[:size_bytes] == b"0123456789abcde\n" * (size_bytes // 16)
+    assert content[size_bytes:].startswith(b"[passed in")
