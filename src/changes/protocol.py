@@ -14,9 +14,9 @@ All but the first carry `Authorization: Bearer <the agent's own token>`. Everyth
 sent twice. 410 for a step means: it is over, or no longer yours; stop it and forget it.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 VERSION = 1
 VERSION_HEADER = "Changes-Protocol"
@@ -26,12 +26,16 @@ CONSOLE = "console"
 LOG_CHUNK_MAX_BYTES = 1024 * 1024
 
 Backend = Literal["git", "hg"]
+Slots = Annotated[int, Meta(ge=0, le=1024)]
+ReturnCode = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+# Up to thirty years: a broken clock on the agent must not break the server's arithmetic.
+DurationMs = Annotated[int, Meta(ge=0, le=10**12)]
 
 
 class Enrolment(Struct, frozen=True, kw_only=True):
     token: str
     name: str
-    slots: int = 1
+    slots: Slots = 1
     labels: dict[str, str] = {}
     protocol: int = VERSION
     version: str = ""
@@ -98,8 +102,8 @@ class HeartbeatAnswer(Struct, frozen=True, kw_only=True):
 class CommandReport(Struct, frozen=True, kw_only=True):
     id: str
     status: Literal["in_progress", "finished"]
-    return_code: int | None = None
-    duration_ms: int | None = None
+    return_code: ReturnCode | None = None
+    duration_ms: DurationMs | None = None
     output: str | None = None
 
 
@@ -115,7 +119,7 @@ class StepReport(Struct, frozen=True, kw_only=True):
     result: Literal["passed", "failed", "infra_failed", "aborted"] | None = None
     reason: str | None = None
     message: str | None = None
-    duration_ms: int | None = None
+    duration_ms: DurationMs | None = None
     commands: list[CommandReport] = []
 
 

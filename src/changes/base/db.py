@@ -1,0 +1,135 @@
+"""The database: one engine per process, one transaction per request, task or command.
+
+Functions below the edge take a session and never commit. `web` may not import SQLAlchemy,
+so it takes `Session` and `transaction` from here.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from enum import IntEnum
+from typing import Any, ClassVar
+from uuid import UUID
+
+from psycopg_pool import AsyncConnectionPool
+from sqlalchemy import DateTime, Engine, MetaData, SmallInteger, Text, Uuid, create_engine
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+from sqlalchemy.types import TypeDecorator
+
+from changes.base import clock, ids
+from changes.base.slot import Slot
+
+__all__ = [
+    "Base",
+    "Contradiction",
+    "Database",
+    "DatabaseAway",
+    "DatabaseBusy",
+    "Numbered",
+    "Session",
+    "after_commit",
+    "database",
+    "transaction",
+]
+
+AFTER_COMMIT = "after_commit"
+# What SQLAlchemy raises when the server cannot be reached.
+DatabaseAway = OperationalError
+# Every connection of this process has been in use for too long.
+DatabaseBusy = PoolTimeout
+# A unique or foreign key says no, because somebody else was faster.
+Contradiction = IntegrityError
+
+
+class Numbered(TypeDecorator[IntEnum]):
+    """An enum kept as its number, because the numbers are part of the promise to old clients."""
+
+    impl = SmallInteger
+    cache_ok = True
+
+    def __init__(self, kind: type[IntEnum]) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def process_bind_param(self, value: IntEnum | None, dialect: object) -> int | None:
+        return None if value is None else int(value)
+
+    def process_result_value(self, value: int | None, dialect: object) -> IntEnum | None:
+        return None if value is None else self.kind(value)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: DateTime(timezone=True),
+        str: Text,
+        UUID: Uuid,
+        dict[str, Any]: JSONB,
+    }
+
+
+class Identified:
+    """Mixed into every table that has an id of its own."""
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=ids.new)
+    date_created: Mapped[datetime] = mapped_column(default=clock.now)
+
+
+class Database:
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.url = url
+        self.engine: Engine = create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_pre_ping=True,
+            # The connection used last has its statements prepared and its caches warm.
+            pool_use_lifo=True,
+            pool_timeout=10,
+            connect_args={"application_name": "changes", "connect_timeout": 5},
+        )
+        self.sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    def async_pool(self, *, size: int) -> AsyncConnectionPool[Any]:
+        """For the few calls that agents make all the time: plain SQL, no threads between."""
+        return AsyncConnectionPool(
+            self.conninfo, min_size=2, max_size=size, open=False, timeout=5, kwargs={"autocommit": True}
+        )
+
+    @property
+    def conninfo(self) -> str:
+        return self.url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Commits at the end, then does what waited for the commit; rolls back on any error."""
+        with self.sessions() as session:
+            with session.begin():
+                yield session
+            for act in session.info.pop(AFTER_COMMIT, []):
+                act()
+
+
+database: Slot[Database] = Slot("database")
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    with database.get().transaction() as session:
+        yield session
+
+
+def after_commit(session: Session, act: Callable[[], None]) -> None:
+    """For what must not happen when the transaction fails: ringing a bell, sending a task."""
+    session.info.setdefault(AFTER_COMMIT, []).append(act)

@@ -1,0 +1,73 @@
+"""Bytes that do not belong into the database: a local folder, or any S3-compatible store by URL."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import obstore
+from obstore.exceptions import NotFoundError
+from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
+
+from changes.base.errors import NotFound
+from changes.base.slot import Slot
+
+READ_BYTES = 1024 * 1024
+
+
+class Storage:
+    def __init__(self, url: str) -> None:
+        self.store = open_store(url)
+        parts = urlparse(url)
+        self.folder = Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+    async def write(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+        """The object appears whole or not at all, and is on disk when this returns."""
+        async with obstore.open_writer_async(self.store, key) as writer:
+            async for chunk in chunks:
+                await writer.write(chunk)
+        await asyncio.to_thread(self.flush, key)
+
+    def put(self, key: str, data: bytes) -> None:
+        obstore.put(self.store, key, data)
+        self.flush(key)
+
+    def flush(self, key: str) -> None:
+        """A store behind a network has done so before it answers; the kernel of ours must be asked."""
+        if self.folder is None:
+            return
+        path = self.folder / key
+        for each in (path, *path.parents):
+            descriptor = os.open(each, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            if each == self.folder:
+                return
+
+    def read(self, key: str) -> Iterator[bytes]:
+        """Opened at once, so that whoever passes the bytes on knows before the first whether it is there."""
+        try:
+            found = obstore.get(self.store, key)
+        except (NotFoundError, FileNotFoundError):
+            raise NotFound(f"The stored file {key!r} is gone.") from None
+        return (bytes(chunk) for chunk in found.stream(min_chunk_size=READ_BYTES))
+
+    def delete(self, key: str) -> None:
+        obstore.delete(self.store, key)
+
+
+def open_store(url: str) -> ObjectStore:
+    parts = urlparse(url)
+    if parts.scheme == "memory":
+        return MemoryStore()
+    if parts.scheme == "file":
+        folder = Path(unquote(parts.path))
+        folder.mkdir(parents=True, exist_ok=True)
+        return LocalStore(folder)
+    return from_url(url)
+
+
+storage: Slot[Storage] = Slot("blob storage")
