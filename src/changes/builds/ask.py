@@ -1,0 +1,165 @@
+"""`POST /builds/`: from what somebody asked for to the builds it means.
+
+The order of the checks is the original's, so that clients see the same complaint first; an
+unknown project is told from one that was not named.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from changes.base import ids
+from changes.base.errors import Invalid
+from changes.builds import create
+from changes.builds.create import NewBuild
+from changes.builds.models import Build
+from changes.builds.rules import Cause
+from changes.people import users
+from changes.people.models import Author
+from changes.projects import queries, revisions
+from changes.projects.models import ItemOption, Project, Repository, Revision, Source
+from changes.projects.rules import ProjectStatus, RepositoryStatus
+
+TAG_MAX = 16
+AUTHOR_MAX = 500
+TARGET_SHA_LENGTH = 12
+HOMELESS = "A homeless build"
+AUTHOR = re.compile(r"(?P<name>[^<]*?)\s*<(?P<email>[^<>\s]+@[^<>\s]+)>")
+UNNAMED = ["project", "repository", "repository[phabricator.callsign]"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    sha: str
+    project: str | None = None
+    repository: str | None = None
+    callsign: str | None = None
+    author: str | None = None
+    label: str | None = None
+    target: str | None = None
+    message: str | None = None
+    patch: bytes | None = None
+    patch_data: dict[str, Any] | None = None
+    tag: str | None = None
+    project_whitelist: list[str] | None = None
+    ensure_only: bool = False
+    snapshot_id: str | None = None
+    no_snapshot: bool = False
+    cause: Cause = Cause.UNKNOWN
+
+
+@dataclass(frozen=True)
+class Candidates:
+    repository: Repository
+    projects: list[Project] = field(default_factory=list)
+
+
+def build_what_was_asked(session: Session, asked: Asked, *, timeout_min: int) -> list[Build]:
+    author_named, tags = read_author(asked.author), tags_of(asked)
+    if asked.patch is not None and asked.ensure_only:
+        raise Invalid("Ensure-only mode does not work with a diff build yet.", ["patch", "ensure_only"])
+    candidates = find_candidates(session, asked)
+    if not candidates.projects:
+        raise Invalid("Unable to find project(s).", ["project", "repository"])
+    refuse_snapshots(asked)
+    author = users.author(session, *author_named) if author_named else None
+    revision = revisions.find(session, candidates.repository, asked.sha)
+    source = source_of(session, revision, asked)
+    template = describe(asked, source, author, tags=tags, timeout_min=timeout_min)
+    wanted = [
+        p for p in candidates.projects if asked.project_whitelist is None or p.slug in asked.project_whitelist
+    ]
+    return [build_one(session, project, template, ensure_only=asked.ensure_only) for project in wanted]
+
+
+def find_candidates(session: Session, asked: Asked) -> Candidates:
+    """A named project alone, or every active project of a named repository."""
+    if asked.project:
+        project = queries.project_or_none(session, asked.project)
+        if project is not None and project.status == ProjectStatus.ACTIVE:
+            return Candidates(project.repository, [project])
+        if not asked.repository and not asked.callsign:
+            raise Invalid(f"There is no active project {asked.project!r}.", ["project"])
+    repository = find_repository(session, asked)
+    return Candidates(repository, queries.active_projects_of(session, repository))
+
+
+def find_repository(session: Session, asked: Asked) -> Repository:
+    if not asked.repository and not asked.callsign:
+        raise Invalid("Project or repository must be specified", UNNAMED)
+    found = None
+    if asked.repository:
+        found = queries.repository_by_url(session, asked.repository)
+    if found is None and asked.callsign:
+        has_callsign = ItemOption.name == "phabricator.callsign"
+        mine = (
+            select(Repository)
+            .join(ItemOption, ItemOption.item_id == Repository.id)
+            .where(has_callsign, ItemOption.value == asked.callsign)
+            .order_by(Repository.id)
+        )
+        found = session.execute(mine.limit(1)).scalar_one_or_none()
+    if found is None or found.status == RepositoryStatus.INACTIVE:
+        raise Invalid(f"There is no active repository {asked.repository or asked.callsign!r}.", UNNAMED)
+    return found
+
+
+def refuse_snapshots(asked: Asked) -> None:
+    if asked.snapshot_id and asked.no_snapshot:
+        raise Invalid("Cannot specify snapshot with no_snapshot option", ["snapshot_id", "no_snapshot"])
+    if asked.snapshot_id:
+        raise Invalid("Unable to find snapshot.", ["snapshot_id"])
+
+
+def read_author(text: str | None) -> tuple[str, str] | None:
+    """Name and address, from `Name <email>` or an address alone."""
+    if not text:
+        return None
+    text = text.strip()
+    if "@" not in text or len(text) > AUTHOR_MAX:
+        raise Invalid("author must look like: Name <name@example.com>", ["author"])
+    full = AUTHOR.fullmatch(text)
+    return (full["name"] or full["email"], full["email"]) if full else (text, text)
+
+
+def source_of(session: Session, revision: Revision, asked: Asked) -> Source:
+    if asked.patch is None:
+        return revisions.source_of(session, revision, data=asked.patch_data)
+    patch = revisions.save_patch(session, revision, asked.patch)
+    source = revisions.source_of(session, revision, patch, asked.patch_data)
+    session.refresh(source)
+    return source
+
+
+def describe(
+    asked: Asked, source: Source, author: Author | None, *, tags: list[str], timeout_min: int
+) -> NewBuild:
+    revision = source.revision
+    message = asked.message if asked.message is not None else revision.message
+    first_line = message.strip().split("\n", 1)[0]
+    return NewBuild(
+        source=source,
+        collection_id=ids.new(),
+        label=asked.label or revision.subject or first_line or HOMELESS,
+        target=asked.target or revision.sha[:TARGET_SHA_LENGTH],
+        message=message,
+        author=author or revision.author,
+        cause=asked.cause,
+        tags=tags,
+        timeout_min=timeout_min,
+    )
+
+
+def tags_of(asked: Asked) -> list[str]:
+    tag = asked.tag or ("patch" if asked.patch is not None else None)
+    if tag is not None and len(tag) > TAG_MAX:
+        raise Invalid(f"Tags must be {TAG_MAX} characters or less.", ["tag"])
+    return [tag] if tag else []
+
+
+def build_one(session: Session, project: Project, template: NewBuild, *, ensure_only: bool) -> Build:
+    existing = create.newest_of_commit(session, project, template.source) if ensure_only else None
+    return existing or create.create_build(session, project, template)

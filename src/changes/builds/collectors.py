@@ -1,0 +1,25 @@
+"""The role of whoever reads what a step left behind (results plays it).
+
+A step whose files must be read first is not finished when the agent says so; it ends when
+the reader calls `report.results_collected`.
+"""
+
+from typing import Protocol
+
+from changes.base.db import Session
+from changes.base.slot import Slot
+from changes.builds.models import JobStep
+
+
+class ResultCollector(Protocol):
+    def collect(self, session: Session, step: JobStep) -> bool:
+        """Starts reading if there is anything to read, and says so."""
+
+
+class NothingToCollect:
+    def collect(self, session: Session, step: JobStep) -> bool:  # noqa: ARG002 - the role's signature
+        return False
+
+
+collector: Slot[ResultCollector] = Slot("collector of results")
+collector.set(NothingToCollect())

@@ -1,0 +1,30 @@
+"""How busy the system is, in a few numbers."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from changes.builds.models import JobStep, Node
+from changes.builds.rules import Status
+
+LIVE_S = 60
+
+
+@dataclass(frozen=True)
+class Load:
+    steps: dict[str, int]
+    live_nodes: int
+
+
+def count(session: Session) -> Load:
+    found = (
+        select(JobStep.status, func.count()).where(JobStep.status != Status.FINISHED).group_by(JobStep.status)
+    )
+    steps = {status.name.lower(): 0 for status in Status if status != Status.FINISHED}
+    for status, number in session.execute(found):
+        steps[status.name.lower()] = number
+    since = func.now() - timedelta(seconds=LIVE_S)
+    live = session.execute(select(func.count()).where(Node.date_last_seen > since)).scalar_one()
+    return Load(steps, live)

@@ -1,0 +1,133 @@
+"""Machines with an agent: how one gets in, is recognised, and is heard of.
+
+`recognise` and `heard` are called all the time and speak plain SQL.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from changes.base import clock, ids
+from changes.base.errors import Forbidden, Invalid, OtherVersion
+from changes.builds.models import EnrolmentToken, Node
+from changes.builds.rules import HELD
+from changes.people import secrets
+from changes.protocol import VERSION, Enrolled, Enrolment
+
+ENROLMENT_VALID_S = 24 * 3600
+NAME_MAX = 128
+# "Last seen" to some seconds: writing it at every call would make all calls of an agent
+# wait for each other at this one row, and each for the disk.
+RECOGNISE = """
+with known as (
+    select id, labels, date_last_seen from node where token_digest = %s
+), noted as (
+    update node set date_last_seen = now() from known
+    where node.id = known.id
+    and (known.date_last_seen is null or known.date_last_seen < now() - interval '3 seconds')
+)
+select id, labels from known
+"""
+
+
+@dataclass(frozen=True)
+class KnownNode:
+    id: UUID
+    clusters: list[str]
+
+
+def make_enrolment_token(session: Session) -> str:
+    secret = secrets.make()
+    expires = clock.now() + timedelta(seconds=ENROLMENT_VALID_S)
+    session.add(EnrolmentToken(id=ids.new(), digest=secrets.digest(secret), date_expires=expires))
+    return secret
+
+
+def enrol(session: Session, asked: Enrolment) -> Enrolled:
+    """A new key for the agent; one that enrols again under its old name replaces the old key."""
+    refuse_other_versions(asked.protocol)
+    if not asked.name.strip() or len(asked.name) > NAME_MAX:
+        raise Invalid(f"An agent needs a name of at most {NAME_MAX} characters.", ["name"])
+    token = spend(session, asked)
+    node = session.execute(select(Node).where(Node.label == asked.name)).scalar_one_or_none() or Node(
+        label=asked.name
+    )
+    secret = secrets.make()
+    node.slots = max(1, asked.slots)
+    node.labels = asked.labels
+    node.version = asked.version
+    node.token_digest = secrets.digest(secret)
+    # Not seen yet with this key.
+    node.date_last_seen = None
+    session.add(node)
+    session.flush()
+    token.node_id = node.id
+    return Enrolled(token=secret, node_id=node.id.hex)
+
+
+def spend(session: Session, asked: Enrolment) -> EnrolmentToken:
+    mine = (
+        select(EnrolmentToken).where(EnrolmentToken.digest == secrets.digest(asked.token)).with_for_update()
+    )
+    token = session.execute(mine).scalar_one_or_none()
+    if token is None or token.date_expires < clock.now() or not is_free(session, token, asked.name):
+        raise Forbidden(
+            "This enrolment token is unknown, used or expired. `changes agent-token` makes a new one."
+        )
+    token.date_used = token.date_used or clock.now()
+    return token
+
+
+def is_free(session: Session, token: EnrolmentToken, name: str) -> bool:
+    """An agent whose answer got lost asks again; it has not shown its key yet."""
+    if token.date_used is None:
+        return True
+    node = session.get(Node, token.node_id) if token.node_id else None
+    if node is None or node.label != name:
+        return False
+    return node.date_last_seen is None or node.date_last_seen < token.date_used
+
+
+def refuse_other_versions(version: int) -> None:
+    """One version apart is understood; more is refused in words."""
+    if abs(version - VERSION) > 1:
+        older = "agent" if version < VERSION else "server"
+        raise OtherVersion(
+            f"The agent speaks protocol {version}, this server {VERSION}. Please upgrade the {older}.",
+            ["protocol"],
+        )
+
+
+def revoke(session: Session, node_id: UUID) -> None:
+    session.execute(update(Node).where(Node.id == node_id).values(token_digest=None))
+
+
+async def recognise(connection: AsyncConnection[Any], secret: str) -> KnownNode | None:
+    rows = await connection.execute(RECOGNISE, [secrets.digest(secret)])
+    row = await rows.fetchone()
+    if row is None:
+        return None
+    return KnownNode(id=row[0], clusters=[name for name in row[1].get("cluster", "").split(",") if name])
+
+
+async def heard(connection: AsyncConnection[Any], node_id: UUID, step_ids: list[UUID]) -> list[UUID]:
+    """Notes that these steps are alive; returns those the agent must stop.
+
+    A row that somebody is changing just now is passed over: the next heartbeat sees it.
+    """
+    held = [int(status) for status in HELD]
+    await connection.execute(
+        "update job_step set last_heartbeat = now() where id in (select id from job_step"
+        " where id = any(%s) and node_id = %s and status = any(%s) for update skip locked)",
+        [step_ids, node_id, held],
+    )
+    rows = await connection.execute(
+        "select id from job_step where id = any(%s) and node_id = %s and status <> 3", [step_ids, node_id]
+    )
+    alive = {row[0] for row in await rows.fetchall()}
+    return [step_id for step_id in step_ids if step_id not in alive]

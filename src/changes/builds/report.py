@@ -1,0 +1,181 @@
+"""What agents tell about their steps. Everything may be told twice, or too late."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from changes.base import clock, ids
+from changes.base.errors import Conflict, Invalid, NotFound
+from changes.builds import collectors, reasons, retry, settle
+from changes.builds.models import Build, Command, Job, JobStep, Node
+from changes.builds.reasons import Reason
+from changes.builds.rules import Result, Status
+from changes.projects.models import Source
+from changes.protocol import CommandReport, StepReport
+
+LATE_REPORTS_KEPT = 10
+AGENT_REASONS = {
+    reasons.AGENT_RESTARTED,
+    reasons.AGENT_STOPPED,
+    reasons.CHECKOUT_FAILED,
+    reasons.PATCH_FAILED,
+    reasons.TIMEOUT,
+}
+MESSAGE_MAX = 4000
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something found in what a step left behind, and what that makes of the step."""
+
+    why: Reason
+    result: Result = Result.FAILED
+
+
+def accept(session: Session, node_id: UUID, step_id: UUID, report: StepReport, *, replace_limit: int) -> bool:
+    """False for a report that came too late: it is kept, and applied to nothing."""
+    step = settle.lock_step(session, step_id)
+    if step is None or step.node_id != node_id:
+        raise NotFound("This step is not yours.")
+    if step.status in (Status.FINISHED, Status.COLLECTING_RESULTS):
+        return keep_late(step, report)
+    commands = commands_of(session, step) if report.commands or report.status == "finished" else []
+    note_commands(commands, report.commands)
+    if report.status == "in_progress":
+        settle.start_step(session, step)
+        return True
+    step.data = {**step.data, "reported": outcome(report)}
+    if report.status == "released":
+        release(session, step, report, limit=replace_limit)
+    else:
+        finish(session, step, report, commands)
+    return True
+
+
+def keep_late(step: JobStep, report: StepReport) -> bool:
+    """The same outcome again is only our answer lost on the way, and news from before it is stale."""
+    reported = step.data.get("reported")
+    if reported is not None and (report.status == "in_progress" or reported == outcome(report)):
+        return True
+    late = [*step.data.get("late_reports", []), {"at": clock.now().isoformat(), "report": outcome(report)}]
+    step.data = {**step.data, "late_reports": late[-LATE_REPORTS_KEPT:]}
+    return False
+
+
+def outcome(report: StepReport) -> str:
+    return report.result or report.status
+
+
+def commands_of(session: Session, step: JobStep) -> Sequence[Command]:
+    return session.execute(select(Command).where(Command.step_id == step.id)).scalars().all()
+
+
+def note_commands(commands: Sequence[Command], told: list[CommandReport]) -> None:
+    known = {command.id: command for command in commands}
+    for each in told:
+        command = known.get(ids.parse(each.id))
+        if command is None:
+            raise Invalid(f"The step has no command {each.id}.", ["commands"])
+        note_command(command, each)
+
+
+def note_command(command: Command, told: CommandReport) -> None:
+    if command.status == Status.FINISHED:
+        return
+    command.date_started = command.date_started or clock.now()
+    if told.status == "in_progress":
+        command.status = Status.IN_PROGRESS
+        return
+    if told.return_code is None:
+        raise Conflict("A finished command needs its return code.", ["commands"])
+    command.status = Status.FINISHED
+    command.return_code = told.return_code
+    # The agent measured how long it took; when it ended is by our clock.
+    command.date_finished = clock.now()
+    if told.duration_ms is not None:
+        command.date_started = command.date_finished - clock.milliseconds(told.duration_ms)
+
+
+def release(session: Session, step: JobStep, report: StepReport, *, limit: int) -> None:
+    node = session.get(Node, step.node_id) if step.node_id else None
+    reason = reasons.AGENT_RESTARTED if report.reason == reasons.AGENT_RESTARTED else reasons.AGENT_STOPPED
+    why = Reason(reason, {"node": node.label if node else "(gone)"})
+    if reason == reasons.AGENT_STOPPED and node is not None:
+        # First, so that its request for steps is over before the new attempt is announced.
+        settle.notify(session, settle.LEAVE_CHANNEL, node.id.hex)
+    retry.replace_lost_step(session, step, why, limit=limit)
+
+
+def finish(session: Session, step: JobStep, report: StepReport, commands: Sequence[Command]) -> None:
+    if report.result is None:
+        raise Invalid("A finished step needs a result.", ["result"])
+    if step.date_started is None:
+        step.date_started = clock.now()
+    result = Result[report.result.upper()]
+    # Whatever the agent says: a step with a command that failed, or never ran, has not passed.
+    if result == Result.PASSED and any(command.return_code != 0 for command in commands):
+        result = Result.FAILED
+    why = told_reason(step, report) if report.reason is not None else failed_command(commands)
+    if why is not None and result != Result.ABORTED:
+        settle.explain(session, step.job.build_id, why, step=step)
+    if result != Result.ABORTED and is_to_be_read(session, step):
+        settle.await_results(session, step, result)
+    else:
+        settle.finish_step(session, step, result)
+
+
+def failed_command(commands: Sequence[Command]) -> Reason | None:
+    """The first command that failed; what came after it could not go well."""
+    failed = next((command for command in commands if command.return_code), None)
+    if failed is None or failed.return_code is None:
+        return None
+    code = failed.return_code
+    ending = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    return Reason(reasons.COMMAND_FAILED, {"command": failed.label, "code": code, "ending": ending})
+
+
+def told_reason(step: JobStep, report: StepReport) -> Reason:
+    """The agent's word for what went wrong, if it is one we know."""
+    known = report.reason in AGENT_REASONS
+    # PostgreSQL cannot store NUL, and a tool that the agent ran may have printed it.
+    message = (report.message or report.reason or "").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    facts = {"message": message[:MESSAGE_MAX], "limit_min": round(step.timeout_s / 60, 1)}
+    return Reason(report.reason if known and report.reason else reasons.AGENT_SAYS, facts)
+
+
+def is_to_be_read(session: Session, step: JobStep) -> bool:
+    # What was reported is written together with what becomes of it, not before this question.
+    with session.no_autoflush:
+        return collectors.collector.get().collect(session, step)
+
+
+def results_collected(session: Session, step_id: UUID, problems: list[Problem]) -> None:
+    """What the step left behind has been read: now it may end."""
+    step = settle.lock_step(session, step_id)
+    if step is None or step.status != Status.COLLECTING_RESULTS:
+        return
+    for problem in problems:
+        settle.explain(session, step.job.build_id, problem.why, step=step)
+    result = step.result
+    if result == Result.PASSED and problems:
+        result = (
+            Result.INFRA_FAILED if any(p.result == Result.INFRA_FAILED for p in problems) else Result.FAILED
+        )
+    settle.finish_step(session, step, result)
+
+
+def patch_of_step(session: Session, node_id: UUID, step_id: UUID) -> UUID:
+    mine = (
+        select(Source.patch_id)
+        .join(Build, Build.source_id == Source.id)
+        .join(Job, Job.build_id == Build.id)
+        .join(JobStep, JobStep.job_id == Job.id)
+        .where(JobStep.id == step_id, JobStep.node_id == node_id)
+    )
+    patch_id = session.execute(mine).scalar_one_or_none()
+    if patch_id is None:
+        raise NotFound("This step is not yours, or has no patch.")
+    return patch_id

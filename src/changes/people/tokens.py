@@ -1,0 +1,56 @@
+"""Keys for programs: made, recognised, revoked."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from changes.base import clock, ids
+from changes.base.errors import NotFound
+from changes.people import secrets
+from changes.people.models import Token, User
+from changes.people.rules import Scope
+
+# Writing "last used" at every request would turn each read into a write.
+LAST_USED_EXACT_TO = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class NewToken:
+    id: UUID
+    secret: str
+
+
+def create(session: Session, name: str, scope: Scope, *, user: User | None = None) -> NewToken:
+    """The secret is in the answer and nowhere else."""
+    secret = secrets.make()
+    token = Token(
+        id=ids.new(), name=name, digest=secrets.digest(secret), scope=scope, user_id=user.id if user else None
+    )
+    session.add(token)
+    session.flush()
+    return NewToken(token.id, secret)
+
+
+def recognise(session: Session, secret: str) -> Token | None:
+    mine = select(Token).where(Token.digest == secrets.digest(secret), Token.date_revoked.is_(None))
+    token = session.execute(mine).scalar_one_or_none()
+    if token is not None:
+        note_use(session, token)
+    return token
+
+
+def note_use(session: Session, token: Token) -> None:
+    now = clock.now()
+    stale = or_(Token.date_last_used.is_(None), Token.date_last_used < now - LAST_USED_EXACT_TO)
+    if token.date_last_used is None or token.date_last_used < now - LAST_USED_EXACT_TO:
+        session.execute(update(Token).where(Token.id == token.id, stale).values(date_last_used=now))
+
+
+def revoke(session: Session, token_id: UUID) -> None:
+    token = session.get(Token, token_id)
+    if token is None:
+        raise NotFound("There is no such token.")
+    token.date_revoked = token.date_revoked or clock.now()

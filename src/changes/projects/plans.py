@@ -1,0 +1,46 @@
+"""Changing plans and their steps. Running jobs work on frozen copies and notice nothing."""
+
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from changes.base.errors import Conflict, Invalid
+from changes.projects.models import ItemOption, Plan, Step
+from changes.projects.rules import ORDER_MAX, PlanStatus
+
+
+def change(session: Session, plan: Plan, *, label: str | None, status: PlanStatus | None) -> None:
+    if plan.in_repository and label is not None:
+        raise Invalid("This plan is named by the file in its repository.", ["name"])
+    if label is not None and label != plan.label:
+        same = select(Plan.id).where(
+            Plan.project_id == plan.project_id, Plan.label == label, Plan.id != plan.id
+        )
+        if session.execute(same.where(Plan.in_repository.is_(False))).first() is not None:
+            raise Conflict(f"The project has a plan {label} already.", ["name"])
+        plan.label = label
+    if status is not None:
+        plan.status = status
+    session.flush()
+
+
+def change_step(
+    session: Session, step: Step, *, implementation: str, data: dict[str, Any], order: int | None
+) -> None:
+    if order is not None and not 0 <= order <= ORDER_MAX:
+        raise Invalid(f"order must be a number from 0 to {ORDER_MAX}", ["order"])
+    if order is not None and order != step.order:
+        taken = select(Step.id).where(Step.plan_id == step.plan_id, Step.order == order)
+        if session.execute(taken).first() is not None:
+            raise Conflict(f"order {order} is not free", ["order"])
+        step.order = order
+    step.implementation = implementation
+    step.data = data
+    session.flush()
+
+
+def delete_step(session: Session, step: Step) -> None:
+    session.execute(delete(ItemOption).where(ItemOption.item_id == step.id))
+    session.delete(step)
+    session.flush()

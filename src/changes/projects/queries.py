@@ -1,0 +1,121 @@
+"""Reads of repositories, projects and plans."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session, selectinload
+
+from changes.base.errors import NotFound
+from changes.base.paging import Page, Part, part
+from changes.projects.models import ItemOption, Patch, Plan, Project, ProjectOption, Repository, Step
+from changes.projects.rules import PlanStatus, ProjectStatus
+
+
+def project(session: Session, slug_or_id: str) -> Project:
+    found = project_or_none(session, slug_or_id)
+    if found is None:
+        raise NotFound(f"There is no project {slug_or_id!r}.", ["project"])
+    return found
+
+
+def project_or_none(session: Session, slug_or_id: str) -> Project | None:
+    by_slug = session.execute(select(Project).where(Project.slug == slug_or_id)).scalar_one_or_none()
+    if by_slug is not None:
+        return by_slug
+    try:
+        return session.get(Project, UUID(slug_or_id))
+    except ValueError:
+        return None
+
+
+def projects(
+    session: Session, page: Page, *, query: str = "", status: ProjectStatus | None = None
+) -> Part[Project]:
+    found = select(Project).order_by(Project.name, Project.id)
+    if query:
+        in_name = Project.name.icontains(query, autoescape=True)
+        found = found.where(or_(in_name, Project.slug.icontains(query, autoescape=True)))
+    if status is not None:
+        found = found.where(Project.status == status)
+    return part(session, found, page)
+
+
+def repositories(session: Session, page: Page, *, query: str = "") -> Part[Repository]:
+    found = select(Repository).order_by(Repository.url)
+    if query:
+        found = found.where(Repository.url.icontains(query, autoescape=True))
+    return part(session, found, page)
+
+
+def plans(session: Session, page: Page, project: Project, *, status: PlanStatus | None = None) -> Part[Plan]:
+    found = select(Plan).where(Plan.project_id == project.id).order_by(Plan.label, Plan.id)
+    if status is not None:
+        found = found.where(Plan.status == status)
+    return part(session, found.options(selectinload(Plan.steps)), page)
+
+
+def repository(session: Session, repository_id: UUID) -> Repository:
+    found = session.get(Repository, repository_id)
+    if found is None:
+        raise NotFound("There is no such repository.")
+    return found
+
+
+def repository_by_url(session: Session, url: str) -> Repository | None:
+    return session.execute(select(Repository).where(Repository.url == url)).scalar_one_or_none()
+
+
+def active_projects_of(session: Session, repository: Repository) -> list[Project]:
+    mine = select(Project).where(
+        Project.repository_id == repository.id, Project.status == ProjectStatus.ACTIVE
+    )
+    return list(session.execute(mine.order_by(Project.slug)).scalars())
+
+
+def plan(session: Session, plan_id: UUID) -> Plan:
+    found = session.get(Plan, plan_id, options=[selectinload(Plan.steps)])
+    if found is None:
+        raise NotFound("There is no such plan.")
+    return found
+
+
+def active_plans(session: Session, project: Project) -> list[Plan]:
+    mine = select(Plan).where(
+        Plan.project_id == project.id, Plan.status == PlanStatus.ACTIVE, Plan.in_repository.is_(False)
+    )
+    return list(session.execute(mine.options(selectinload(Plan.steps)).order_by(Plan.label)).scalars())
+
+
+def step(session: Session, step_id: UUID) -> Step:
+    found = session.get(Step, step_id)
+    if found is None:
+        raise NotFound("There is no such step.")
+    return found
+
+
+def options(session: Session, project: Project) -> dict[str, str]:
+    mine = select(ProjectOption.name, ProjectOption.value).where(ProjectOption.project_id == project.id)
+    return {row.name: row.value for row in session.execute(mine)}
+
+
+def options_of_items(session: Session, item_ids: Collection[UUID]) -> dict[UUID, dict[str, str]]:
+    """Of plans and their steps: by one question, however many there are."""
+    options: dict[UUID, dict[str, str]] = {item_id: {} for item_id in item_ids}
+    mine = select(ItemOption.item_id, ItemOption.name, ItemOption.value)
+    for row in session.execute(mine.where(ItemOption.item_id.in_(item_ids))):
+        options[row.item_id][row.name] = row.value
+    return options
+
+
+def patch(session: Session, patch_id: UUID) -> Patch:
+    found = session.get(Patch, patch_id)
+    if found is None:
+        raise NotFound("There is no such patch.")
+    return found
+
+
+def plans_of_active_projects(session: Session, page: Page) -> Part[Plan]:
+    found = select(Plan).join(Project, Project.id == Plan.project_id)
+    found = found.where(Project.status == ProjectStatus.ACTIVE).order_by(Project.name, Plan.label, Plan.id)
+    return part(session, found.options(selectinload(Plan.steps)), page)

@@ -1,0 +1,170 @@
+"""From a name somebody typed to a commit we know all about."""
+
+from dataclasses import replace
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from changes.base import clock, ids
+from changes.base.errors import Invalid, Unavailable
+from changes.people import users
+from changes.projects import config, mirrors
+from changes.projects.models import Patch, Repository, Revision, Source
+from changes.projects.rules import RepositoryBackend
+from changes.vcs.errors import BadName, MissingFile, TooLarge, UnknownRevision, VcsError
+from changes.vcs.interface import Mirror, Person, RevisionSeen
+
+SHA_LENGTH = 40
+
+
+def find(session: Session, repository: Repository, name: str) -> Revision:
+    """The commit of this name: a known full sha costs no look into the repository.
+
+    A repository without version control takes the name as it is.
+    """
+    known = session.get(Revision, (repository.id, name))
+    if known is not None and known.config is not None:
+        return known
+    if repository.backend == RepositoryBackend.UNKNOWN:
+        return save_bare(session, repository, name)
+    mirror = mirrors.of(repository)
+    try:
+        sha = resolve(mirror, name)
+        return save(session, repository, look_at(mirror, sha, name), read_config(mirror, sha))
+    except (UnknownRevision, BadName) as error:
+        raise Invalid(f"Unable to find commit {name} in {repository.url}.", ["sha", "repository"]) from error
+    except VcsError as error:
+        text = f"Unable to find commit {name} in {repository.url}: the repository cannot be read now. {error}"
+        raise Unavailable(text, ["sha", "repository"]) from error
+
+
+def resolve(mirror: Mirror, name: str) -> str:
+    """A full sha that is already here needs no fetch; any other name may have moved."""
+    if len(name) == SHA_LENGTH and mirror.exists() and mirror.has(name):
+        return name
+    mirror.update()
+    try:
+        return mirror.resolve(name)
+    except UnknownRevision:
+        if len(name) == SHA_LENGTH:
+            return mirror.fetch(name)
+        raise
+
+
+def look_at(mirror: Mirror, sha: str, name: str) -> RevisionSeen:
+    """With the branches it is on: the one that was asked for stands first, else the default one."""
+    seen = mirror.revision(sha)
+    branches = seen.branches or tuple(mirror.branches_of(sha))
+    first = name if name in branches else mirror.default_branch()
+    return replace(seen, branches=tuple(sorted(branches, key=lambda branch: (branch != first, branch))))
+
+
+def read_config(mirror: Mirror, sha: str) -> str:
+    try:
+        return mirror.read_file(sha, config.FILE_NAME, config.SIZE_MAX_BYTES).decode("utf-8", "replace")
+    except MissingFile:
+        return ""
+    except TooLarge:
+        return config.TOO_LARGE
+
+
+def save(session: Session, repository: Repository, seen: RevisionSeen, config_text: str) -> Revision:
+    author = author_of(session, seen.author)
+    committer = author_of(session, seen.committer)
+    row = insert(Revision).values(
+        repository_id=repository.id,
+        sha=seen.sha,
+        author_id=author,
+        committer_id=committer,
+        message=clean(seen.message),
+        parents=list(seen.parents),
+        branches=list(seen.branches),
+        config=clean(config_text),
+        date_created=seen.authored_at,
+        date_committed=seen.committed_at,
+    )
+    session.execute(
+        row.on_conflict_do_update(
+            index_elements=[Revision.repository_id, Revision.sha],
+            set_={"config": row.excluded.config, "branches": row.excluded.branches},
+        )
+    )
+    found = select(Revision).where(Revision.repository_id == repository.id, Revision.sha == seen.sha)
+    return session.execute(found.execution_options(populate_existing=True)).unique().scalar_one()
+
+
+def author_of(session: Session, person: Person) -> object:
+    name = clean(person.name)
+    return users.author(session, name, clean(person.email) or f"{name}@localhost").id
+
+
+def save_bare(session: Session, repository: Repository, name: str) -> Revision:
+    row = insert(Revision).values(
+        repository_id=repository.id,
+        sha=name,
+        message="",
+        parents=[],
+        branches=[],
+        config="",
+        date_created=clock.now(),
+    )
+    session.execute(row.on_conflict_do_nothing())
+    return session.get_one(Revision, (repository.id, name))
+
+
+def clean(text: str) -> str:
+    """PostgreSQL cannot store NUL; commits can hold it."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def source_of(
+    session: Session, revision: Revision, patch: Patch | None = None, data: object = None
+) -> Source:
+    """One source per commit; each patch has its own."""
+    if patch is None:
+        return source_of_commit(session, revision) or new_source_of_commit(session, revision, data)
+    source = Source(
+        id=ids.new(),
+        repository_id=revision.repository_id,
+        revision_sha=revision.sha,
+        patch_id=patch.id,
+        data=data or {},
+    )
+    session.add(source)
+    session.flush()
+    return source
+
+
+def source_of_commit(session: Session, revision: Revision) -> Source | None:
+    mine = select(Source).where(
+        Source.repository_id == revision.repository_id,
+        Source.revision_sha == revision.sha,
+        Source.patch_id.is_(None),
+    )
+    return session.execute(mine).unique().scalar_one_or_none()
+
+
+def new_source_of_commit(session: Session, revision: Revision, data: object) -> Source:
+    """Somebody else may make it at the same moment; then there is his."""
+    row = insert(Source).values(
+        id=ids.new(),
+        repository_id=revision.repository_id,
+        revision_sha=revision.sha,
+        data=data or {},
+        date_created=clock.now(),
+    )
+    session.execute(row.on_conflict_do_nothing())
+    made = source_of_commit(session, revision)
+    if made is None:
+        raise RuntimeError("the source of a commit was neither found nor made")
+    return made
+
+
+def save_patch(session: Session, revision: Revision, diff: bytes) -> Patch:
+    patch = Patch(
+        id=ids.new(), repository_id=revision.repository_id, parent_revision_sha=revision.sha, diff=diff
+    )
+    session.add(patch)
+    session.flush()
+    return patch

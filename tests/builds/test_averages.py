@@ -1,0 +1,62 @@
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+from tests import factories
+
+from changes.base import clock, ids
+from changes.builds import averages, tasks
+from changes.builds.events import BuildFinished
+from changes.builds.models import Build
+from changes.builds.rules import Result, Status
+from changes.projects.models import Project
+
+
+def a_build_that_took(
+    session: Session, project: Project, seconds: float, result: Result = Result.PASSED
+) -> Build:
+    build = factories.a_build(session, project, plans=0)
+    build.status, build.result = Status.FINISHED, result
+    build.date_finished = clock.now()
+    build.date_started = build.date_finished - timedelta(seconds=seconds)
+    session.flush()
+    return build
+
+
+def average_ms(session: Session, project: Project) -> int | None:
+    averages.update_project_average(session, project.id)
+    session.refresh(project)
+    return project.avg_build_time_ms
+
+
+def test_the_average_is_that_of_the_last_five_that_passed(session: Session) -> None:
+    project = factories.a_project(session)
+    for seconds in (1000, 1, 2, 3, 4, 5):
+        a_build_that_took(session, project, seconds)
+
+    assert average_ms(session, project) == 3000
+
+
+def test_builds_that_did_not_pass_say_nothing_about_how_long_it_takes(session: Session) -> None:
+    project = factories.a_project(session)
+    a_build_that_took(session, project, 2)
+    a_build_that_took(session, project, 50, Result.FAILED)
+    a_build_that_took(session, factories.a_project(session), 50)
+
+    assert average_ms(session, project) == 2000
+
+
+def test_a_project_in_which_nothing_passed_has_no_average(session: Session) -> None:
+    assert average_ms(session, factories.a_project(session)) is None
+
+
+def test_the_end_of_a_build_brings_the_average_up_to_date(session: Session) -> None:
+    build = a_build_that_took(session, factories.a_project(session), 7)
+
+    tasks.update_averages(BuildFinished(build.id))
+
+    session.refresh(build.project)
+    assert build.project.avg_build_time_ms == 7000
+
+
+def test_a_build_that_was_deleted_meanwhile_is_no_error(session: Session) -> None:
+    tasks.update_averages(BuildFinished(ids.new()))

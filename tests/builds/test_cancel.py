@@ -1,0 +1,83 @@
+from sqlalchemy.orm import Session
+from tests import factories
+from tests.builds import agents
+
+from changes.base import db
+from changes.builds import cancel, report
+from changes.builds.reasons import Reason
+from changes.builds.report import Problem
+from changes.builds.rules import Result, Status
+from changes.results import collect, testruns
+
+
+def test_cancelling_drops_what_waits_and_stops_what_runs(session: Session) -> None:
+    build = factories.a_build(session, plans=2)
+    running = agents.a_taken_step(session, build)
+    agents.begin(session, running)
+
+    assert cancel.cancel_build(session, build)
+
+    steps = factories.steps_of(session, build)
+    assert [agents.state(step) for step in steps] == [(Status.FINISHED, Result.ABORTED)] * 2
+    assert agents.state(build) == (Status.FINISHED, Result.ABORTED)
+    assert all(step.date_finished is not None for step in steps)
+
+
+def test_a_job_that_ended_before_keeps_its_result(session: Session) -> None:
+    build = factories.a_build(session, plans=2)
+    agents.end(session, agents.a_taken_step(session, build))
+
+    cancel.cancel_build(session, build)
+
+    assert [job.result for job in agents.jobs_of(session, build)] == [Result.PASSED, Result.ABORTED]
+    assert build.result == Result.ABORTED
+
+
+def test_a_finished_build_cannot_be_cancelled(session: Session) -> None:
+    build = factories.a_build(session)
+    agents.end(session, agents.a_taken_step(session, build))
+
+    assert not cancel.cancel_build(session, build)
+    assert build.result == Result.PASSED
+
+
+def test_cancelling_twice_announces_the_end_once(session: Session) -> None:
+    build = factories.a_build(session)
+
+    assert [cancel.cancel_build(session, build) for _ in range(2)] == [True, False]
+    assert agents.announced(session, build.id) == 1
+
+
+def test_results_read_after_the_cancel_change_nothing(session: Session) -> None:
+    build = factories.a_build(session)
+    step = agents.a_taken_step(session, build)
+    agents.await_results(session, step)
+    cancel.cancel_build(session, build)
+
+    report.results_collected(session, step.id, [Problem(Reason("test_failures", {"count": 1}))])
+
+    assert agents.state(step) == (Status.FINISHED, Result.ABORTED)
+    assert agents.reasons_of(session, build.id) == []
+
+
+def test_tests_are_not_stored_for_a_step_that_was_cancelled_while_they_were_read(session: Session) -> None:
+    build = factories.a_build(session)
+    step = agents.a_taken_step(session, build)
+    agents.leave_behind(session, step, agents.JUNIT_FAILED)
+    agents.end(session, step)
+    cancel.cancel_build(session, build)
+
+    collect.collect_step(step.id)
+
+    assert testruns.counts_of_build(session, build.id) == {}
+    assert agents.announced(session, build.id) == 1
+
+
+def test_agents_are_told_when_the_cancel_is_committed(database: db.Database) -> None:
+    """By NOTIFY, so that a held heartbeat answers in milliseconds."""
+    with database.transaction() as session:
+        build = factories.a_build(session)
+        step = agents.a_taken_step(session, build)
+    heard = agents.notices(database, "stop", lambda: agents.commit_cancel(database, build.id))
+
+    assert heard == [step.node_id.hex if step.node_id else ""]

@@ -1,0 +1,81 @@
+"""How many questions the database is asked must not grow with what is asked about."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+from tests.factories import a_build, a_node, a_plan, a_project, a_source, give_to, steps_of
+
+from changes.base import ids
+from changes.base.paging import Page
+from changes.builds import queries, report
+from changes.builds.create import NewBuild, create_build
+from changes.builds.models import Build
+from changes.protocol import StepReport
+
+
+@contextmanager
+def counted(session: Session) -> Iterator[Callable[[], int]]:
+    count = 0
+
+    def note(*_: object) -> None:
+        nonlocal count
+        count += 1
+
+    connection = session.connection()
+    event.listen(connection, "before_cursor_execute", note)
+    yield lambda: count
+    event.remove(connection, "before_cursor_execute", note)
+
+
+def questions_to_create(session: Session, *, steps: int, commands: int) -> int:
+    project = a_project(session)
+    a_plan(session, project, *[{"commands": ["true"] * commands}] * steps)
+    source = a_source(session, project)
+    asked = NewBuild(source, ids.new(), label="A build", target="", message="", author=None)
+    session.flush()
+    with counted(session) as count:
+        create_build(session, project, asked)
+        session.flush()
+        return count()
+
+
+def test_a_build_with_many_steps_and_commands_is_made_by_as_few_questions_as_a_small_one(
+    session: Session,
+) -> None:
+    small = questions_to_create(session, steps=2, commands=1)
+    large = questions_to_create(session, steps=6, commands=8)
+
+    assert large == small
+
+
+def questions_to_finish(session: Session, build: Build) -> int:
+    step = give_to(session, steps_of(session, build)[0], node := a_node(session))
+    told = StepReport(status="finished", result="failed")
+    with counted(session) as count:
+        assert report.accept(session, node.id, step.id, told, replace_limit=0)
+        session.flush()
+        return count()
+
+
+def test_a_report_of_a_step_with_many_commands_asks_no_more_than_one_with_few(session: Session) -> None:
+    small = questions_to_finish(session, a_build(session, commands=["true"]))
+    large = questions_to_finish(session, a_build(session, commands=["true"] * 12))
+
+    assert large == small
+
+
+@pytest.mark.parametrize("builds", [1, 5])
+def test_a_list_of_builds_is_one_question(session: Session, builds: int) -> None:
+    project = a_project(session)
+    for _ in range(builds):
+        a_build(session, project)
+    session.expunge_all()
+
+    with counted(session) as count:
+        found = queries.builds(session, Page(1, 25)).rows
+
+        assert [build.project.slug for build in found] == [project.slug] * builds
+        assert count() == 1
