@@ -1,0 +1,46 @@
+"""Numbers about steps, and their sums for jobs and builds. Always recomputed, never added to."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from sqlalchemy import delete, select, text
+from sqlalchemy.orm import Session
+
+from changes.builds.models import JobStep
+from changes.results.formats.junit import TestSeen
+from changes.results.models import ItemStat
+
+SUM_UP = """
+insert into item_stat (item_id, name, value)
+select :item_id, stat.name, sum(stat.value)
+from item_stat stat join job_step step on step.id = stat.item_id
+where step.replacement_id is null and step.job_id in ({jobs})
+group by stat.name
+on conflict (item_id, name) do update set value = excluded.value
+"""
+
+
+def of_tests(tests: Sequence[TestSeen]) -> dict[str, int]:
+    return {
+        "test_count": len(tests),
+        "test_failures": sum(test.result == "failed" for test in tests),
+        "test_duration": sum(test.duration_ms or 0 for test in tests),
+        "test_rerun_count": sum(test.reruns > 0 for test in tests),
+    }
+
+
+def record(session: Session, step: JobStep, build_id: UUID, numbers: Mapping[str, int]) -> None:
+    """Under the build's lock, so that two steps that end together both count."""
+    session.execute(delete(ItemStat).where(ItemStat.item_id == step.id))
+    session.add_all(ItemStat(item_id=step.id, name=name, value=value) for name, value in numbers.items())
+    session.flush()
+    session.execute(text(SUM_UP.format(jobs=":job_id")), {"item_id": step.job_id, "job_id": step.job_id})
+    of_build = "select id from job where build_id = :build_id"
+    session.execute(text(SUM_UP.format(jobs=of_build)), {"item_id": build_id, "build_id": build_id})
+
+
+def of_items(session: Session, item_ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
+    numbers: dict[UUID, dict[str, int]] = {item_id: {} for item_id in item_ids}
+    for stat in session.execute(select(ItemStat).where(ItemStat.item_id.in_(item_ids))).scalars():
+        numbers[stat.item_id][stat.name] = stat.value
+    return numbers
