@@ -25,6 +25,8 @@ class Child:
     stop_signal: int = signal.SIGTERM
     stop_within_s: float = 5.0
     stop_rank: int = 0
+    # Started once the web server answers, for programs that would only complain until then.
+    after_web: bool = False
 
 
 class ChildProcess:

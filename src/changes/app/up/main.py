@@ -88,8 +88,9 @@ def _run(options: UpOptions, children: Sequence[Child], steps: Steps, signals: S
             env = _start_servers(options, home, supervisor, signals)
             _prepare(steps, env, signals)
             terminal.say(f"Starting {', '.join(child.name for child in children)} ...")
-            supervisor.start_children(children, env)
+            supervisor.start_children([child for child in children if not child.after_web], env)
             _wait_for_web(options, home, supervisor)
+            supervisor.start_children([child for child in children if child.after_web], env)
             with signals.interrupting():
                 steps.ready(env)
             supervisor.watch_until(lambda: False)

@@ -1,0 +1,3 @@
+from changes.app.cli.main import main
+
+main()

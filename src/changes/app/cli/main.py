@@ -1,0 +1,48 @@
+"""The command `changes`. Parts of the server are imported only by the commands that run it."""
+
+from typing import Annotated
+
+import typer
+
+from changes.app.cli import admin, asking, demo, running
+from changes.app.cli.output import fail
+
+EXIT_CODES = """
+Exit codes: 0 done, or the build passed; 1 the build did not pass, or it failed;
+2 wrong usage or a request that makes no sense; 3 the server or database cannot be reached;
+4 not allowed.
+"""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog=EXIT_CODES,
+    help="Shows the whole life of every change to your code and coordinates the builds that prove it.",
+)
+
+
+@app.callback(invoke_without_command=True)
+def about(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as version_of
+
+        typer.echo(f"changes {version_of('changes')}")
+        raise typer.Exit
+
+
+running.add_to(app)
+admin.add_to(app)
+asking.add_to(app)
+demo.add_to(app)
+
+
+def main() -> None:
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("changes"):
+            raise
+        fail(f"This needs the server's parts ({error.name} is missing): pip install 'changes[server]'", 2)

@@ -1,0 +1,161 @@
+"""What commands of the demo print: set-up, linters, test runners, with the colours they use."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from changes.app.demo.dice import Dice
+from changes.app.demo.play import Attempt, Ran
+from changes.app.demo.suites import Run
+from changes.builds.rules import Result
+
+RED, GREEN, YELLOW, CYAN, DIM, BOLD, OFF = (f"\033[{code}m" for code in (31, 32, 33, 36, 2, 1, 0))
+PACKAGES = (
+    "anyio", "attrs", "certifi", "click", "fastapi", "greenlet", "h11", "httpx", "idna", "jinja2",
+    "msgspec", "orjson", "psycopg", "pydantic", "pytest", "pytest-xdist", "sqlalchemy", "starlette",
+    "structlog", "uvicorn",
+)  # fmt: skip
+SHOWN = {
+    Result.PASSED: f"{GREEN}PASSED{OFF}",
+    Result.FAILED: f"{RED}FAILED{OFF}",
+    Result.SKIPPED: f"{YELLOW}SKIPPED{OFF}",
+}
+LONG_CHANCE, LONG_LINES = 0.02, 6000
+MS_PER_S = 1000
+
+
+def junit(runs: Sequence[Run]) -> bytes:
+    """The report that the test runner leaves behind."""
+    lines = ['<?xml version="1.0" encoding="utf-8"?>', f'<testsuite name="demo" tests="{len(runs)}">']
+    for run in runs:
+        test = run.test
+        seconds = run.duration_ms / MS_PER_S
+        case = f'<testcase classname="{test.class_name}" name="{test.name}" time="{seconds:.3f}"'
+        lines.append(f"  {case}>{inner(run)}</testcase>" if inner(run) else f"  {case}/>")
+    return "\n".join([*lines, "</testsuite>", ""]).encode()
+
+
+def inner(run: Run) -> str:
+    if run.result == Result.FAILED:
+        text = run.message.replace("&", "&amp;").replace("<", "&lt;")
+        return f"<failure>{text}</failure>"
+    return "<skipped/>" if run.result == Result.SKIPPED else ""
+
+
+def of_attempt(dice: Dice, attempt: Attempt, runs: Sequence[Run], until: datetime) -> bytes:
+    lines: list[str] = []
+    for ran in attempt.commands:
+        if ran.date_started is None:
+            break
+        lines.append(f"$ {ran.shape.script}")
+        body = list(of_command(dice, ran, runs))
+        if ran.date_finished is None:
+            lines += body[: shown_lines(ran, len(body), until)]
+            break
+        lines += [*body, ending(ran)]
+    if attempt.why is not None and not lines:
+        lines.append(str(attempt.why.facts.get("message", "")))
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def shown_lines(ran: Ran, lines: int, until: datetime) -> int:
+    """The longer it runs, the more of it is there."""
+    runs_for_s = (until - (ran.date_started or until)).total_seconds()
+    return min(lines, 1 + round(runs_for_s / 3))
+
+
+def ending(ran: Ran) -> str:
+    seconds = ((ran.date_finished or ran.date_started) - ran.date_started).total_seconds()  # type: ignore[operator]
+    return (
+        f"[exit code {ran.return_code} after {seconds:.2f} s]"
+        if ran.return_code
+        else f"[passed in {seconds:.2f} s]"
+    )
+
+
+def of_command(dice: Dice, ran: Ran, runs: Sequence[Run]) -> Iterator[str]:
+    if ran.shape.tool in {"pytest", "vitest"} and runs:
+        yield from of_tests(dice, runs)
+        return
+    yield from WRITERS.get(ran.shape.tool, plain)(dice)
+    if ran.return_code:
+        yield f"{RED}{BOLD}error{OFF}: {complaint(dice, ran.shape.tool)}"
+
+
+def of_tests(dice: Dice, runs: Sequence[Run]) -> Iterator[str]:
+    yield f"{BOLD}============================= test session starts ============================={OFF}"
+    yield f"platform linux -- Python 3.13.1, pytest-9.2.0, seed {dice.randrange(10**9)}"
+    yield f"4 workers [{len(runs)} items]"
+    for number, run in enumerate(runs, start=1):
+        if run.reruns:
+            yield f"[gw{number % 4}] {YELLOW}RERUN{OFF} {run.test.full_name}"
+        share = 100 * number // len(runs)
+        yield f"[gw{number % 4}] {CYAN}[{share:3d}%]{OFF} {SHOWN[run.result]} {run.test.full_name}"
+    if dice.chance(LONG_CHANCE):
+        yield from chatter(dice, LONG_LINES)
+    failed = [run for run in runs if run.result == Result.FAILED]
+    for run in failed:
+        yield f"{RED}{BOLD}____________________ {run.test.name} ____________________{OFF}"
+        yield from (f"{RED}E   {line}{OFF}" for line in run.message.splitlines())
+    colour = RED if failed else GREEN
+    seconds = sum(run.duration_ms for run in runs) / MS_PER_S
+    passed = len(runs) - len(failed)
+    yield f"{colour}====== {len(failed)} failed, {passed} passed in {seconds:.2f}s ======{OFF}"
+
+
+def chatter(dice: Dice, lines: int) -> Iterator[str]:
+    for number in range(lines):
+        took_ms = dice.randint(1, 80)
+        yield f"{DIM}{number:06d}{OFF} DEBUG orbit.http GET /items/{dice.randrange(9999)} 200 [{took_ms} ms]"
+
+
+def pip(dice: Dice) -> Iterator[str]:
+    yield f"{DIM}Resolved {len(PACKAGES)} packages in {dice.randint(4, 40)}ms{OFF}"
+    for name in PACKAGES:
+        yield f" {GREEN}+{OFF} {BOLD}{name}{OFF}=={dice.randint(0, 9)}.{dice.randint(0, 30)}"
+
+
+def npm(dice: Dice) -> Iterator[str]:
+    if dice.chance(0.3):
+        yield f"{YELLOW}npm warn deprecated{OFF} inflight@1.0.6: This module is not supported"
+    yield f"added {dice.randint(600, 1200)} packages in {dice.randint(4, 30)}s"
+    yield f"found {BOLD}0{OFF} vulnerabilities"
+
+
+def gradle(dice: Dice) -> Iterator[str]:
+    tasks = ("preBuild", "compileKotlin", "mergeResources", "dexBuilder", "packageDebug", "lint", "check")
+    for task in tasks:
+        yield f"> Task :app:{task}{' UP-TO-DATE' if dice.chance(0.3) else ''}"
+    yield f"{dice.randint(40, 160)} actionable tasks: {dice.randint(8, 39)} executed"
+
+
+def docker(dice: Dice) -> Iterator[str]:
+    steps = (
+        "FROM debian:trixie-slim",
+        "RUN apt-get install",
+        "COPY pyproject.toml uv.lock",
+        "RUN uv sync",
+        "COPY src",
+    )
+    for number, step in enumerate(steps, start=1):
+        cached = f"{GREEN}CACHED{OFF}" if dice.chance(0.6) else f"DONE {dice.uniform(0.2, 40):.1f}s"
+        yield f"#{number + 4} [{number}/{len(steps)}] {step}"
+        yield f"#{number + 4} {cached}"
+
+
+def plain(dice: Dice) -> Iterator[str]:
+    yield from (f"{DIM}[{number}/8]{OFF} working, {dice.randint(10, 900)} items" for number in range(1, 9))
+
+
+def complaint(dice: Dice, tool: str) -> str:
+    line = dice.randint(10, 300)
+    found = {
+        "ruff": f"src/app/service.py:{line}:5: F841 Local variable `answer` is assigned to but never used",
+        "mypy": f'src/app/service.py:{line}: Incompatible return value type (got "None", expected "str")',
+        "npm": f"src/pages/Checkout.tsx({line},11): TS2345: Argument of type 'undefined' is not assignable",
+        "gradle": f"e: Login.kt: ({line}, 17): Unresolved reference: sessionStore",
+        "docker": 'process "/bin/sh -c uv sync --frozen" did not complete successfully: exit code: 1',
+    }
+    return found.get(tool, f"item {line} does not match its checksum")
+
+
+WRITERS = {"pip": pip, "npm": npm, "gradle": gradle, "docker": docker}

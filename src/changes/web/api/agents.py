@@ -1,0 +1,146 @@
+"""/agents/: what build agents ask and tell (protocol.py). Called all the time, hence plain SQL."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from starlette.convertors import register_url_convertor
+
+from changes import protocol
+from changes.base import db, ids, storage
+from changes.base.errors import Gone, Invalid
+from changes.base.process import settings
+from changes.builds import nodes, report
+from changes.people.rules import Scope
+from changes.projects import queries as projects
+from changes.results import artifacts, logs
+from changes.web import answers, call, errors, params, storable
+from changes.web.asking import known, offers_for
+from changes.web.paths import FileName
+
+api = APIRouter(prefix="/agents", tags=["agents"])
+register_url_convertor("file", FileName())
+ACCEPTED: dict[str, Any] = {}
+# A question is short; a report carries what its commands have put out.
+QUESTION_MAX_BYTES = 1024 * 1024
+
+
+async def read(request: Request, kind: type[Any], max_bytes: int = QUESTION_MAX_BYTES) -> Any:
+    body = await params.body_of(request, max_bytes)
+    try:
+        told = msgspec.json.decode(body, type=kind)
+    except msgspec.MsgspecError as error:
+        raise Invalid(f"The message cannot be understood: {error}") from None
+    if b"\\u0000" not in body:
+        return told
+    return msgspec.convert(storable.without_nul(msgspec.to_builtins(told)), kind)
+
+
+@api.post("/tokens/")
+def create_enrolment_token(request: Request) -> Response:
+    """Lets one new agent in, once, within a day."""
+    with call.begin(request, Scope.ADMIN) as this:
+        return this.answer_secret({"token": nodes.make_enrolment_token(this.session)}, "token")
+
+
+@api.post("/enrol/")
+async def enrol(request: Request) -> Response:
+    asked = await read(request, protocol.Enrolment)
+    return answers.json(await run_in_threadpool(enrolled, asked))
+
+
+def enrolled(asked: protocol.Enrolment) -> protocol.Enrolled:
+    with db.transaction() as session:
+        return nodes.enrol(session, asked)
+
+
+@api.post("/steps/next/")
+async def next_steps(request: Request) -> Response:
+    """Held until there is a step, or until the agent stops."""
+    asked = await read(request, protocol.Ask)
+    request.state.held = True
+    nodes.refuse_other_versions(asked.protocol)
+    return answers.json(await offers_for(request, asked))
+
+
+@api.post("/heartbeat/")
+async def heartbeat(request: Request) -> Response:
+    """Held until a step of this agent must stop, so that a cancel reaches it in milliseconds."""
+    told = await read(request, protocol.Heartbeat)
+    request.state.held = True
+    step_ids = [ids.parse(text) for text in told.steps]
+    bell = request.app.state.bell
+    async with known(request) as (_, node):
+        topic = f"stop:{node.id.hex}"
+    with bell.listening(topic) as ring:
+        stop = await heard(request, step_ids)
+        if not stop and told.wait_s > 0 and not bell.closed.is_set():
+            # A ring ends the wait in any case: it may be about a step handed out since. Nobody is
+            # held so long that the sweep would take him for lost meanwhile.
+            silence_s = settings.get().node_silence_max_s
+            await bell.wait(ring, min(told.wait_s, protocol.HOLD_MAX_S, silence_s / 3))
+            stop = await heard(request, step_ids)
+    return answers.json(protocol.HeartbeatAnswer(stop=[step_id.hex for step_id in stop]))
+
+
+async def heard(request: Request, step_ids: list[UUID]) -> list[UUID]:
+    async with known(request) as (connection, node):
+        return await nodes.heard(connection, node.id, step_ids)
+
+
+@api.post("/steps/{step_id:uuid}/report/")
+async def report_step(request: Request, step_id: UUID) -> Response:
+    async with known(request) as (_, node):
+        node_id = node.id
+    told = await read(request, protocol.StepReport, params.BODY_MAX_BYTES)
+    if not await run_in_threadpool(accepted, node_id, step_id, told):
+        raise Gone("This step is over; what was reported is kept, and changes nothing.")
+    return answers.json(ACCEPTED)
+
+
+def accepted(node_id: UUID, step_id: UUID, told: protocol.StepReport) -> bool:
+    with db.transaction() as session:
+        return report.accept(session, node_id, step_id, told, replace_limit=settings.get().jobstep_retry_max)
+
+
+@api.post("/steps/{step_id:uuid}/logs/{name}/")
+async def append_log(request: Request, step_id: UUID, name: str, offset: int) -> Response:
+    """Acknowledged means committed. Repeating is fine; leaving out bytes is not."""
+    data = await params.body_of(request, protocol.LOG_CHUNK_MAX_BYTES)
+    if not 0 <= offset <= storable.INTEGER_MAX - len(data):
+        raise Invalid("offset is the number of bytes that are stored already.", ["offset"])
+    try:
+        async with known(request) as (connection, node):
+            stored = await logs.append(connection, logs.Writing(step_id, node.id, name), offset, data)
+    except logs.OffsetExpected as error:
+        return answers.json({**errors.shape(error.message, error.problems), "offset": error.offset}, 409)
+    return answers.json(protocol.LogAccepted(offset=stored))
+
+
+@api.put("/steps/{step_id:uuid}/artifacts/{path:file}")
+async def put_artifact(request: Request, step_id: UUID, path: str) -> Response:
+    async with known(request) as (_, node):
+        upload = artifacts.Upload(
+            step_id=step_id,
+            node_id=node.id,
+            name=path,
+            sha256=request.headers.get("Changes-SHA256"),
+            size_max_bytes=settings.get().max_artifact_bytes,
+        )
+    await artifacts.store(request.app.state.pool, storage.storage.get(), upload, request.stream())
+    return answers.json(ACCEPTED)
+
+
+@api.get("/steps/{step_id:uuid}/patch/")
+async def show_patch(request: Request, step_id: UUID) -> Response:
+    async with known(request) as (_, node):
+        node_id = node.id
+    diff = await run_in_threadpool(patch_of, node_id, step_id)
+    return Response(diff, media_type="application/octet-stream")
+
+
+def patch_of(node_id: UUID, step_id: UUID) -> bytes:
+    with db.transaction() as session:
+        return projects.patch(session, report.patch_of_step(session, node_id, step_id)).diff

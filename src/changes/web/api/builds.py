@@ -1,0 +1,178 @@
+"""/builds/: ask for builds, look at them, cancel them."""
+
+import time
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import Field, field_validator
+
+from changes.base.process import settings
+from changes.builds import ask, cancel, queries, waiting
+from changes.builds.models import Build
+from changes.builds.rules import Cause, Result
+from changes.people.rules import Scope
+from changes.results import statistics, testruns
+from changes.web import answers, call, paging, shapes
+from changes.web.params import (
+    Flag,
+    Json,
+    OptionalText,
+    Parameters,
+    TextList,
+    documented,
+    documented_query,
+    parameters,
+)
+
+api = APIRouter(tags=["builds"])
+TESTS_SHOWN = 25
+# What git takes for a name; longer ones do not fit into an index either.
+NAME_MAX = 255
+WAIT_MAX_S = 25.0
+
+
+class NewBuilds(Parameters):
+    """A commit of a project, or of every project of a repository; optionally a patch on top."""
+
+    sha: Annotated[
+        str, Field(min_length=1, max_length=NAME_MAX, description="a sha, its beginning, a branch or a tag")
+    ]
+    project: OptionalText = None
+    repository: OptionalText = None
+    callsign: Annotated[OptionalText, Field(alias="repository[phabricator.callsign]")] = None
+    author: Annotated[OptionalText, Field(max_length=NAME_MAX)] = None
+    label: OptionalText = None
+    target: OptionalText = None
+    message: str | None = None
+    patch: Annotated[bytes | None, Field(min_length=1, description="a unified diff, file or field")] = None
+    patch_data: Annotated[dict[str, Any] | None, Json, Field(alias="patch[data]")] = None
+    tag: OptionalText = None
+    project_whitelist: Annotated[list[str] | None, Json] = None
+    ensure_only: Flag = False
+    snapshot_id: OptionalText = None
+    no_snapshot: Flag = False
+    cause: str = "unknown"
+
+    @field_validator("cause")
+    @classmethod
+    def known_cause(cls, value: str) -> str:
+        if value not in ("unknown", "manual"):
+            raise ValueError("must be unknown or manual")
+        return value
+
+
+class BuildList(Parameters):
+    tag: TextList = []
+
+
+class Waiting(Parameters):
+    wait_s: Annotated[float, Field(ge=0, description="hold the answer until the build changes or ends")] = 0
+
+
+@api.post("/builds/", openapi_extra=documented(NewBuilds))
+def create_builds(request: Request, asked: Annotated[NewBuilds, parameters(NewBuilds)]) -> Response:
+    """Creates one build per project; the list may be empty when the white list leaves none."""
+    values = asked.model_dump() | {"cause": Cause[asked.cause.upper()]}
+    with call.begin(request, Scope.WRITE) as this:
+        timeout_min = settings.get().default_job_timeout_min
+        builds = ask.build_what_was_asked(this.session, ask.Asked(**values), timeout_min=timeout_min)
+        return this.answer(summaries(this, builds))
+
+
+@api.get("/builds/", openapi_extra=documented_query(BuildList, paged=True, by_id=True))
+def list_builds(request: Request, asked: Annotated[BuildList, parameters(BuildList)]) -> Response:
+    page = paging.page_of(request, by_id=True)
+    with call.begin(request, Scope.READ) as this:
+        wanted = queries.BuildFilter(tags=[tag for tag in asked.tag if tag])
+        part = queries.builds(this.session, page, wanted)
+        headers = paging.link_header(request, page, part)
+        return this.answer(summaries(this, list(part.rows)), headers=headers)
+
+
+def summaries(this: call.Call, builds: list[Build]) -> list[dict[str, Any]]:
+    """Three queries for any number of builds."""
+    ids = [build.id for build in builds]
+    stats = statistics.of_items(this.session, ids)
+    failures = queries.failures_of(this.session, ids)
+    return [shapes.build(build, stats[build.id], failures[build.id]) for build in builds]
+
+
+@api.get("/builds/{build_id:uuid}/", openapi_extra=documented_query(Waiting))
+async def show_build(
+    request: Request, build_id: UUID, asked: Annotated[Waiting, parameters(Waiting)]
+) -> Response:
+    """With `wait_s` an unfinished build is answered when something changes, or after that time."""
+    bell = request.app.state.bell
+    request.state.held = asked.wait_s > 0
+    until = time.monotonic() + min(asked.wait_s, WAIT_MAX_S)
+    with bell.listening(f"build:{build_id.hex}") as ring:
+        while True:
+            has_changed = ring.done() or bell.closed.is_set()
+            data = await run_in_threadpool(details, request, build_id)
+            left_s = until - time.monotonic()
+            if has_changed or left_s <= 0 or data["status"]["id"] == "finished":
+                return answers.json(data)
+            await bell.wait(ring, left_s)
+
+
+def details(request: Request, build_id: UUID) -> dict[str, Any]:
+    with call.begin(request, Scope.READ) as this:
+        build = queries.build(this.session, build_id)
+        jobs = queries.jobs_of(this.session, [build_id])[build_id]
+        stats = statistics.of_items(this.session, [build_id, *(job.id for job in jobs)])
+        failures = queries.failures_of(this.session, [build_id])[build_id]
+        return {
+            **shapes.build(build, stats[build_id], failures),
+            "jobs": [shapes.job(job, stats[job.id]) for job in jobs],
+            "waiting": waiting.sentence(this.session, build, silence_s=settings.get().node_silence_max_s),
+            "lostAttempts": [shapes.failure(why) for why in waiting.lost_attempts(this.session, build_id)],
+            "testFailures": test_failures(this, build_id, stats[build_id].get("test_failures", 0)),
+            "events": [],
+            "seenBy": [],
+            "parents": [],
+        }
+
+
+def test_failures(this: call.Call, build_id: UUID, total: int) -> dict[str, Any]:
+    found = testruns.failures_of_build(this.session, build_id, limit=TESTS_SHOWN)
+    messages = testruns.messages(this.session, [run.id for run, _ in found])
+    tests = [shapes.run_of_test(run, test, messages.get(run.id, "")) for run, test in found]
+    return {"total": total, "tests": tests}
+
+
+@api.post("/builds/{build_id:uuid}/cancel/")
+def cancel_build(request: Request, build_id: UUID) -> Response:
+    """204 when there was nothing left to cancel."""
+    with call.begin(request, Scope.WRITE) as this:
+        build = queries.build(this.session, build_id)
+        if not cancel.cancel_build(this.session, build):
+            return this.answer_nothing()
+        return this.answer(summaries(this, [build])[0])
+
+
+@api.get("/builds/{build_id:uuid}/tests/counts")
+def count_tests(request: Request, build_id: UUID) -> Response:
+    with call.begin(request, Scope.READ) as this:
+        queries.build(this.session, build_id)
+        return this.answer(shapes.counts(testruns.counts_of_build(this.session, build_id)))
+
+
+@api.get("/builds/{build_id:uuid}/tests/failures")
+def list_test_failures(request: Request, build_id: UUID) -> Response:
+    with call.begin(request, Scope.READ) as this:
+        queries.build(this.session, build_id)
+        found = testruns.failures_of_build(this.session, build_id, limit=paging.SIZE_OF_EVERYTHING)
+        return this.answer(
+            [
+                {
+                    "name": test.name,
+                    "hash": test.name_sha,
+                    "result": Result(run.result).name.lower(),
+                    "job_id": run.job_id.hex,
+                    "test_id": run.id.hex,
+                }
+                for run, test in found
+            ]
+        )

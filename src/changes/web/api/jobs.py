@@ -1,0 +1,141 @@
+"""/jobs/ and /jobsteps/: what a build is made of, with its logs and artifacts."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+
+from changes.base.errors import NotFound
+from changes.builds import queries
+from changes.people.rules import Scope
+from changes.results import artifacts, logs, statistics
+from changes.results.models import LogSource
+from changes.web import call, paging, shapes, streams
+from changes.web.params import Flag, Parameters, documented_query, parameters
+
+api = APIRouter(tags=["jobs"])
+BYTES_SHOWN = 50_000
+BYTES_SHOWN_MAX = 1024 * 1024
+OFFSET_MAX = 2**62
+
+
+class LogPart(Parameters):
+    offset: Annotated[int, Field(le=OFFSET_MAX, description="-1 shows the tail")] = -1
+    limit: Annotated[int, Field(description="bytes, rounded up to whole chunks; JSON only")] = -1
+    raw: Annotated[str | None, Field(description="anything: plain text instead of JSON")] = None
+    follow: Annotated[Flag, Field(description="with raw: goes on until the step ends")] = False
+
+
+@api.get("/jobs/{job_id:uuid}/")
+def show_job(request: Request, job_id: UUID) -> Response:
+    with call.begin(request, Scope.READ) as this:
+        job = queries.job(this.session, job_id)
+        steps = [step.id for step in queries.steps_of(this.session, [job.id])]
+        sources = logs.sources_of_steps(this.session, steps)
+        stats = statistics.of_items(this.session, [job.id])[job.id]
+        found = [shapes.log_source(source) for step in steps for source in sources[step]]
+        return this.answer({**shapes.job(job, stats), "logs": found})
+
+
+@api.get("/jobs/{job_id:uuid}/phases/")
+def list_phases(request: Request, job_id: UUID) -> Response:
+    """Phases in order, each with all attempts at its steps and their commands."""
+    with call.begin(request, Scope.READ) as this:
+        job = queries.job(this.session, job_id)
+        steps = queries.steps_of(this.session, [job.id])
+        ids = [step.id for step in steps]
+        sources = logs.sources_of_steps(this.session, ids)
+        commands: dict[UUID, list[dict[str, Any]]] = {step_id: [] for step_id in ids}
+        for command in queries.commands_of(this.session, ids):
+            commands[command.step_id].append(shapes.command(command))
+        shaped = [
+            {
+                **shapes.job_step(step),
+                "commands": commands[step.id],
+                "logSources": [shapes.log_source(source) for source in sources[step.id]],
+            }
+            for step in steps
+        ]
+        phases = queries.phases_of(this.session, job)
+        return this.answer(
+            [
+                {**shapes.phase(phase), "steps": [s for s in shaped if s["phase"]["id"] == phase.id.hex]}
+                for phase in phases
+            ]
+        )
+
+
+@api.get("/jobs/{job_id:uuid}/artifacts/", openapi_extra=documented_query(paged=True))
+def list_artifacts(request: Request, job_id: UUID) -> Response:
+    page = paging.page_of(request)
+    with call.begin(request, Scope.READ) as this:
+        part = artifacts.of_job(this.session, queries.job(this.session, job_id), page)
+        shaped, headers = paging.shaped(request, page, part, shapes.artifact)
+        return this.answer(shaped, headers=headers)
+
+
+@api.get("/jobsteps/{step_id:uuid}/")
+def show_step(request: Request, step_id: UUID) -> Response:
+    with call.begin(request, Scope.READ) as this:
+        step = queries.step(this.session, step_id)
+        sources = logs.sources_of_steps(this.session, [step.id])[step.id]
+        return this.answer(
+            {
+                **shapes.job_step(step),
+                "job": {"id": step.job_id.hex, "number": step.job.number},
+                "build": {"id": step.job.build_id.hex},
+                "commands": [shapes.command(each) for each in queries.commands_of(this.session, [step.id])],
+                "logSources": [shapes.log_source(source) for source in sources],
+            }
+        )
+
+
+@api.get("/jobsteps/{step_id:uuid}/artifacts/")
+def list_artifacts_of_step(request: Request, step_id: UUID) -> Response:
+    with call.begin(request, Scope.READ) as this:
+        queries.step(this.session, step_id)
+        found = artifacts.of_step(this.session, step_id)
+        return this.answer({"artifacts": [shapes.artifact(each) for each in found]})
+
+
+@api.get("/jobsteps/{step_id:uuid}/logs/{name}/", openapi_extra=documented_query(LogPart))
+def show_log_of_step(
+    request: Request, step_id: UUID, name: str, asked: Annotated[LogPart, parameters(LogPart)]
+) -> Response:
+    with call.begin(request, Scope.READ) as this:
+        queries.step(this.session, step_id)
+        return show(request, this, logs.source_of_step(this.session, step_id, name), asked)
+
+
+@api.get("/jobs/{job_id:uuid}/logs/{source_id:uuid}/", openapi_extra=documented_query(LogPart))
+def show_log(
+    request: Request, job_id: UUID, source_id: UUID, asked: Annotated[LogPart, parameters(LogPart)]
+) -> Response:
+    with call.begin(request, Scope.READ) as this:
+        source = logs.source(this.session, source_id)
+        if source.job_id != job_id:
+            raise NotFound("The job has no such log.")
+        return show(request, this, source, asked)
+
+
+def show(request: Request, this: call.Call, source: LogSource, asked: LogPart) -> Response:
+    if asked.raw is not None:
+        return streams.log(request, source, offset=max(0, asked.offset), follow=asked.follow)
+    limit = min(asked.limit, BYTES_SHOWN_MAX) if asked.limit > 0 else BYTES_SHOWN
+    offset = asked.offset if asked.offset >= 0 else max(0, source.size_bytes - limit)
+    chunks = list(logs.chunks(this.session, source, offset=offset, limit=limit))
+    end = chunks[-1].offset + chunks[-1].size_bytes if chunks else offset
+    return this.answer(
+        {
+            "source": shapes.log_source(source),
+            "chunks": [shapes.log_chunk(chunk) for chunk in chunks],
+            "nextOffset": end,
+        }
+    )
+
+
+@api.get("/artifacts/{artifact_id:uuid}/content/")
+def artifact_content(request: Request, artifact_id: UUID) -> Response:
+    with call.begin(request, Scope.READ) as this:
+        return streams.artifact(artifacts.by_id(this.session, artifact_id))

@@ -1,0 +1,119 @@
+"""One request: who asks, one transaction, one answer that a repeated request gets again.
+
+with call.begin(request, Scope.WRITE) as ask:
+    project = create.create_project(ask.session, ...)
+    return ask.answer(shapes.project(project))
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request, Response
+
+from changes.base import db, idempotency
+from changes.base.errors import NotSignedIn
+from changes.people.rules import Scope
+from changes.web import answers, auth
+from changes.web.auth import Caller
+
+HEADER = "Idempotency-Key"
+DOOR = "/auth/login/"
+
+
+@dataclass(frozen=True)
+class Call:
+    session: db.Session
+    caller: Caller
+    once: idempotency.Request | None = None
+
+    @property
+    def viewer(self) -> str:
+        """Who is signed in, as pages show it; empty where anybody may read."""
+        return self.caller.name if self.caller.scope is not None else ""
+
+    def answer(self, data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+        self.remember(data, status)
+        return answers.json(data, status, headers)
+
+    def answer_secret(self, data: dict[str, Any], name: str) -> Response:
+        """A secret is told once: who asks again with the same key learns all but that."""
+        self.remember({**data, name: None}, 201)
+        return answers.json(data, 201)
+
+    def answer_nothing(self) -> Response:
+        if self.once is not None:
+            idempotency.finish(self.session, self.once, 204, b"")
+        return Response(status_code=204)
+
+    def remember(self, data: Any, status: int) -> None:
+        if self.once is not None:
+            idempotency.finish(self.session, self.once, status, bytes(answers.json(data).body))
+
+
+class Replayed(Exception):
+    """The request was answered before; this is that answer."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
+
+
+@contextmanager
+def begin(request: Request, needed: Scope) -> Iterator[Call]:
+    """Commits when the block ends well. A POST with a key that was used gets its first answer."""
+    with db.transaction() as session:
+        caller = auth.identify(session, request)
+        auth.require(caller, needed)
+        once = repeatable(request, caller)
+        if once is not None:
+            stored = idempotency.begin(session, once)
+            if stored is not None:
+                raise Replayed(stored.status or 200, stored.body or b"")
+        yield Call(session, caller, once)
+
+
+@contextmanager
+def reading(request: Request) -> Iterator[Call]:
+    """For pages: a stranger is led to the one about signing in."""
+    try:
+        with begin(request, Scope.READ) as this:
+            yield this
+    except NotSignedIn:
+        raise HTTPException(303, headers={"Location": DOOR}) from None
+
+
+@contextmanager
+def open_to_all(request: Request) -> Iterator[Call]:
+    """For the few addresses that anybody may ask, signed in or not."""
+    with db.transaction() as session:
+        yield Call(session, auth.identify(session, request))
+
+
+def repeatable(request: Request, caller: Caller) -> idempotency.Request | None:
+    key = request.headers.get(HEADER)
+    if key is None or request.method != "POST":
+        return None
+    return idempotency.Request(asker=caller.key, key=key, digest=digest_of(request))
+
+
+def digest_of(request: Request) -> str:
+    """Of what is asked, not of how it is written: a form sent again has another boundary."""
+    asked = getattr(request.state, "asked", None)
+    values = asked.model_dump() if asked is not None else {}
+    text = json.dumps(values, sort_keys=True, default=lambda data: hashlib.sha256(data).hexdigest())
+    return hashlib.sha256(f"{request.method} {request.url.path} {text}".encode()).hexdigest()
+
+
+def answer_again(request: Request, error: Replayed) -> Response:
+    headers = {**answers.HEADERS, "Idempotent-Replayed": "true"}
+    kind = "application/json" if error.body else None
+    return Response(error.body, error.status, headers, media_type=kind)
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(Replayed, answer_again)  # type: ignore[arg-type]

@@ -1,0 +1,126 @@
+"""The living page of the design: every token, state and component as it really is, in both themes."""
+
+from datetime import timedelta
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from changes.base import clock
+from changes.web import call
+from changes.web.pages import diffs, drawing, states
+from changes.web.pages.charts import Point, Span
+from changes.web.pages.states import State
+
+pages = APIRouter()
+TONES = [
+    "passed",
+    "failed",
+    "infra",
+    "aborted",
+    "waiting",
+    "running",
+    "collecting",
+    "quarantined",
+    "quiet",
+    "accent",
+]
+A_DIFF = """\
+diff --git a/payments/refund.py b/payments/refund.py
+--- a/payments/refund.py
++++ b/payments/refund.py
+@@ -41,7 +41,8 @@ def refund(order, amount):
+     if order.is_settled:
+         ledger = open_ledger(order.currency)
+-        ledger.book(-amount)
++        with ledger.locked():
++            ledger.book(-amount, reference=order.number)
+     return Receipt(order, amount)
+"""
+A_LOG = [
+    "$ pytest -q tests/payments",
+    "........................................................ [ 61%]",
+    "....F............................",
+    "E   AssertionError: assert Decimal('-12.50') == Decimal('12.50')",
+    "tests/payments/test_refund.py:88: AssertionError",
+    "1 failed, 92 passed in 14.21s",
+]
+# How long each of the last builds took, and how it ended: one letter each.
+HISTORY_S = [
+    212,
+    198,
+    240,
+    225,
+    61,
+    230,
+    219,
+    244,
+    260,
+    251,
+    238,
+    470,
+    233,
+    229,
+    241,
+    88,
+    236,
+    244,
+    239,
+    252,
+    120,
+]
+HISTORY = "PPPPFPPPPPPIPPPAPPFPR"
+ENDINGS = {
+    "P": states.PASSED,
+    "F": states.FAILED,
+    "I": states.INFRA,
+    "A": states.ABORTED,
+    "R": states.RUNNING,
+}
+
+
+@pages.get("/design")
+def design(request: Request) -> Response:
+    with call.reading(request) as this:
+        viewer = this.viewer
+    return drawing.page(request, "design.html", {"viewer": viewer, "url": request.url, **samples()})
+
+
+def samples() -> dict[str, Any]:
+    return {
+        "states": states.ALL,
+        "tones": TONES,
+        "icons": [name for name in drawing.shapes() if not name.startswith("state-")],
+        "moment": clock.now() - timedelta(minutes=5),
+        "long_ago": clock.now() - timedelta(days=70),
+        "points": history(),
+        "timeline": timeline(),
+        "test_parts": [
+            (states.PASSED, 1182),
+            (states.FAILED, 3),
+            (states.QUARANTINED_FAILED, 4),
+            (states.SKIPPED, 41),
+        ],
+        "diff": diffs.parse(A_DIFF),
+        "log": A_LOG,
+    }
+
+
+def history() -> list[Point]:
+    return [
+        Point(seconds, ENDINGS[letter], f"Build #{number}", f"#bar-{number}")
+        for number, (seconds, letter) in enumerate(zip(HISTORY_S, HISTORY, strict=True), 180)
+    ]
+
+
+def timeline() -> list[dict[str, Any]]:
+    def row(label: str, state: State, began_s: float, ended_s: float) -> dict[str, Any]:
+        waited = Span(0, began_s, states.WAITING, f"waited {began_s:g} s")
+        ran = Span(began_s, ended_s, state, f"{state.word.lower()} after {ended_s - began_s:g} s")
+        return {"label": label, "href": "#timeline", "state": state, "spans": [waited, ran]}
+
+    return [
+        row("Collect tests", states.PASSED, 2, 21),
+        row("Shard 1 of 3, payments and orders", states.FAILED, 24, 148),
+        row("Shard 2 of 3", states.PASSED, 24, 131),
+        row("Shard 3 of 3", states.RUNNING, 96, 210),
+    ]

@@ -1,0 +1,87 @@
+"""Figures and moments as people read them. Pure: whoever knows the clock passes it in."""
+
+import zlib
+from datetime import UTC, datetime
+
+NOTHING = "\N{EN DASH}"
+MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
+# From here on a date says more than a number of days.
+DATE_AFTER_S = 30 * DAY_S
+EXACT_BELOW_S = 10
+AVATAR_COLOURS = 8
+
+
+def duration(seconds: float | None) -> str:
+    """At most two units, so that a column of them is read at a glance."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 1:
+        return f"{max(0, round(seconds * 1000))} ms"
+    return f"{seconds:.1f} s" if seconds < EXACT_BELOW_S else long_duration(round(seconds))
+
+
+def long_duration(seconds: int) -> str:
+    if seconds < MINUTE_S:
+        return f"{seconds} s"
+    if seconds < HOUR_S:
+        return two_units(seconds // MINUTE_S, "min", seconds % MINUTE_S, "s")
+    if seconds < DAY_S:
+        return two_units(seconds // HOUR_S, "h", seconds % HOUR_S // MINUTE_S, "min")
+    return two_units(seconds // DAY_S, "d", seconds % DAY_S // HOUR_S, "h")
+
+
+def two_units(large: int, large_unit: str, small: int, small_unit: str) -> str:
+    return f"{large} {large_unit} {small} {small_unit}" if small else f"{large} {large_unit}"
+
+
+def machine_duration(seconds: float) -> str:
+    """As the datetime attribute of a time element wants it."""
+    return f"PT{max(0.0, seconds):.3f}S"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    seconds = (now - moment).total_seconds()
+    if abs(seconds) >= DATE_AFTER_S:
+        return f"{moment.astimezone(UTC).day} {moment.astimezone(UTC):%b %Y}"
+    size = rough(abs(seconds))
+    if size is None:
+        return "just now"
+    return f"{size} ago" if seconds > 0 else f"in {size}"
+
+
+def rough(seconds: float) -> str | None:
+    if seconds < MINUTE_S:
+        return None
+    for unit_s, name in ((DAY_S, "d"), (HOUR_S, "h"), (MINUTE_S, "min")):
+        if seconds >= unit_s:
+            return f"{int(seconds // unit_s)} {name}"
+    return None
+
+
+def exact(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def machine_time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def number(count: int) -> str:
+    return f"{count:,}"
+
+
+def counted(count: int, word: str, plural: str = "") -> str:
+    return f"{number(count)} {word if count == 1 else plural or word + 's'}"
+
+
+def initials(name: str) -> str:
+    """Of the first and the last word; an address counts as its part before the @."""
+    words = [each for each in name.partition("@")[0].replace(".", " ").replace("_", " ").split() if each]
+    if not words:
+        return "?"
+    return (words[0][0] + (words[-1][0] if len(words) > 1 else "")).upper()
+
+
+def avatar_colour(name: str) -> int:
+    """The same person has the same colour on every page and every machine."""
+    return zlib.crc32(name.casefold().encode()) % AVATAR_COLOURS

@@ -1,0 +1,370 @@
+"""How each thing looks as JSON: the names and forms that clients of the original know."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from enum import IntEnum
+from html import escape
+from typing import Any
+from uuid import UUID
+
+from changes.base.process import settings
+from changes.base.task import Task
+from changes.builds import reasons
+from changes.builds.models import Build, Command, FailureReason, Job, JobPhase, JobStep, Node
+from changes.builds.rules import CAUSE_LABELS, RESULT_LABELS, STATUS_LABELS, CommandType, Result
+from changes.people.models import Author, Token, User
+from changes.projects.models import Patch, Plan, Project, Repository, Revision, Source, Step
+from changes.projects.rules import RepositoryBackend, RepositoryStatus
+from changes.results.models import Artifact, LogChunk, LogSource, Test, TestRun
+
+SPECIAL_LABELS: list[tuple[IntEnum, str]] = [
+    *STATUS_LABELS.items(),
+    *RESULT_LABELS.items(),
+    *CAUSE_LABELS.items(),
+    (RepositoryBackend.GIT, "git"),
+    (RepositoryBackend.HG, "hg"),
+    (RepositoryStatus.IMPORTING, "importing"),
+]
+# Members of different enums are equal as numbers, so the kind is part of the key.
+LABELS = {(type(member), member.value): label for member, label in SPECIAL_LABELS}
+Json = dict[str, Any]
+
+
+def when(moment: datetime | None) -> str | None:
+    """UTC without a zone, as old clients parse it."""
+    return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+
+
+def enum(value: IntEnum) -> Json:
+    label = LABELS.get((type(value), value.value), value.name.lower().capitalize())
+    return {"id": value.name.lower(), "name": label}
+
+
+def user(each: User) -> Json:
+    return {
+        "id": each.id.hex,
+        "email": each.email,
+        "isAdmin": each.is_admin,
+        "avatar": avatar(each.email),
+        "project_permissions": each.project_permissions,
+        "dateCreated": when(each.date_created),
+    }
+
+
+def avatar(email: str) -> str:
+    digest = hashlib.md5(email.lower().encode(), usedforsecurity=False).hexdigest()
+    return f"https://secure.gravatar.com/avatar/{digest}?d=mm"
+
+
+def author(each: Author | None) -> Json | None:
+    if each is None:
+        return None
+    return {
+        "id": each.id.hex,
+        "name": each.name,
+        "email": each.email,
+        "avatar": avatar(each.email),
+        "dateCreated": when(each.date_created),
+    }
+
+
+def token(each: Token) -> Json:
+    """Never the secret: it is not kept."""
+    return {
+        "id": each.id.hex,
+        "name": each.name,
+        "scope": each.scope.name.lower(),
+        "dateCreated": when(each.date_created),
+        "dateLastUsed": when(each.date_last_used),
+        "dateRevoked": when(each.date_revoked),
+    }
+
+
+def repository(each: Repository) -> Json:
+    return {
+        "id": each.id.hex,
+        "url": each.url,
+        "backend": enum(each.backend),
+        "status": enum(each.status),
+        "lastError": each.last_error or None,
+        "dateCreated": when(each.date_created),
+        "dateUpdated": when(each.date_updated),
+    }
+
+
+def project(each: Project) -> Json:
+    return {
+        "id": each.id.hex,
+        "slug": each.slug,
+        "name": each.name,
+        "repository": {"id": each.repository_id.hex},
+        "status": enum(each.status),
+        "dateCreated": when(each.date_created),
+        "link": f"{settings.get().base_url}/projects/{each.slug}/",
+    }
+
+
+def plan(each: Plan) -> Json:
+    return {
+        "id": each.id.hex,
+        "project_id": each.project_id.hex,
+        "name": each.label,
+        "project": project(each.project),
+        "status": enum(each.status),
+        "inRepository": each.in_repository,
+        "steps": [step_of_plan(step) for step in each.steps],
+        "dateCreated": when(each.date_created),
+        "dateModified": when(each.date_modified),
+    }
+
+
+def step_of_plan(each: Step) -> Json:
+    return {
+        "id": each.id.hex,
+        "implementation": each.implementation,
+        "name": each.implementation.rpartition(".")[2],
+        "order": each.order,
+        "data": each.data,
+        "dateCreated": when(each.date_created),
+    }
+
+
+def revision(each: Revision) -> Json:
+    return {
+        "id": each.sha,
+        "sha": each.sha,
+        "repository": {"id": each.repository_id.hex},
+        "message": each.message,
+        "author": author(each.author),
+        "parents": each.parents,
+        "branches": each.branches,
+        "external": None,
+        "dateCreated": when(each.date_created),
+        "dateCommitted": when(each.date_committed),
+    }
+
+
+def patch(each: Patch) -> Json:
+    return {
+        "id": each.id.hex,
+        "parentRevision": {"sha": each.parent_revision_sha},
+        "external": None,
+        "dateCreated": when(each.date_created),
+    }
+
+
+def source(each: Source) -> Json:
+    return {
+        "id": each.id.hex,
+        "isCommit": each.patch_id is None,
+        "data": each.data,
+        "patch": patch(each.patch) if each.patch else None,
+        "revision": revision(each.revision),
+        "dateCreated": when(each.date_created),
+    }
+
+
+def build(
+    each: Build, stats: Mapping[str, int] | None = None, failures: Sequence[FailureReason] = ()
+) -> Json:
+    return {
+        "id": each.id.hex,
+        "collection_id": each.collection_id.hex,
+        "number": each.number,
+        "name": each.label,
+        "target": each.target,
+        "status": enum(each.status),
+        "result": enum(each.result),
+        "cause": enum(each.cause),
+        "priority": each.priority.name.lower(),
+        "selectiveTestingPolicy": {"id": "disabled", "name": "Disabled"},
+        "project": project(each.project),
+        "author": author(each.author),
+        "source": source(each.source),
+        "message": each.message,
+        "tags": each.tags,
+        "duration": each.duration_ms,
+        "estimatedDuration": each.project.avg_build_time_ms,
+        "stats": dict(stats or {}),
+        "failures": [failure(reason) for reason in failures],
+        "dateCreated": when(each.date_created),
+        "dateModified": when(each.date_modified),
+        "dateStarted": when(each.date_started),
+        "dateFinished": when(each.date_finished),
+        "dateDecided": when(each.date_decided),
+        "link": f"{settings.get().base_url}/projects/{each.project.slug}/builds/{each.id.hex}/",
+    }
+
+
+def failure(each: FailureReason) -> Json:
+    text = reasons.sentence(each.reason, each.data)
+    return {
+        "id": each.reason,
+        "reason": escape(text),
+        "text": text,
+        "step_id": hex_or_none(each.step_id),
+        "job_id": hex_or_none(each.job_id),
+        "data": each.data,
+    }
+
+
+def hex_or_none(value: UUID | None) -> str | None:
+    return value.hex if value else None
+
+
+def job(each: Job, stats: Mapping[str, int] | None = None) -> Json:
+    return {
+        "id": each.id.hex,
+        "number": each.number,
+        "name": each.label,
+        "status": enum(each.status),
+        "result": enum(each.result),
+        "project": project(each.build.project),
+        "build": {"id": each.build_id.hex},
+        "duration": each.duration_ms,
+        # No average is kept per plan yet.
+        "estimatedDuration": None,
+        "external": None,
+        "stats": dict(stats or {}),
+        "dateCreated": when(each.date_created),
+        "dateModified": when(each.date_modified),
+        "dateStarted": when(each.date_started),
+        "dateFinished": when(each.date_finished),
+    }
+
+
+def phase(each: JobPhase) -> Json:
+    return {
+        "id": each.id.hex,
+        "name": each.label,
+        "status": enum(each.status),
+        "result": enum(each.result),
+        "duration": each.duration_ms,
+        "dateCreated": when(each.date_created),
+        "dateStarted": when(each.date_started),
+        "dateFinished": when(each.date_finished),
+    }
+
+
+def job_step(each: JobStep) -> Json:
+    return {
+        "id": each.id.hex,
+        "name": each.label,
+        "phase": {"id": each.phase_id.hex},
+        "attempt": each.attempt,
+        "data": each.data,
+        "status": enum(each.status),
+        "result": enum(each.result),
+        "image": None,
+        "node": node(each.node) if each.node else None,
+        "duration": each.duration_ms,
+        "replacement_id": hex_or_none(each.replacement_id),
+        "lastHeartbeat": when(each.last_heartbeat),
+        "dateCreated": when(each.date_created),
+        "dateStarted": when(each.date_started),
+        "dateFinished": when(each.date_finished),
+    }
+
+
+def command(each: Command) -> Json:
+    return {
+        "id": each.id.hex,
+        "name": each.label,
+        "status": enum(each.status),
+        "script": each.script,
+        "returnCode": each.return_code,
+        "env": each.env,
+        "cwd": each.cwd,
+        "type": {"id": each.type.name.lower(), "name": f"CommandType.{each.type.name.lower()}"},
+        "captureOutput": is_collector(each.type),
+        "artifacts": each.artifacts,
+        "duration": each.duration_ms,
+        "dateCreated": when(each.date_created),
+        "dateStarted": when(each.date_started),
+        "dateFinished": when(each.date_finished),
+    }
+
+
+def is_collector(kind: CommandType) -> bool:
+    return kind.name.startswith("COLLECT_")
+
+
+def node(each: Node) -> Json:
+    return {
+        "id": each.id.hex,
+        "name": each.label,
+        "slots": each.slots,
+        "labels": each.labels,
+        "version": each.version,
+        "dateLastSeen": when(each.date_last_seen),
+        "dateCreated": when(each.date_created),
+    }
+
+
+def log_source(each: LogSource) -> Json:
+    raw = f"{settings.get().base_url}/api/0/jobs/{each.job_id.hex}/logs/{each.id.hex}/"
+    return {
+        "id": each.id.hex,
+        "job": {"id": each.job_id.hex},
+        "step": {"id": each.step_id.hex},
+        "name": each.name,
+        "size": each.size_bytes,
+        "urls": [{"url": f"{raw}?raw=1", "type": "raw"}, {"url": raw, "type": "chunked", "priority": 1}],
+        "dateCreated": when(each.date_created),
+    }
+
+
+def log_chunk(each: LogChunk) -> Json:
+    return {
+        "source": {"id": each.source_id.hex},
+        "text": each.data.decode("utf-8", "replace"),
+        "offset": each.offset,
+        "size": each.size_bytes,
+    }
+
+
+def artifact(each: Artifact) -> Json:
+    return {
+        "id": each.id.hex,
+        "jobstep": {"id": each.step_id.hex},
+        "name": each.name,
+        "size": each.size_bytes,
+        "sha256": each.sha256,
+        "url": f"{settings.get().base_url}/api/0/artifacts/{each.id.hex}/content/",
+        "dateCreated": when(each.date_created),
+    }
+
+
+def run_of_test(run: TestRun, test: Test, message: str) -> Json:
+    return {
+        "id": run.id.hex,
+        "job": {"id": run.job_id.hex},
+        "step": {"id": run.step_id.hex},
+        "name": test.name,
+        "hash": test.name_sha,
+        "owner": test.owner,
+        "result": enum(run.result),
+        "duration": run.duration_ms,
+        "numRetries": run.reruns,
+        "message": message,
+    }
+
+
+def task(each: Task) -> Json:
+    return {
+        "id": each.id.hex,
+        "name": each.name,
+        "childId": each.child_id.hex,
+        "parentId": hex_or_none(each.parent_id),
+        "state": each.state.name.lower(),
+        "attempts": each.attempts,
+        "error": each.error,
+        "dateCreated": when(each.date_created),
+        "dateDue": when(each.due_at),
+        "dateFinished": when(each.date_finished),
+    }
+
+
+def counts(found: Mapping[Result, int]) -> dict[str, int]:
+    return {result.name.lower(): found.get(result, 0) for result in Result}

@@ -1,0 +1,64 @@
+"""Bytes out, without holding them all: logs that may still grow, and stored files.
+
+What is in them was written by other people's programs, so no browser may take it for ours.
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import PurePosixPath
+from urllib.parse import quote
+
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+
+from changes.base import storage
+from changes.results import logs
+from changes.results.models import Artifact, LogSource
+
+FOREIGN = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cache-Control": "no-store",
+}
+
+
+def log(request: Request, source: LogSource, *, offset: int, follow: bool) -> Response:
+    # The end of a step is told under the name of its build.
+    topics = (f"log:{source.id.hex}", f"build:{source.step.job.build_id.hex}")
+    return StreamingResponse(
+        log_bytes(request, source, offset, topics if follow else ()),
+        media_type="text/plain; charset=utf-8",
+        headers=FOREIGN,
+    )
+
+
+async def log_bytes(
+    request: Request, source: LogSource, offset: int, topics: tuple[str, ...]
+) -> AsyncIterator[bytes]:
+    """From `offset` to the end; a follower, who has topics, waits for more until the step is over."""
+    pool, bell = request.app.state.pool, request.app.state.bell
+    while True:
+        with bell.listening(*topics) as ring:
+            async with pool.connection() as connection:
+                # Asked before reading: what was written before the end is then surely read.
+                over = not topics or await logs.is_over(connection, source.id)
+                pieces = await logs.next_bytes(connection, source.id, offset)
+            for piece in pieces:
+                offset += len(piece)
+                yield piece
+            if not pieces:
+                if over or bell.closed.is_set():
+                    return
+                await bell.wait(ring, 5)
+
+
+def artifact(found: Artifact) -> Response:
+    name = quote(PurePosixPath(found.name).name)
+    headers = {
+        **FOREIGN,
+        "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+        "Content-Length": str(found.size_bytes),
+        "ETag": f'"{found.sha256}"',
+    }
+    return StreamingResponse(
+        storage.storage.get().read(found.key), media_type="application/octet-stream", headers=headers
+    )

@@ -1,0 +1,208 @@
+"""Who may call what: a table of all routes, so that a new one without an entry is noticed."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+from tests.factories import a_token, as_caller, olga
+from tests.web.conftest import API, Live, answered, refused
+
+from changes.base.ids import new
+from changes.base.settings import Settings
+from changes.people import tokens, users
+from changes.people.rules import Scope
+from changes.web.auth import COOKIE
+
+LET_IN = "let in"
+CALLERS = ("anonymous", "agent", "read", "write", "admin")
+ANYBODY = dict(zip(CALLERS, (LET_IN, 401, LET_IN, LET_IN, LET_IN), strict=True))
+ENROLS = dict(zip(CALLERS, (LET_IN, LET_IN, LET_IN, LET_IN, LET_IN), strict=True))
+AGENT = dict(zip(CALLERS, (401, LET_IN, 401, 401, 401), strict=True))
+READ = dict(zip(CALLERS, (401, 401, LET_IN, LET_IN, LET_IN), strict=True))
+WRITE = dict(zip(CALLERS, (401, 401, 403, LET_IN, LET_IN), strict=True))
+ADMIN = dict(zip(CALLERS, (401, 401, 403, 403, LET_IN), strict=True))
+
+ROUTES: dict[str, dict[str, Any]] = {
+    "POST /agents/tokens/": ADMIN,
+    "POST /agents/enrol/": ENROLS,
+    "POST /agents/steps/next/": AGENT,
+    "POST /agents/heartbeat/": AGENT,
+    "POST /agents/steps/{step_id}/report/": AGENT,
+    "POST /agents/steps/{step_id}/logs/{name}/": AGENT,
+    "PUT /agents/steps/{step_id}/artifacts/{path}": AGENT,
+    "GET /agents/steps/{step_id}/patch/": AGENT,
+    "GET /artifacts/{artifact_id}/content/": READ,
+    "GET /auth/": ANYBODY,
+    "GET /builds/": READ,
+    "POST /builds/": WRITE,
+    "GET /builds/{build_id}/": READ,
+    "POST /builds/{build_id}/cancel/": WRITE,
+    "GET /builds/{build_id}/tests/counts": READ,
+    "GET /builds/{build_id}/tests/failures": READ,
+    "GET /commands/{command_id}/": READ,
+    "GET /jobs/{job_id}/": READ,
+    "GET /jobs/{job_id}/artifacts/": READ,
+    "GET /jobs/{job_id}/logs/{source_id}/": READ,
+    "GET /jobs/{job_id}/phases/": READ,
+    "GET /jobsteps/{step_id}/": READ,
+    "GET /jobsteps/{step_id}/artifacts/": READ,
+    "GET /jobsteps/{step_id}/logs/{name}/": READ,
+    "GET /nodes/": READ,
+    "GET /nodes/{node_id}/": READ,
+    "POST /nodes/{node_id}/revoke/": ADMIN,
+    "GET /patches/{patch_id}/": READ,
+    "GET /plans/{plan_id}/": READ,
+    "POST /plans/{plan_id}/": ADMIN,
+    "GET /plans/{plan_id}/steps/": READ,
+    "POST /plans/{plan_id}/steps/": ADMIN,
+    "GET /projects/": READ,
+    "POST /projects/": ADMIN,
+    "GET /projects/{project_id}/": READ,
+    "GET /projects/{project_id}/builds/": READ,
+    "GET /projects/{project_id}/builds/{number}/": READ,
+    "GET /projects/{project_id}/plans/": READ,
+    "POST /projects/{project_id}/plans/": ADMIN,
+    "GET /repositories/": READ,
+    "POST /repositories/": ADMIN,
+    "GET /repositories/{repository_id}/": READ,
+    "GET /steps/{step_id}/": READ,
+    "POST /steps/{step_id}/": ADMIN,
+    "DELETE /steps/{step_id}/": ADMIN,
+    "GET /tasks/": READ,
+    "GET /tokens/": ADMIN,
+    "POST /tokens/": ADMIN,
+    "DELETE /tokens/{token_id}/": ADMIN,
+    "GET /users/": ADMIN,
+}
+# Enough to be understood; what is asked for need not exist.
+BODY = {"sha": "a", "name": "n", "url": "u", "repository": "r", "slots": 1, "steps": [], "wait_s": 0} | {
+    "status": "in_progress",
+    "token": "t",
+}
+
+
+def routes_of(live: Live) -> list[str]:
+    paths = live.app.openapi()["paths"]
+    return [
+        f"{method.upper()} {path.removeprefix(API)}" for path, methods in paths.items() for method in methods
+    ]
+
+
+def ask(live: Live, route: str, headers: dict[str, str]) -> int:
+    method, _, path = route.partition(" ")
+    for name in ("project_id", "name", "path"):
+        path = path.replace(f"{{{name}}}", "nothing")
+    path = path.replace("{number}", "1")
+    while "{" in path:
+        path = path[: path.index("{")] + new().hex + path[path.index("}") + 1 :]
+    if route == "POST /plans/{plan_id}/":
+        return answered(live.http.post(API + path, json={}, headers=headers)).status_code
+    body = BODY if method == "POST" else None
+    return answered(
+        live.http.request(method, f"{API}{path}?offset=0", headers=headers, json=body)
+    ).status_code
+
+
+def test_every_route_is_in_the_table(live: Live) -> None:
+    assert sorted(routes_of(live)) == sorted(ROUTES)
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_every_route_lets_in_whom_the_table_says(live: Live, caller: str) -> None:
+    with live.database.transaction() as session:
+        scopes = {scope.name.lower(): scope for scope in (Scope.READ, Scope.WRITE, Scope.ADMIN)}
+        headers = as_caller(a_token(session, scopes[caller])) if caller in scopes else {}
+    if caller == "agent":
+        headers = live.agent().headers
+
+    answers = {route: ask(live, route, headers) for route in ROUTES}
+
+    met = {route: status if status in (401, 403) else LET_IN for route, status in answers.items()}
+    # An agent's token that does not exist is refused with a 403 too, but it is no matter of scope.
+    met["POST /agents/enrol/"] = LET_IN
+    assert met == {route: allowed[caller] for route, allowed in ROUTES.items()}
+    assert {route: status for route, status in answers.items() if status >= 500} == {}
+
+
+def test_what_an_agent_may_do_is_not_for_a_token_of_that_scope_either(
+    client: TestClient, session: Session
+) -> None:
+    secret = tokens.create(session, "odd", Scope.AGENT).secret
+
+    answer = client.get(f"{API}/projects/", headers=as_caller(secret))
+
+    assert "needs the scope read" in refused(answer, 403)["error"]
+
+
+def test_a_stranger_is_told_how_to_sign_in(client: TestClient) -> None:
+    answer = client.get(f"{API}/projects/")
+
+    assert "Bearer" in refused(answer, 401)["error"]
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("header", ["Bearer chg_wrong", "bearer \u00e9\u00ff", "Bearer " + "x" * 5000])
+def test_a_wrong_token_is_refused(client: TestClient, header: str) -> None:
+    answer = client.get(f"{API}/auth/", headers={"Authorization": header.encode("latin-1")})
+
+    assert "unknown or was revoked" in refused(answer, 401)["error"]
+
+
+def test_a_revoked_token_opens_nothing_even_where_everybody_may_read(
+    client: TestClient, session: Session, settings: Settings
+) -> None:
+    object.__setattr__(settings, "anonymous_read", True)
+    made = tokens.create(session, "old", Scope.ADMIN)
+    tokens.revoke(session, made.id)
+    session.flush()
+
+    answer = client.get(f"{API}/projects/", headers=as_caller(made.secret))
+
+    refused(answer, 401)
+
+
+def test_anonymous_read_opens_what_needs_read_and_nothing_more(
+    client: TestClient, settings: Settings
+) -> None:
+    object.__setattr__(settings, "anonymous_read", True)
+
+    statuses = [
+        client.get(f"{API}/projects/").status_code,
+        client.get(f"{API}/tokens/").status_code,
+        client.post(f"{API}/builds/", json=BODY).status_code,
+    ]
+
+    assert statuses == [200, 401, 401]
+
+
+def test_a_cookie_reads_and_never_writes(client: TestClient, session: Session) -> None:
+    client.cookies.set(COOKIE, users.open_session(session, olga(session).id))
+
+    reads, writes = client.get(f"{API}/tokens/"), client.post(f"{API}/tokens/", json={"name": "mine"})
+
+    assert reads.status_code == 200
+    refused(writes, 401)
+
+
+@pytest.mark.parametrize("other", [{"Authorization": "Basic b2xnYTpi"}, {"Authorization": "Bearer "}])
+def test_other_kinds_of_authorization_are_nobody(client: TestClient, other: dict[str, str]) -> None:
+    assert client.get(f"{API}/auth/", headers=other).json()["authenticated"] is False
+
+
+def test_auth_says_who_asks(reader: TestClient) -> None:
+    told = reader.get(f"{API}/auth/").json()
+
+    assert told["authenticated"] is True
+    assert told["scope"] == "read"
+    assert told["name"].startswith("token ")
+
+
+def test_a_signed_in_person_is_shown_without_secrets(client: TestClient, session: Session) -> None:
+    user = olga(session)
+    client.cookies.set(COOKIE, users.open_session(session, user.id))
+
+    told = client.get(f"{API}/auth/").json()["user"]
+
+    assert set(told) == {"id", "email", "isAdmin", "avatar", "project_permissions", "dateCreated"}
+    assert told["email"] == user.email
