@@ -83,7 +83,7 @@ def test_git_enters_with_credentials_and_keeps_none_of_them(
         assert EXPECTED.encode() not in all_content(folder)
 
 
-@pytest.mark.parametrize("backend", ["git", "hg"])
+@pytest.mark.parametrize("backend", ["git", pytest.param("hg", marks=pytest.mark.packages)])
 @pytest.mark.parametrize("credentials", [None, Credentials(username="zoe", password="wrong")])
 def test_who_may_not_enter_is_told_so(
     address: str, tmp_path: Path, backend: str, credentials: Credentials | None
@@ -98,6 +98,7 @@ def test_who_may_not_enter_is_told_so(
     assert "wrong" not in str(caught.value)
 
 
+@pytest.mark.packages
 def test_hg_enters_with_credentials(address: str, tmp_path: Path) -> None:
     credentials = Credentials(username="zoe", password="hunter2")
     mirror = open_mirror("hg", f"http://{address}/nothing", tmp_path / "mirror", credentials=credentials)
@@ -107,7 +108,7 @@ def test_hg_enters_with_credentials(address: str, tmp_path: Path) -> None:
         mirror.update()
 
 
-@pytest.mark.parametrize("backend", ["git", "hg"])
+@pytest.mark.parametrize("backend", ["git", pytest.param("hg", marks=pytest.mark.packages)])
 def test_no_argument_shows_the_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
 ) -> None:

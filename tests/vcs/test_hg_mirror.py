@@ -23,6 +23,7 @@ from changes.vcs.errors import (
 from changes.vcs.interface import LogQuery, Mirror, Person
 from changes.vcs.open import open_mirror
 
+pytestmark = pytest.mark.packages
 OLD = b"the same content\n" * 10
 
 

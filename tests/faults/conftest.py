@@ -1,0 +1,28 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.faults.gates import Gate
+from tests.scenarios.running import RunningSystem, running_system
+
+# Short enough to wait for, and longer than a busy machine keeps an agent from speaking.
+SILENCE_S = "4"
+
+
+@pytest.fixture(scope="session")
+def shared_system() -> Iterator[RunningSystem]:
+    with running_system(NODE_SILENCE_MAX_S=SILENCE_S) as system:
+        yield system
+
+
+@pytest.fixture
+def system(shared_system: RunningSystem) -> Iterator[RunningSystem]:
+    """All parts run at the start of each drill, whatever the one before has ended."""
+    shared_system.mend()
+    yield shared_system
+    shared_system.mend()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path / "open")
