@@ -25,7 +25,8 @@ test: venv system-packages ## Run the whole suite (under 10 minutes)
 test-fast: tools ## Run what needs no server: rules, formats, verbs, house rules
 	$(RUN)/pytest -n 2 -m "not long and not system and not packages" $(PYTEST_FLAGS)
 
-test-long: venv system-packages ## Run the long ones: chaos, brokers, big data
+test-long: venv ## Run the long ones: chaos, brokers, big data
+	@sh scripts/have-packages long
 	$(RUN)/pytest -m long
 
 check: venv ## Formatting, lint, types, import contracts, house rules

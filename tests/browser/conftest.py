@@ -43,8 +43,9 @@ WAIT_MS = 10_000
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One per file: while it runs, its event loop would be in the way of other tests of this process."""
     program = shutil.which("chromium")
     assert program is not None, "chromium is missing: apt-get install chromium"
     with sync_playwright() as playwright:
