@@ -107,14 +107,21 @@ async def show_build(
     bell = request.app.state.bell
     request.state.held = asked.wait_s > 0
     until = time.monotonic() + min(asked.wait_s, WAIT_MAX_S)
-    with bell.listening(f"build:{build_id.hex}") as ring:
-        while True:
-            has_changed = ring.done() or bell.closed.is_set()
+    known: dict[str, Any] | None = None
+    while True:
+        with bell.listening(f"build:{build_id.hex}") as ring:
             data = await run_in_threadpool(details, request, build_id)
+            known = known or data
             left_s = until - time.monotonic()
-            if has_changed or left_s <= 0 or data["status"]["id"] == "finished":
+            if left_s <= 0 or bell.closed.is_set() or is_news(data, known):
                 return answers.json(data)
             await bell.wait(ring, left_s)
+
+
+def is_news(data: dict[str, Any], known: dict[str, Any]) -> bool:
+    """A ring may be about something that was known before the wait began; its end is always news."""
+    told = ("status", "result", "jobs", "failures", "lostAttempts")
+    return data["status"]["id"] == "finished" or any(data[name] != known[name] for name in told)
 
 
 def details(request: Request, build_id: UUID) -> dict[str, Any]:
