@@ -23,7 +23,7 @@ test: venv system-packages ## Run the whole suite (under 10 minutes)
 	$(RUN)/pytest -n 2 --dist loadfile -m "not long"
 
 test-fast: tools ## Run what needs no server: rules, formats, verbs, house rules
-	$(RUN)/pytest -n 2 -m "not long and not system and not packages" $(PYTEST_FLAGS)
+	$(RUN)/pytest -n 2 --ignore tests/browser -m "not long and not system and not packages and not front_end" $(PYTEST_FLAGS)
 
 test-long: venv ## Run the long ones: chaos, brokers, big data
 	@sh scripts/have-packages long

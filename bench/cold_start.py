@@ -18,7 +18,7 @@ GOAL = Goal("at most", 4, 3)
 
 
 def measure(*, quick: bool) -> Iterator[Figure]:
-    rounds = 1 if quick else 3
+    rounds = 1 if quick else 2
     fresh, fresh_bare, known, known_bare = [], [], [], []
     for _ in range(rounds):
         with temporary_folder() as folder:

@@ -79,9 +79,9 @@ class Taker:
             self.is_asking.set()
             try:
                 job = self._caller.post("/next")["id"]
+                moment = time.perf_counter()
+                self.is_asking.clear()
+                self.taken.put(moment)
+                self._caller.post_json("/finish", job)
             except (OSError, HTTPException):
                 return  # the floor has gone
-            moment = time.perf_counter()
-            self.is_asking.clear()
-            self.taken.put(moment)
-            self._caller.post_json("/finish", job)

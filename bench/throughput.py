@@ -24,7 +24,7 @@ FLOOR = "select count(*) from floor_job where state = 2"
 
 
 def measure(*, quick: bool) -> Iterator[Figure]:
-    builds, rounds = (60, 1) if quick else (200, 3)
+    builds, rounds = (60, 1) if quick else (200, 2)
     with system.running() as up, floor.running(up) as bare, tempfile.TemporaryDirectory() as folder:
         plain = projects.without_checkout(up, "plain")
         repository = Path(folder) / "repository"

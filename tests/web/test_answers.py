@@ -94,7 +94,15 @@ def test_no_redirect_leads_elsewhere(reader: TestClient, path: str) -> None:
     assert answer.status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/api/0/builds/", "/healthz", "/static/style.css", "/auth/login/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/0/builds/",
+        "/healthz",
+        "/auth/login/",
+        pytest.param("/static/style.css", marks=pytest.mark.front_end),
+    ],
+)
 def test_head_is_answered_like_get(live: Live, path: str) -> None:
     got = live.http.get(path, headers=live.admin)
 

@@ -132,6 +132,7 @@ def test_pages_allow_our_own_content_only(client: TestClient, link: str, path: s
     assert headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.front_end
 def test_static_files_are_served_and_kept_by_browsers(client: TestClient) -> None:
     first = client.get("/static/style.css")
 
@@ -141,6 +142,7 @@ def test_static_files_are_served_and_kept_by_browsers(client: TestClient) -> Non
     assert (again.status_code, again.content) == (304, b"")
 
 
+@pytest.mark.front_end
 @pytest.mark.parametrize("path", ["/static/nothing.css", "/static/%2e%2e/web.py", "/static/..%2fshapes.py"])
 def test_nothing_else_is_served_as_static(client: TestClient, path: str) -> None:
     assert client.get(f"http://testserver{path}").status_code == 404
