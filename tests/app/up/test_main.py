@@ -177,8 +177,16 @@ def test_the_embedded_databases_come_back_after_any_death(up: Start, home: Path,
 
 def server(home: Path, name: str) -> psutil.Process | None:
     """The first of the processes of this name: the parent of the others."""
-    found = [process for process in processes_of(home) if process.name() == name]
-    return min(found, key=lambda process: process.create_time(), default=None)
+    found = [process for process in processes_of(home) if is_called(process, name)]
+    return min(found, key=lambda process: process.pid, default=None)
+
+
+def is_called(process: psutil.Process, name: str) -> bool:
+    """No for one that ended since it was found."""
+    try:
+        return bool(process.name() == name)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def kill(home: Path, name: str) -> None:
