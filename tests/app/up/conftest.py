@@ -65,11 +65,20 @@ class Up:
         return self.process.returncode
 
     def pid_of(self, name: str) -> int:
-        return next(
-            process.pid
-            for process in processes_of(self.home)
-            if process.environ().get("STAND_IN") == name and process.name() != "sleep"
-        )
+        return next(process.pid for process in processes_of(self.home) if stands_in(process, name))
+
+
+def stands_in(process: psutil.Process, name: str) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.environ().get("STAND_IN") == name and process.name() != "sleep"
+    return False
+
+
+def command_of(process: psutil.Process) -> str:
+    """Nothing for one that ended since it was found."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""
 
 
 @pytest.fixture
@@ -79,9 +88,10 @@ def home() -> Iterator[Path]:
     home = folder / "home"
     yield home
     left = processes_of(home)
-    names = [" ".join(process.cmdline()) for process in left if process.is_running()]
+    names = list(filter(None, map(command_of, left)))
     for process in left:
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     shutil.rmtree(folder, ignore_errors=True)
     assert not names
 
@@ -115,6 +125,6 @@ def up(home: Path) -> Iterator[Callable[..., Up]]:
 def left_of(home: Path) -> Callable[[], list[str]]:
     def left_of() -> list[str]:
         processes.wait_until(lambda: not processes_of(home), 1)
-        return [" ".join(process.cmdline()) for process in processes_of(home)]
+        return list(filter(None, map(command_of, processes_of(home))))
 
     return left_of
