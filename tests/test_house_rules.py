@@ -18,7 +18,6 @@ DOCS = ROOT / "docs"
 VAGUE = {"utils", "util", "helpers", "common", "misc", "manager", "lib"}
 LINES_PER_FILE, LINES_PER_FUNCTION, LINES_PER_VIEW = 400, 40, 25
 PUBLIC_HOSTS = {"pypi.org", "files.pythonhosted.org"}
-STATUS_WRITERS = {"settle.py", "create.py", "report.py", "retry.py"}
 
 
 def sources() -> list[Path]:

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 
 from changes.app import embedding
 from changes.app.up.children import Child
@@ -50,6 +51,11 @@ def worker(arguments: list[str]) -> None:
 
 
 def up() -> int:
+    return supervise(children, Steps(prepare=prepare, ready=welcome))
+
+
+def supervise(children_of: Callable[[Settings], list[Child]], steps: Steps) -> int:
+    """Runs these programs on the home and the databases of this process's settings; the exit code."""
     try:
         current = settings.load()
     except InvalidSettings as error:
@@ -62,7 +68,7 @@ def up() -> int:
         database_url=current.database_url,
         broker_url=current.broker_url,
     )
-    return run(options, children(current), Steps(prepare=prepare, ready=welcome))
+    return run(options, children_of(current), steps)
 
 
 def children(current: Settings) -> list[Child]:

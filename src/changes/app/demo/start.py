@@ -5,27 +5,15 @@ import sys
 
 from changes.app import starting
 from changes.app.up.children import Child
-from changes.app.up.main import Steps, UpOptions, run
+from changes.app.up.main import Steps
 from changes.base import settings
-from changes.base.settings import InvalidSettings, Settings
+from changes.base.settings import Settings
 
 PROGRAM = (sys.executable, "-m", "changes.app.cli", "demo")
 
 
 def up() -> int:
-    try:
-        current = settings.load()
-    except InvalidSettings as error:
-        sys.stderr.write(f"changes: {error}\n")
-        return 2
-    options = UpOptions(
-        home=current.home,
-        host=current.host,
-        port=current.port,
-        database_url=current.database_url,
-        broker_url=current.broker_url,
-    )
-    return run(options, children(current), Steps(prepare=prepare, ready=welcome))
+    return starting.supervise(children, Steps(prepare=prepare, ready=welcome))
 
 
 def children(current: Settings) -> list[Child]:
