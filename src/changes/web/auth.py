@@ -3,6 +3,8 @@
 A program brings `Authorization: Bearer <token>`; a browser brings the session cookie.
 """
 
+import hashlib
+import hmac
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -17,6 +19,10 @@ from changes.people.models import User
 from changes.people.rules import Scope
 
 COOKIE = "changes_session"
+# Where a form, or a script, brings its proof.
+PROOF_FIELD = "proof"
+PROOF_HEADER = "Changes-Proof"
+READING = ("GET", "HEAD")
 PLEASE = "Please sign in, or send a token: Authorization: Bearer ..."
 
 
@@ -44,10 +50,28 @@ def bearer(request: Request) -> str | None:
     return secret.strip() if kind.lower() == "bearer" and secret.strip() else None
 
 
-def refuse_without_token(request: Request) -> None:
-    """For requests that change something; costs nothing, and says nothing about the token."""
-    if bearer(request) is None:
+def proof_for(cookie: str) -> str:
+    """What our own pages put into their forms; whoever cannot read the cookie cannot know it."""
+    return hmac.digest(cookie.encode(), b"a form of ours", hashlib.sha256).hex()
+
+
+def refuse_strangers(request: Request) -> None:
+    """For requests that change something, before their body is read; whether key or cookie are
+    right is seen later.
+    """
+    if bearer(request) is not None:
+        return
+    if request.cookies.get(COOKIE) is None:
         raise NotSignedIn(PLEASE)
+    refuse_foreign_page(request)
+
+
+def refuse_without_proof(request: Request, cookie: str) -> None:
+    """A cookie is sent by the browser whoever made it ask; the proof says that it was a page of ours."""
+    refuse_foreign_page(request)
+    given = getattr(request.state, "proof", None) or request.headers.get(PROOF_HEADER, "")
+    if not hmac.compare_digest(str(given).encode(), proof_for(cookie).encode()):
+        raise Forbidden("This form is of an earlier sign-in. Go back, reload the page and send it again.")
 
 
 def refuse_foreign_page(request: Request) -> None:
@@ -64,9 +88,11 @@ def identify(session: Session, request: Request) -> Caller:
         return by_token(session, secret)
     cookie = request.cookies.get(COOKIE)
     user = users.signed_in(session, cookie) if cookie else None
-    # A cookie is sent by the browser whoever made it ask, so it may only read until the
-    # pages bring their proof against forged requests.
-    return by_user(user) if user is not None and request.method in ("GET", "HEAD") else ANONYMOUS
+    if user is None or cookie is None:
+        return ANONYMOUS
+    if request.method not in READING:
+        refuse_without_proof(request, cookie)
+    return by_user(user)
 
 
 def by_token(session: Session, secret: str) -> Caller:

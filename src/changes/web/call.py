@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import FastAPI, HTTPException, Request, Response
 
@@ -29,11 +30,6 @@ class Call:
     session: db.Session
     caller: Caller
     once: idempotency.Request | None = None
-
-    @property
-    def viewer(self) -> str:
-        """Who is signed in, as pages show it; empty where anybody may read."""
-        return self.caller.name if self.caller.scope is not None else ""
 
     def answer(self, data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
         self.remember(data, status)
@@ -67,7 +63,7 @@ class Replayed(Exception):
 def begin(request: Request, needed: Scope) -> Iterator[Call]:
     """Commits when the block ends well. A POST with a key that was used gets its first answer."""
     with db.transaction() as session:
-        caller = auth.identify(session, request)
+        caller = recognise(session, request)
         auth.require(caller, needed)
         once = repeatable(request, caller)
         if once is not None:
@@ -77,21 +73,42 @@ def begin(request: Request, needed: Scope) -> Iterator[Call]:
         yield Call(session, caller, once)
 
 
+def recognise(session: db.Session, request: Request) -> Caller:
+    """Kept beside the request, too, for the frame of whatever page answers it."""
+    request.state.caller = auth.identify(session, request)
+    caller: Caller = request.state.caller
+    return caller
+
+
 @contextmanager
-def reading(request: Request) -> Iterator[Call]:
-    """For pages: a stranger is led to the one about signing in."""
+def acting(request: Request, needed: Scope) -> Iterator[Call]:
+    """For pages and their forms: a stranger is led to the one about signing in, and back."""
     try:
-        with begin(request, Scope.READ) as this:
+        with begin(request, needed) as this:
             yield this
     except NotSignedIn:
-        raise HTTPException(303, headers={"Location": DOOR}) from None
+        raise HTTPException(303, headers={"Location": door_and_back(request)}) from None
+
+
+@contextmanager
+def reading(request: Request) -> Iterator[Call]:
+    with acting(request, Scope.READ) as this:
+        yield this
+
+
+def door_and_back(request: Request) -> str:
+    """A form that was sent is not sent again by a redirect, so only what was read is led back to."""
+    if request.method not in auth.READING or request.url.path == "/":
+        return DOOR
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return f"{DOOR}?{urlencode({'next': here})}"
 
 
 @contextmanager
 def open_to_all(request: Request) -> Iterator[Call]:
     """For the few addresses that anybody may ask, signed in or not."""
     with db.transaction() as session:
-        yield Call(session, auth.identify(session, request))
+        yield Call(session, recognise(session, request))
 
 
 def repeatable(request: Request, caller: Caller) -> idempotency.Request | None:

@@ -80,9 +80,10 @@ async def merged(request: Request) -> dict[str, Any]:
         given = request.query_params.getlist(name)
         values[name] = given if len(given) > 1 else given[0]
     if request.method not in ("GET", "HEAD", "DELETE"):
-        # Nobody changes anything without a token, so no memory is spent on strangers.
-        auth.refuse_without_token(request)
+        # Nobody changes anything without key or cookie, so no memory is spent on strangers.
+        auth.refuse_strangers(request)
         values |= await from_body(request)
+        request.state.proof = values.pop(auth.PROOF_FIELD, None)
     return values
 
 

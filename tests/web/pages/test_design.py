@@ -37,7 +37,7 @@ def test_a_signed_in_reader_sees_every_part_in_both_themes(signed_in: TestClient
 def test_a_stranger_is_led_to_the_door(client: TestClient) -> None:
     answer = client.get("/design", follow_redirects=False)
 
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/auth/login/")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/auth/login/?next=%2Fdesign")
 
 
 def test_the_page_is_small(signed_in: TestClient) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy.orm import Session
@@ -33,7 +34,10 @@ def a_finished_build(session: Session, project: Project, result: Result = Result
 def test_a_stranger_is_led_to_the_door(client: TestClient, path: str) -> None:
     answer = client.get(path, headers=PAGE)
 
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/auth/login/")
+    assert (answer.status_code, answer.headers["Location"]) == (
+        303,
+        f"/auth/login/?next={quote(path, safe='')}",
+    )
 
 
 def test_the_first_look_says_how_to_begin(browser: TestClient) -> None:

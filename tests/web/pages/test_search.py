@@ -36,7 +36,7 @@ def test_a_stranger_is_sent_to_sign_in(client: TestClient) -> None:
         "/search/", params={"q": "x"}, headers={"Accept": "text/html"}, follow_redirects=False
     )
 
-    assert (answer.status_code, answer.headers["location"]) == (303, "/auth/login/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/auth/login/?next=%2Fsearch%2F%3Fq%3Dx")
 
 
 def test_signing_out_ends_the_session(browser: TestClient) -> None:

@@ -36,7 +36,6 @@ def show_build(request: Request, slug: str, reference: str) -> Response:
     with call.reading(request) as this:
         build = find(this.session, projects.project(this.session, slug), reference)
         values = {
-            "viewer": this.viewer,
             "build": build,
             "waiting": waiting.sentence(this.session, build, silence_s=settings.get().node_silence_max_s),
             "cause": CAUSE_LABELS.get(build.cause, build.cause.name.capitalize()),

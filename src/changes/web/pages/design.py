@@ -80,9 +80,8 @@ ENDINGS = {
 
 @pages.get("/design")
 def design(request: Request) -> Response:
-    with call.reading(request) as this:
-        viewer = this.viewer
-    return drawing.page(request, "design.html", {"viewer": viewer, "url": request.url, **samples()})
+    with call.reading(request):
+        return drawing.page(request, "design.html", {"url": request.url, **samples()})
 
 
 def samples() -> dict[str, Any]:

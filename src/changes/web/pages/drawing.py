@@ -9,14 +9,16 @@ from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from changes.base import clock
+from changes.web import auth
 from changes.web.pages import charts, links, phrasing, states
 from changes.web.pages.states import State
 
@@ -51,6 +53,9 @@ TAB_COLOUR_OTHERWISE = "#80868f"
 SIGNS = {"passed": "✓", "failed": "✗", "infra": "⚠", "aborted": "⊘", "running": "▸", "collecting": "▸"}
 SIGN_OTHERWISE = "·"
 PRODUCT = "Changes"
+# Told by the next page, then forgotten.
+TOAST_COOKIE = "changes_toast"
+TOAST_VALID_S = 30
 # Text, address, icon, keys.
 NAVIGATION = [
     ("Home", "/", "home", "g h"),
@@ -61,7 +66,18 @@ NAVIGATION = [
 
 
 def page(request: Request, name: str, values: dict[str, Any], status: int = 200) -> Response:
-    return templates.TemplateResponse(request, name, values, status_code=status, headers=HEADERS)
+    answer = templates.TemplateResponse(request, name, values, status_code=status, headers=HEADERS)
+    if TOAST_COOKIE in request.cookies:
+        answer.delete_cookie(TOAST_COOKIE)
+    return answer
+
+
+def go(where: str, toast: str = "") -> Response:
+    """To the page that shows what a form has done, with a word about it. `where` is a path of ours."""
+    answer = RedirectResponse(where, 303)
+    if toast:
+        answer.set_cookie(TOAST_COOKIE, quote(toast), max_age=TOAST_VALID_S, httponly=True, samesite="lax")
+    return answer
 
 
 def error_page(request: Request, status: int, message: str) -> Response:
@@ -79,7 +95,16 @@ def shell(request: Request) -> dict[str, Any]:
         "navigation": NAVIGATION,
         "here": request.url.path,
         "version": bundle_version(),
+        "toast": unquote(request.cookies.get(TOAST_COOKIE, "")),
+        "viewer": viewer(request),
+        "proof": auth.proof_for(request.cookies.get(auth.COOKIE, "")),
     }
+
+
+def viewer(request: Request) -> str:
+    """Who is signed in, as pages show it; empty where anybody may read."""
+    caller = getattr(request.state, "caller", auth.ANONYMOUS)
+    return caller.name if caller.scope is not None else ""
 
 
 def chosen(cookies: dict[str, str]) -> dict[str, str]:

@@ -15,5 +15,5 @@ def home(request: Request) -> Response:
     with call.reading(request) as this:
         part = queries.builds(this.session, Page(size=50))
         failures = queries.failures_of(this.session, [build.id for build in part.rows])
-        values = {"builds": part.rows, "failures": failures, "viewer": this.viewer}
+        values = {"builds": part.rows, "failures": failures}
         return drawing.page(request, "home.html", values)

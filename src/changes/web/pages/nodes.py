@@ -20,7 +20,6 @@ def list_nodes(request: Request) -> Response:
         part = queries.nodes(this.session, page)
         before, after = paging.newer_and_older(request, page, part)
         values = {
-            "viewer": this.viewer,
             "nodes": part.rows,
             "held": queries.held_by_nodes(this.session, [node.id for node in part.rows]),
             "heard_after": clock.now() - timedelta(seconds=settings.get().node_silence_max_s),

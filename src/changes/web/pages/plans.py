@@ -19,7 +19,7 @@ def list_plans(request: Request) -> Response:
     with call.reading(request) as this:
         part = queries.plans_of_active_projects(this.session, page)
         before, after = paging.newer_and_older(request, page, part)
-        values = {"viewer": this.viewer, "plans": part.rows, "before": before, "after": after}
+        values = {"plans": part.rows, "before": before, "after": after}
         return drawing.page(request, "plans.html", values)
 
 
@@ -29,7 +29,6 @@ def show_plan(request: Request, plan_id: UUID) -> Response:
         plan = queries.plan(this.session, plan_id)
         items = [plan.id, *(step.id for step in plan.steps)]
         values = {
-            "viewer": this.viewer,
             "plan": plan,
             "steps": [(step, recipe(step)) for step in plan.steps],
             "options": queries.options_of_items(this.session, items),

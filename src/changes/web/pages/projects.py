@@ -52,7 +52,7 @@ def list_projects(request: Request) -> Response:
         shown = [project.id for project in part.rows]
         strips = builds.newest_of_projects(this.session, shown, each=STRIP_BUILDS)
         before, after = paging.newer_and_older(request, page, part)
-        values = {"viewer": this.viewer, "projects": part.rows, "strips": strips}
+        values = {"projects": part.rows, "strips": strips}
         return drawing.page(request, "projects.html", {**values, "before": before, "after": after})
 
 
@@ -67,7 +67,6 @@ def show_project(
         shown = [build.id for build in part.rows]
         newer, older = paging.newer_and_older(request, page, part)
         values = {
-            "viewer": this.viewer,
             "project": project,
             "builds": part.rows,
             "failures": builds.failures_of(this.session, shown),

@@ -23,7 +23,7 @@ class Search(Parameters):
 def search(request: Request, asked: Annotated[Search, parameters(Search)]) -> Response:
     text = asked.q.strip()
     with call.reading(request) as this:
-        values: dict[str, Any] = {"viewer": this.viewer, "text": text, "projects": [], "builds": []}
+        values: dict[str, Any] = {"text": text, "projects": [], "builds": []}
         if text:
             values["projects"] = projects.projects(this.session, SHOWN, query=text).rows
             values["builds"] = builds.builds(this.session, SHOWN, builds.BuildFilter(text=text)).rows

@@ -29,7 +29,6 @@ def show_step(request: Request, step_id: UUID) -> Response:
         step = queries.step(this.session, step_id)
         told = queries.failures_of_step(this.session, step)
         values = {
-            "viewer": this.viewer,
             "step": step,
             "job": step.job,
             "build": step.job.build,
