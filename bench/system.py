@@ -56,7 +56,7 @@ class System:
         named = {"supervisor": mine}
         for child in mine.children():
             words = child.cmdline()
-            after = words.index("changes.app.cli") + 1 if "changes.app.cli" in words else 0
+            after = words.index("changes.app.programs") + 1 if "changes.app.programs" in words else 0
             named[words[after] if after else child.name()] = child
         return named
 

@@ -1,14 +1,17 @@
 """How a ring leaves the process: beside the request, within bounds, and again when the broker is back."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 import pytest
 from celery import Celery
 from structlog.testing import capture_logs
 
-from changes.app import broker
-from changes.app.broker import BrokerAway, Doorbell, Room
+from changes.app import broker, doorbell
+from changes.app.broker import Room
+from changes.app.doorbell import BrokerAway, Doorbell
 from changes.app.embedded.processes import wait_until
 from changes.base import db, ids, jobs
 from changes.base.settings import Settings
@@ -22,32 +25,31 @@ def celery(settings: Settings) -> Celery:
     return broker.make_celery(settings)
 
 
-@pytest.fixture
-def doorbell(celery: Celery, monkeypatch: pytest.MonkeyPatch) -> Doorbell:
-    monkeypatch.setattr(broker, "TRY_AGAIN_S", 0.01)
-    return Doorbell(celery)
+@dataclass(frozen=True)
+class Publishing:
+    """A line to a broker that always answers."""
 
+    publish: Callable[[UUID], None]
 
-def publishing(doorbell: Doorbell, act: Callable[[UUID], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doorbell.line, "count_waiting", lambda: 0)
-    monkeypatch.setattr(doorbell.line, "publish", act)
+    def count_waiting(self) -> int:
+        return 0
 
 
 def test_a_broker_that_is_away_holds_nobody_up_and_fills_no_memory(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker, "RINGS_KEPT_MAX", 3)
-    doorbell = Doorbell(broker.make_celery(settings.model_copy(update={"broker_url": NOBODY})))
+    monkeypatch.setattr(doorbell, "RINGS_KEPT_MAX", 3)
+    away = broker.make_celery(settings.model_copy(update={"broker_url": NOBODY}))
+    bell = Doorbell(partial(broker.Line, away))
 
     for _ in range(10):
-        doorbell.ring(ids.new())
+        bell.ring(ids.new())
 
-    assert doorbell.waiting.qsize() == 3
+    assert bell.waiting.qsize() == 3
 
 
-def test_what_is_kept_goes_out_when_the_broker_is_back(
-    doorbell: Doorbell, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_kept_goes_out_when_the_broker_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorbell, "TRY_AGAIN_S", 0.01)
     sent: list[UUID] = []
     refusals = [BrokerAway("no"), BrokerAway("no")]
 
@@ -56,12 +58,12 @@ def test_what_is_kept_goes_out_when_the_broker_is_back(
             raise refusals.pop()
         sent.append(task_id)
 
-    publishing(doorbell, publish, monkeypatch)
+    bell = Doorbell(lambda: Publishing(publish))
     rings = [ids.new(), ids.new()]
     with capture_logs() as said:
-        doorbell.start()
+        bell.start()
         for task_id in rings:
-            doorbell.ring(task_id)
+            bell.ring(task_id)
         assert wait_until(lambda: len(sent) == 2, WITHIN_S)
 
     assert sent == rings

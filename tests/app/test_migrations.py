@@ -12,13 +12,14 @@ import psycopg
 import pytest
 from alembic.script import ScriptDirectory
 
-from changes.app import migrate
+from changes.app import migrate, revision
 from changes.app.embedded.processes import wait_until
-from changes.app.migrate import SchemaDiffers, SchemaTooNew, TablesInUse
+from changes.app.migrate import SchemaDiffers, TablesInUse
+from changes.app.revision import SchemaTooNew
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/developers/migrations.md"
-HEAD = ScriptDirectory(str(migrate.MIGRATIONS)).get_current_head() or ""
+HEAD = ScriptDirectory(str(revision.MIGRATIONS)).get_current_head() or ""
 NEXT, NEXT_BUT_ONE = (f"{int(HEAD) + more:04}" for more in (1, 2))
 BEGIN = f"""
 revision = "{NEXT}"
@@ -61,8 +62,8 @@ def empty(database_url: str) -> str:
 def one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of one more migration, in a copy of the folder."""
     folder = tmp_path / "migrations"
-    shutil.copytree(migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(migrate, "MIGRATIONS", folder)
+    shutil.copytree(revision.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(revision, "MIGRATIONS", folder)
     return folder / "versions" / f"{NEXT}_one_more.py"
 
 
@@ -71,7 +72,7 @@ def test_models_and_migrations_agree(database_url: str) -> None:
 
 
 def test_the_migrations_are_one_line() -> None:
-    scripts = ScriptDirectory(str(migrate.MIGRATIONS))
+    scripts = ScriptDirectory(str(revision.MIGRATIONS))
 
     assert len(scripts.get_heads()) == 1
     assert len(scripts.get_bases()) == 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 import changes
-from changes.app import migrate, starting, wiring
+from changes.app import revision, starting, wiring
 from changes.base import db, settings
 from changes.base.db import Session
 from changes.base.errors import ChangesError
@@ -35,11 +35,19 @@ COMMAND_LINE_KEY = "command line of this home"
 def main() -> None:
     current = settings.load()
     if sys.argv[1:] == ["prepare"]:
-        migrate.upgrade(current.database_url or "")
+        upgrade(current.database_url or "")
         answer(current, prepare)
     else:
         wiring.wire(current)
         answer(current, sign_in if sys.argv[1:] == ["link"] else welcome)
+
+
+def upgrade(url: str) -> None:
+    """Alembic is imported where it has something to do."""
+    if not revision.is_current(url):
+        from changes.app import migrate
+
+        migrate.upgrade(url)
 
 
 def answer(current: Settings, act: Callable[[Session, Settings], dict[str, str]]) -> None:

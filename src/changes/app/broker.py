@@ -4,18 +4,14 @@ A message that is lost, doubled or late does no harm (base/jobs.py), so messages
 acknowledged at once, nothing waits in the broker, and remote control is off.
 """
 
-import queue
-import threading
-import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from changes.app.doorbell import BrokerAway, Doorbell
 from changes.base import jobs
 from changes.base.settings import Settings
 
@@ -23,13 +19,8 @@ QUEUE = "changes"
 RUN = "changes.run"
 # Given to `celery worker` by `changes worker`; docs name them for those who type it themselves.
 WORKER_FLAGS = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-# A broker that is away for long must not fill our memory; what is dropped the sweep sends again.
-RINGS_KEPT_MAX = 10_000
-TRY_AGAIN_S = 0.5
 # As long as so many messages wait, workers have enough to do and nothing is sent again.
 LONG_QUEUE = 1_000
-
-log = structlog.get_logger()
 
 
 def make_celery(current: Settings) -> Celery:
@@ -70,10 +61,6 @@ def run(task_id: str) -> None:
     jobs.run(UUID(task_id))
 
 
-class BrokerAway(Exception):
-    """It cannot be reached now."""
-
-
 class Line:
     """The connection of one thread to the broker, made anew after any error."""
 
@@ -108,41 +95,6 @@ class Line:
         return BrokerAway(str(error))
 
 
-class Doorbell(threading.Thread):
-    """Publishes beside the request: a slow or absent broker delays nobody, the sweep rings again."""
-
-    def __init__(self, app: Celery) -> None:
-        super().__init__(name="doorbell", daemon=True)
-        self.line = Line(app)
-        self.waiting: queue.Queue[UUID] = queue.Queue(RINGS_KEPT_MAX)
-        self.is_away = False
-
-    def ring(self, task_id: UUID) -> None:
-        try:
-            self.waiting.put_nowait(task_id)
-        except queue.Full:
-            log.debug("ring dropped", task=task_id.hex)
-
-    def run(self) -> None:
-        # The first connection takes half a second, mostly of imports: not in somebody's request.
-        self.reach(self.line.count_waiting)
-        while True:
-            task_id = self.waiting.get()
-            while not self.reach(partial(self.line.publish, task_id)):
-                time.sleep(TRY_AGAIN_S)
-
-    def reach(self, act: Callable[[], object]) -> bool:
-        try:
-            act()
-        except BrokerAway as error:
-            if not self.is_away:
-                log.warning("broker away; tasks wait in the database", error=str(error))
-            self.is_away = True
-            return False
-        self.is_away = False
-        return True
-
-
 class Room:
     """How many more messages the broker should hold. None while it is away: so nothing counts
     as sent that is not, and all of it goes out when the broker is back.
@@ -162,9 +114,9 @@ def connect_bell(app: Celery, *, eager: bool) -> None:
     if eager:
         jobs.bell.set(partial(run_here, app))
         return
-    doorbell = Doorbell(app)
-    doorbell.start()
-    jobs.bell.set(doorbell.ring)
+    bell = Doorbell(partial(Line, app))
+    bell.start()
+    jobs.bell.set(bell.ring)
 
 
 def run_here(app: Celery, task_id: UUID) -> None:

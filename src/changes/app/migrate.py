@@ -2,26 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from changes.app import schema
+from changes.app import revision, schema
 from changes.base.errors import Conflict, Unavailable
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK_TIMEOUT = "5s"
-
-
-class SchemaTooNew(Conflict):
-    """The database was used by a newer version of Changes."""
 
 
 class SchemaDiffers(Conflict):
@@ -34,21 +27,15 @@ class TablesInUse(Unavailable):
 
 def configuration(url: str) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(revision.MIGRATIONS))
     config.attributes["url"] = url
     return config
 
 
 def upgrade(url: str) -> None:
-    config = configuration(url)
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    current = current_revision(url)
-    if current is not None and current not in known:
-        raise SchemaTooNew(
-            f"The database is of a newer version (schema {current}): start that version, or restore a backup."
-        )
+    revision.refuse_newer(revision.current(url))
     with tables_free():
-        command.upgrade(config, "head")
+        command.upgrade(configuration(url), "head")
 
 
 @contextmanager
@@ -70,15 +57,9 @@ def connected(url: str) -> Iterator[Connection]:
         yield connection
 
 
-def current_revision(url: str) -> str | None:
-    with connected(url) as connection:
-        return MigrationContext.configure(connection).get_current_revision()
-
-
 def check(url: str) -> None:
     """Raises SchemaDiffers with what is different, in words."""
-    head = ScriptDirectory.from_config(configuration(url)).get_current_head()
-    current = current_revision(url)
+    head, current = revision.known()[-1], revision.current(url)
     if current != head:
         raise SchemaDiffers(
             f"The database has schema {current or 'none'}, this version needs {head}: changes db upgrade"

@@ -6,7 +6,6 @@ The supervisor stays small: whatever needs the database runs as a program of its
 import json
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable
 
 from changes.app import embedding
@@ -41,15 +40,6 @@ def running_address(current: Settings) -> str:
         return current.base_url
 
 
-def worker(arguments: list[str]) -> None:
-    """The same as `celery -A changes.app worker`, without needing its command on the PATH."""
-    # Celery warns of root at length; here it runs our own code only, never that of a repository.
-    warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
-    from changes.app import worker as program
-
-    program.main(arguments)
-
-
 def up() -> int:
     return supervise(children, Steps(prepare=prepare, ready=welcome))
 
@@ -72,11 +62,11 @@ def supervise(children_of: Callable[[Settings], list[Child]], steps: Steps) -> i
 
 
 def children(current: Settings) -> list[Child]:
-    program = (sys.executable, "-m", "changes.app.cli")
+    program = (sys.executable, "-m", "changes.app.programs")
     agent = ("agent", "--server", local_address(current), "--home", str(current.home / "agent"))
     return [
         Child("web", (*program, "web"), stop_rank=WEB_RANK),
-        Child("worker", (*program, "worker"), stop_rank=WORKER_RANK),
+        Child("worker", (*program, "worker"), stop_rank=WORKER_RANK, after_web=True),
         Child("agent", (*program, *agent, "--name", "local"), stop_rank=AGENT_RANK, after_web=True),
     ]
 

@@ -1,14 +1,20 @@
 """The web process: uvicorn, with held requests ended as soon as it is asked to stop."""
 
+from functools import partial
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
-from changes.app import broker, server, wiring
+from changes.app import revision, server, wiring
+from changes.app.doorbell import Doorbell, Line
+from changes.base import jobs
 from changes.base import settings as settings_of
+from changes.base.settings import Settings
 
 STOP_WITHIN_S = 5
+# The process begins to answer before it looks for the broker.
+ANSWERS_FIRST_S = 1
 
 
 class Server(uvicorn.Server):
@@ -25,11 +31,30 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
+def connect_bell(settings: Settings) -> None:
+    """Celery is a third of a second of imports, which nobody waits for here."""
+    if settings.celery_always_eager:
+        from changes.app import broker
+
+        broker.connect_bell(broker.make_celery(settings), eager=True)
+        return
+    bell = Doorbell(partial(line_to_broker, settings), begin_after_s=ANSWERS_FIRST_S)
+    bell.start()
+    jobs.bell.set(bell.ring)
+
+
+def line_to_broker(settings: Settings) -> Line:
+    from changes.app import broker
+
+    return broker.Line(broker.make_celery(settings))
+
+
 def main() -> None:
     settings = settings_of.load()
     wiring.wire(settings)
-    broker.connect_bell(broker.make_celery(settings), eager=settings.celery_always_eager)
+    connect_bell(settings)
     app = server.create_app()
+    revision.wait_until_current(settings.database_url or "")
     config = uvicorn.Config(
         app,
         host=settings.host,

@@ -86,6 +86,11 @@ class Identified:
     date_created: Mapped[datetime] = mapped_column(default=clock.now)
 
 
+def conninfo_of(url: str) -> str:
+    """The same address as psycopg reads it."""
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+
 class Database:
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.url = url
@@ -109,7 +114,7 @@ class Database:
 
     @property
     def conninfo(self) -> str:
-        return self.url.replace("postgresql+psycopg://", "postgresql://", 1)
+        return conninfo_of(self.url)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

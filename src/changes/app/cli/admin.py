@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from changes.app.cli.output import NOT_REACHABLE, REFUSED, WRONG_USAGE, fail, say, say_json, table, tell
+from changes.app.cli.output import WRONG_USAGE, fail, say, say_json, table, tell
+from changes.app.programs import known_errors
 
 if TYPE_CHECKING:
     from changes.base.db import Session
@@ -32,28 +33,6 @@ def add_to(app: typer.Typer) -> None:
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
-
-
-@contextmanager
-def known_errors() -> Iterator[None]:
-    """Every error that has a name becomes one sentence and an exit code."""
-    from sqlalchemy.exc import OperationalError
-
-    from changes.base.errors import ChangesError
-    from changes.base.settings import InvalidSettings
-
-    try:
-        yield
-    except InvalidSettings as error:
-        fail(str(error), WRONG_USAGE)
-    except ChangesError as error:
-        fail(error.message, REFUSED)
-    except OperationalError as error:
-        first = str(error.orig).strip().split("\n", 1)[0]
-        fail(
-            f"The database cannot be reached ({first}). Does `changes up` run on this CHANGES_HOME?",
-            NOT_REACHABLE,
-        )
 
 
 @contextmanager

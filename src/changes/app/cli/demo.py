@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from changes.app.cli.admin import known_errors
 from changes.app.cli.output import tell
+from changes.app.programs import known_errors
 
 
 def add_to(app: typer.Typer) -> None:

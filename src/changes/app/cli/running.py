@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from changes.app import programs
+
 
 def add_to(app: typer.Typer) -> None:
     app.command()(up)
@@ -27,11 +29,7 @@ def up() -> None:
 
 def web() -> None:
     """Run the web server (any number of them may run behind a proxy)."""
-    from changes.app import web as server
-    from changes.app.cli.admin import known_errors
-
-    with known_errors():
-        server.main()
+    programs.web()
 
 
 def worker(context: typer.Context) -> None:
@@ -39,11 +37,7 @@ def worker(context: typer.Context) -> None:
 
     `celery -A changes.app worker -B` does the same.
     """
-    from changes.app import starting
-    from changes.app.cli.admin import known_errors
-
-    with known_errors():
-        starting.worker(context.args)
+    programs.worker(context.args)
 
 
 def agent(
@@ -62,15 +56,13 @@ def agent(
 
     The first time it needs a one-time token: `changes agent-token` on the server prints one.
     """
-    from changes.agent import main as program
-
     arguments = ["--server", server, "--slots", str(slots or default_slots())]
     for flag, value in (("--home", home), ("--name", name), ("--enrol", enrol)):
         if value:
             arguments += [flag, str(value)]
     for each in label or []:
         arguments += ["--label", each]
-    program.main(arguments)
+    programs.agent(arguments)
 
 
 def default_slots() -> int:

@@ -25,7 +25,8 @@ class Child:
     stop_signal: int = signal.SIGTERM
     stop_within_s: float = 5.0
     stop_rank: int = 0
-    # Started once the web server answers, for programs that would only complain until then.
+    # Started once the web server answers: for programs that would only complain until then, or
+    # take from it the processors that it needs to start.
     after_web: bool = False
 
 

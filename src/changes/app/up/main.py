@@ -85,10 +85,13 @@ def _run(options: UpOptions, children: Sequence[Child], steps: Steps, signals: S
             address.refuse_taken_port(options.host, options.port)
             for line in _progress(options, home):
                 terminal.say(line)
-            env = _start_servers(options, home, supervisor, signals)
+            servers, env = _servers(options, home, signals)
+            # They need a second for their imports, and wait for the database by themselves.
+            supervisor.start_children([child for child in children if not child.after_web], env)
+            for server in servers:
+                supervisor.start_server(server)
             _prepare(steps, env, signals)
             terminal.say(f"Starting {', '.join(child.name for child in children)} ...")
-            supervisor.start_children([child for child in children if not child.after_web], env)
             _wait_for_web(options, home, supervisor)
             supervisor.start_children([child for child in children if child.after_web], env)
             with signals.interrupting():
@@ -112,14 +115,16 @@ def _progress(options: UpOptions, home: Home) -> Iterator[str]:
         yield f"{verb} in {home.path} ..."
 
 
-def _start_servers(
-    options: UpOptions, home: Home, supervisor: Supervisor, signals: StopSignals
-) -> dict[str, str]:
+def _servers(
+    options: UpOptions, home: Home, signals: StopSignals
+) -> tuple[list[Postgres | Valkey], dict[str, str]]:
+    """Those to start, and what the programs have to know: the addresses follow from the home."""
     postgres = Postgres(home, give_up=signals.asked_to_stop)
     valkey = Valkey(home, give_up=signals.asked_to_stop)
+    wanted: list[Postgres | Valkey] = []
     for server, url in ((postgres, options.database_url), (valkey, options.broker_url)):
         if url is None:
-            supervisor.start_server(server)
+            wanted.append(server)
         else:
             # One of an earlier run without this URL, whose supervisor was killed.
             server.stop()
@@ -130,7 +135,7 @@ def _start_servers(
         "HOST": options.host,
         "PORT": str(options.port),
     }
-    return environment(options.extra_env, own)
+    return wanted, environment(options.extra_env, own)
 
 
 def _prepare(steps: Steps, env: dict[str, str], signals: StopSignals) -> None:
