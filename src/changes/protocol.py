@@ -21,12 +21,13 @@ from msgspec import Meta, Struct
 VERSION = 1
 VERSION_HEADER = "Changes-Protocol"
 # Longest time either side holds a request open; proxies usually cut at 60 s.
-HOLD_MAX_S = 25.0
+HOLD_MAX_S = 55.0
 CONSOLE = "console"
 LOG_CHUNK_MAX_BYTES = 1024 * 1024
 
 Backend = Literal["git", "hg"]
 Slots = Annotated[int, Meta(ge=0, le=1024)]
+Size = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 ReturnCode = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 # Up to thirty years: a broken clock on the agent must not break the server's arithmetic.
 DurationMs = Annotated[int, Meta(ge=0, le=10**12)]
@@ -37,6 +38,9 @@ class Enrolment(Struct, frozen=True, kw_only=True):
     name: str
     slots: Slots = 1
     labels: dict[str, str] = {}
+    # What steps may ask for; 0 = not told, and nothing is counted then.
+    cpus: Size = 0
+    memory_mb: Size = 0
     protocol: int = VERSION
     version: str = ""
 
@@ -55,6 +59,8 @@ class Ask(Struct, frozen=True, kw_only=True):
 
 
 class Checkout(Struct, frozen=True, kw_only=True):
+    """`sha` may be any name of a commit where it is one of the other checkouts of a step."""
+
     backend: Backend
     url: str
     sha: str
@@ -84,6 +90,8 @@ class StepOffer(Struct, frozen=True, kw_only=True):
     commands: list[CommandOffer]
     env: dict[str, str] = {}
     timeout_s: float | None = None
+    # Of other repositories, each in a folder beside the main one.
+    other_checkouts: list[Checkout] = []
 
 
 class Heartbeat(Struct, frozen=True, kw_only=True):

@@ -150,3 +150,47 @@ connection = server.accept()
 print("connected", flush=True)
 server.accept()
 """
+
+
+def test_other_repositories_stand_beside_the_main_one(
+    coordinator: Coordinator, repository: Repository, tmp_path: Path
+) -> None:
+    other = Repository(tmp_path / "other")
+    old = other.sha
+    other.git("branch", "stable")
+    other.commit("newest")
+    beside = [
+        Checkout(backend="git", url=str(other.path), sha=name, path=f"lib/{number}")
+        for number, name in enumerate(["HEAD", "stable", old])
+    ]
+    main = Checkout(backend="git", url=str(repository.path), sha=repository.sha)
+
+    step = coordinator.offer(a_step("cat ../lib/*/greeting", checkout=main, other_checkouts=beside))
+
+    assert coordinator.final_of(step).result == "passed"
+    assert [line for line in step.console.splitlines() if " " not in line] == ["newest", "hello", "hello"]
+
+
+def test_a_branch_of_another_repository_is_asked_for_anew_each_time(
+    coordinator: Coordinator, repository: Repository
+) -> None:
+    beside = [Checkout(backend="git", url=str(repository.path), sha="main", path="lib")]
+    first = coordinator.offer(a_step("cat lib/greeting", id="step-1", other_checkouts=beside))
+    coordinator.final_of(first)
+    repository.commit("moved")
+
+    step = coordinator.offer(a_step("cat lib/greeting", id="step-2", other_checkouts=beside))
+
+    coordinator.final_of(step)
+    assert "moved" in step.console
+
+
+def test_another_repository_without_the_branch_is_told_by_name(
+    coordinator: Coordinator, repository: Repository
+) -> None:
+    beside = [Checkout(backend="git", url=str(repository.path), sha="no-such", path="lib")]
+
+    report = coordinator.final_of(coordinator.offer(a_step("true", other_checkouts=beside)))
+
+    assert (report.result, report.reason) == ("infra_failed", "checkout_failed")
+    assert "no-such into lib" in (report.message or "")

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
+from changes.base import bell as bells
 from changes.base import db
 from changes.base.bell import Bell, running
 
@@ -184,3 +185,55 @@ def test_a_count_that_is_none_wakes_everybody(database: db.Database, payload: st
                 assert await woken([first, second], 2)
 
     done(act)
+
+
+# --- following -----------------------------------------------------------------------------
+
+
+def test_a_follower_learns_which_of_his_topics_rang_and_each_once(database: db.Database) -> None:
+    async def act() -> None:
+        async with listening_bell(database) as bell:
+            topics = ("build", "build:1", "build:2")
+            with bell.following(*topics) as follower, bell.listening("build:3") as last:
+                for key in ("1", "1", "3"):
+                    await asyncio.to_thread(notify, database, "build", key)
+                await asyncio.wait_for(last, WITHIN_S)
+                assert set(await follower.next(WITHIN_S)) == {"build", "build:1"}
+                # The ring of the channel follows that of the key.
+                await follower.next(0.01)
+                assert await follower.next(0.01) == []
+            assert not bell.followers
+            assert bell.follower_count == 0
+
+    done(act)
+
+
+def test_it_is_known_what_rang_since_a_moment(database: db.Database) -> None:
+    async def act() -> None:
+        async with listening_bell(database) as bell:
+            since = bell.remembers_since
+            with bell.listening("build:1") as ring:
+                await asyncio.to_thread(notify, database, "build", "1")
+                await asyncio.wait_for(ring, WITHIN_S)
+            assert bell.has_rung("build:1", since)
+            assert not bell.has_rung("build:2", since)
+            assert not bell.has_rung("build:1", since + 3600)
+            assert bell.has_rung("build:2", since - 1)
+
+    done(act)
+
+
+def test_while_nobody_listens_everything_may_have_rung() -> None:
+    assert Bell("", []).has_rung("build:1", 1e12)
+
+
+def test_what_rang_long_ago_is_forgotten_and_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bells, "REMEMBERED_MAX", 1)
+    bell = Bell("", [])
+    bell.remembers_since = 0
+
+    bell.remember("build:1")
+    bell.remember("build:2")
+
+    assert list(bell.rang_at) == ["build:2"]
+    assert 0 < bell.remembers_since <= bell.rang_at["build:2"]

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from changes.protocol import Checkout
+from changes.vcs import names
 from changes.vcs.errors import UnknownRevision
 from changes.vcs.interface import Mirror
 from changes.vcs.open import open_mirror
@@ -33,3 +34,14 @@ def check_out(mirror: Mirror, sha: str, into: Path) -> None:
     if not mirror.has(sha):
         mirror.fetch(sha)
     mirror.checkout(sha, into)
+
+
+def check_out_named(mirror: Mirror, name: str, into: Path) -> str:
+    """A branch moves, so the remote is asked first; returns the commit it stands for now."""
+    if names.is_full_sha(name):
+        check_out(mirror, name, into)
+        return name
+    mirror.update()
+    sha = mirror.resolve(name)
+    mirror.checkout(sha, into)
+    return sha

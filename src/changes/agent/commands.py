@@ -140,7 +140,8 @@ def _wait(process: subprocess.Popen[bytes], tree: Tree, order: StopOrder, ends_a
 
 def _read_captured(captured: Path) -> str:
     with captured.open("rb") as file:
-        output = file.read(OUTPUT_MAX_BYTES)
+        # One byte more tells the server that it is too much.
+        output = file.read(OUTPUT_MAX_BYTES + 1)
     captured.unlink()
     return output.decode(errors="replace")
 

@@ -138,8 +138,21 @@ def _is_ordered(read_end: int) -> bool:
 
 def _enrolment(options: AgentOptions) -> Enrolment:
     return Enrolment(
-        token=options.enrolment_token, name=options.name, slots=options.slots, labels=options.labels
+        token=options.enrolment_token,
+        name=options.name,
+        slots=options.slots,
+        labels=options.labels,
+        cpus=os.cpu_count() or 0,
+        memory_mb=_memory_mb(),
     )
+
+
+def _memory_mb() -> int:
+    """0 where the system does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
+    except (ValueError, OSError):
+        return 0
 
 
 def _count(text: str) -> int:

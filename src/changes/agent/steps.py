@@ -12,13 +12,13 @@ from msgspec.structs import replace as replace_fields
 
 from changes.agent import verdict as verdicts
 from changes.agent.artifacts import ArtifactSender, collect
-from changes.agent.checkout import Mirrors, check_out
+from changes.agent.checkout import Mirrors, check_out, check_out_named
 from changes.agent.commands import Outcome, Place, run_command
 from changes.agent.courier import Courier
 from changes.agent.errors import AgentError, BadOffer, GivenUp, NotAccepted, Refused, StepGone
 from changes.agent.link import Link
 from changes.agent.logs import Console
-from changes.agent.offers import source_of
+from changes.agent.offers import inside, source_of
 from changes.agent.processes import Tree, kill_children_of_thread, kill_tree, may_have_orphans
 from changes.agent.spool import Running, Spool, StepFolder
 from changes.agent.stopping import StopOrder, StopReason
@@ -83,9 +83,10 @@ class StepRun:
     def _work(self) -> Verdict:
         try:
             source = source_of(self.offer, self._folder)
-            verdict = self._check_out(self.offer.checkout) if self.offer.checkout else PASSED
-            if verdict is not PASSED:
-                return verdict
+            for wanted in filter(None, (self.offer.checkout, *self.offer.other_checkouts)):
+                verdict = self._check_out(wanted)
+                if verdict is not PASSED:
+                    return verdict
             source.mkdir(parents=True, exist_ok=True)
             env = dict(self.offer.env)
             place = Place(self._folder, source, env, self._tree.mark, self._console.write_end)
@@ -105,7 +106,7 @@ class StepRun:
                 Verdict("failed", "patch_failed", f"The patch does not apply to {wanted.sha}: {error}")
             )
         except (VcsError, NotAccepted) as error:
-            message = f"Could not check out {wanted.sha}: {error}"
+            message = f"Could not check out {wanted.sha} into {wanted.path}: {error}"
             return self._complain(Verdict("infra_failed", "checkout_failed", message))
         except (StepGone, Refused, GivenUp) as error:
             self._on_end(error)
@@ -115,8 +116,12 @@ class StepRun:
         return ABORTED if self._order.is_given else PASSED
 
     def _prepare(self, wanted: Checkout) -> None:
-        into = source_of(self.offer, self._folder)
         mirror = self._tools.mirrors.open(wanted)
+        if wanted is not self.offer.checkout:
+            sha = check_out_named(mirror, wanted.sha, inside(self._folder.work, wanted.path))
+            self._console.say(f"Checked out {sha} of {mirror.url} into {wanted.path}")
+            return
+        into = source_of(self.offer, self._folder)
         check_out(mirror, wanted.sha, into)
         if wanted.has_patch and not self._order.is_given:
             mirror.apply_patch(into, self._link.patch())

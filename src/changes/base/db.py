@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
+from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import DateTime, Engine, MetaData, SmallInteger, Text, Uuid, create_engine
 from sqlalchemy.dialects.postgresql import JSONB
@@ -91,6 +92,15 @@ def conninfo_of(url: str) -> str:
     return url.replace("postgresql+psycopg://", "postgresql://", 1)
 
 
+async def make_quick(connection: AsyncConnection[Any]) -> None:
+    """For statements that are long to plan, short to run and always the same. One that breaks off in
+    the middle must not keep its locks.
+    """
+    await connection.execute("set jit = off")
+    await connection.execute("set plan_cache_mode = force_generic_plan")
+    await connection.execute("set idle_in_transaction_session_timeout = '10s'")
+
+
 class Database:
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.url = url
@@ -109,7 +119,13 @@ class Database:
     def async_pool(self, *, size: int) -> AsyncConnectionPool[Any]:
         """For the few calls that agents make all the time: plain SQL, no threads between."""
         return AsyncConnectionPool(
-            self.conninfo, min_size=2, max_size=size, open=False, timeout=5, kwargs={"autocommit": True}
+            self.conninfo,
+            min_size=2,
+            max_size=size,
+            open=False,
+            timeout=5,
+            kwargs={"autocommit": True},
+            configure=make_quick,
         )
 
     @property

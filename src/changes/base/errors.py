@@ -45,5 +45,13 @@ class TooLarge(ChangesError):
     """More bytes than the limit allows."""
 
 
+class TooOften(ChangesError):
+    """The same was tried too many times in too short a time."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class Unavailable(ChangesError):
     """Something we depend on does not answer now; asking again later may help."""

@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from changes.base import old_config
+from changes.base import old_config, sign_in_settings
+from changes.base.sign_in_settings import Network
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +132,10 @@ def _default_base_url(values: dict[str, Any]) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{values['port']}"
 
 
+def _default_provider_name(values: dict[str, Any]) -> str:
+    return sign_in_settings.provider_name(values.get("oidc_issuer", ""))
+
+
 def _default_log_format() -> Literal["json", "console"]:
     return "console" if sys.stderr.isatty() else "json"
 
@@ -166,6 +171,16 @@ class Settings(BaseModel):
     anonymous_read: Switch = False
     admin_email: Annotated[str, AfterValidator(_mail_address)] = "admin@localhost"
 
+    oidc_issuer: Annotated[str, AfterValidator(sign_in_settings.check_issuer)] = sign_in_settings.GOOGLE
+    oidc_client_id: str | None = None
+    oidc_client_secret: str | None = Field(None, repr=False)
+    oidc_name: Annotated[str, Field(min_length=1, max_length=40)] = Field(
+        default_factory=_default_provider_name
+    )
+    oidc_domains: Annotated[tuple[str, ...], BeforeValidator(sign_in_settings.parse_domains)] = ()
+    trusted_proxy_header: Annotated[str, AfterValidator(sign_in_settings.check_header_name)] | None = None
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(sign_in_settings.parse_networks)] = ()
+
     log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] = Field(
         default_factory=_default_log_format
     )
@@ -176,6 +191,9 @@ class Settings(BaseModel):
     jobstep_machine_retry_max: Count = 2
     jobstep_allocation_timeout_s: Positive = 180
     node_silence_max_s: Positive = 60
+    node_quarantine_after: Count = 3
+    node_quarantine_s: Positive = 600
+    outside_silence_max_min: Positive = 360
     max_artifact_bytes: Annotated[int, BeforeValidator(WholeNumber(1, 2**40))] = 200 * 1024 * 1024
     test_message_max_len: Annotated[int, BeforeValidator(WholeNumber(1024))] = 65536
 
@@ -185,6 +203,9 @@ ENVIRONMENT_NAMES = {
     "home": ("CHANGES_HOME",),
     "base_url": ("BASE_URL", "WEB_BASE_URI"),
     "broker_url": ("BROKER_URL", "CELERY_BROKER_URL"),
+    "oidc_client_id": ("OIDC_CLIENT_ID", "GOOGLE_CLIENT_ID"),
+    "oidc_client_secret": ("OIDC_CLIENT_SECRET", "GOOGLE_CLIENT_SECRET"),
+    "oidc_domains": ("OIDC_DOMAINS", "GOOGLE_DOMAIN"),
     "jobstep_allocation_timeout_s": ("JOBSTEP_ALLOCATION_TIMEOUT_SECONDS",),
 }
 
@@ -326,6 +347,8 @@ def _read_file(named: str | None, default_path: Path, problems: list[str]) -> tu
         problems.append(f"{path}: {error.strerror}")
     except UnicodeDecodeError:
         problems.append(f"{path}: the file is not UTF-8 text")
+    except ValueError:
+        problems.append(f"{path!r}: no path has a NUL character")
     return path, ""
 
 

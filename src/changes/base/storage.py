@@ -7,13 +7,15 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import obstore
-from obstore.exceptions import NotFoundError
+from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from changes.base.errors import NotFound
 from changes.base.slot import Slot
 
 READ_BYTES = 1024 * 1024
+# What a store raises that cannot be used.
+StorageError = BaseError
 
 
 class Storage:
@@ -54,6 +56,13 @@ class Storage:
         except (NotFoundError, FileNotFoundError):
             raise NotFound(f"The stored file {key!r} is gone.") from None
         return (bytes(chunk) for chunk in found.stream(min_chunk_size=READ_BYTES))
+
+    def size_of(self, key: str) -> int | None:
+        """None when it is not there."""
+        try:
+            return int(obstore.head(self.store, key)["size"])
+        except (NotFoundError, FileNotFoundError):
+            return None
 
     def delete(self, key: str) -> None:
         obstore.delete(self.store, key)

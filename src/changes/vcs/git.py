@@ -48,6 +48,9 @@ class GitMirror:
     def exists(self) -> bool:
         return git_worktree.refs_path(self.path).is_file()
 
+    def reach(self, timeout_s: float = POLL_TIMEOUT_S) -> None:
+        self._git.read("ls-remote", "--", self.url, "HEAD", limits=Limits(timeout_s))
+
     def update(self, timeout_s: float = UPDATE_TIMEOUT_S) -> None:
         limits = Limits(timeout_s, ROOM_FOR_REFS_BYTES)
         with locked(self.path, timeout_s):

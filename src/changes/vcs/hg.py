@@ -35,6 +35,9 @@ class HgMirror:
     def exists(self) -> bool:
         return (self.path / ".hg" / "requires").is_file()
 
+    def reach(self, timeout_s: float = POLL_TIMEOUT_S) -> None:
+        self._talk("identify", "--quiet", "--id", "--", self.url, limits=Limits(timeout_s))
+
     def update(self, timeout_s: float = UPDATE_TIMEOUT_S) -> None:
         with locked(self.path, timeout_s):
             if self.exists():

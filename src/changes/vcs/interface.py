@@ -92,6 +92,9 @@ class Mirror(Protocol):
     def exists(self) -> bool:
         """Whether it was filled at least once."""
 
+    def reach(self, timeout_s: float = POLL_TIMEOUT_S) -> None:
+        """Ask the remote whether it is a repository that we may read; nothing is copied."""
+
     def update(self, timeout_s: float = UPDATE_TIMEOUT_S) -> None:
         """Make or refresh the copy; branches the remote dropped go. Any number may call at once."""
 
