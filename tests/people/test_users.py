@@ -25,7 +25,20 @@ def test_an_address_belongs_to_one_user(session: Session) -> None:
         users.create(session, "Olga@example.com")
 
 
-@pytest.mark.parametrize("email", ["", "olga", "ol ga@example.com", "o" * 250 + "@example.com"])
+@pytest.mark.parametrize(
+    "email",
+    [
+        "",
+        "olga",
+        "@",
+        "olga@",
+        "@example.com",
+        "a@b@c",
+        "ol ga@example.com",
+        "o\x07@b.c",
+        "o" * 250 + "@example.com",
+    ],
+)
 def test_what_is_no_address_makes_no_user(session: Session, email: str) -> None:
     with pytest.raises(Invalid):
         users.create(session, email)
@@ -92,13 +105,29 @@ def test_the_secret_of_a_link_is_not_that_of_the_session(session: Session) -> No
     assert users.signed_in(session, link) is None
 
 
-def test_a_session_ends_after_four_weeks(session: Session) -> None:
+def test_a_session_ends_four_weeks_after_its_last_use(session: Session) -> None:
     cookie = users.open_session(session, factories.olga(session).id)
+    last_use = clock.now() + users.SESSION_VALID - timedelta(minutes=1)
 
-    with time_machine.travel(clock.now() + users.SESSION_VALID - timedelta(minutes=1)):
+    with time_machine.travel(last_use):
         assert users.signed_in(session, cookie) is not None
-    with time_machine.travel(clock.now() + users.SESSION_VALID + timedelta(minutes=1)):
+    session.flush()
+    with time_machine.travel(last_use + users.SESSION_VALID - timedelta(minutes=1)):
+        assert users.signed_in(session, cookie) is not None
+    session.flush()
+    with time_machine.travel(last_use + 2 * users.SESSION_VALID + timedelta(minutes=1)):
         assert users.signed_in(session, cookie) is None
+
+
+def test_use_of_a_session_is_written_seldom(session: Session) -> None:
+    """Or every read would be a write."""
+    cookie = users.open_session(session, factories.olga(session).id)
+    session.flush()
+
+    with time_machine.travel(clock.now() + users.SESSION_USED_EXACT_TO - timedelta(minutes=1)):
+        users.signed_in(session, cookie)
+
+    assert not session.dirty
 
 
 def test_signing_out_ends_one_session(session: Session) -> None:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import ForeignKey, Text
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from changes.base.db import Base, Identified, Numbered
 from changes.people.rules import Scope
@@ -19,6 +19,11 @@ class User(Identified, Base):
     is_admin: Mapped[bool] = mapped_column(default=False, server_default="false")
     # Patterns of project slugs this person may administer.
     project_permissions: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list, server_default="{}")
+    # "", "light" or "dark".
+    theme: Mapped[str] = mapped_column(default="", server_default="")
+    is_colorblind: Mapped[bool] = mapped_column(default=False, server_default="false")
+    # Nobody signs in as a disabled user, and none of their tokens opens anything.
+    date_disabled: Mapped[datetime | None]
 
 
 class Author(Identified, Base):
@@ -42,6 +47,8 @@ class Token(Identified, Base):
     date_last_used: Mapped[datetime | None]
     date_revoked: Mapped[datetime | None]
 
+    user: Mapped[User | None] = relationship(lazy="joined")
+
 
 class SignInLink(Identified, Base):
     """A link that signs one person in, once."""
@@ -63,3 +70,39 @@ class WebSession(Identified, Base):
     digest: Mapped[str] = mapped_column(unique=True)
     date_last_used: Mapped[datetime | None]
     date_expires: Mapped[datetime]
+    # Of the browser that signed in, so that its owner knows it again.
+    user_agent: Mapped[str] = mapped_column(default="", server_default="")
+    address: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class Tries(Base):
+    """How many tries a key has had since its window began."""
+
+    __tablename__ = "tries"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int]
+    date_window_began: Mapped[datetime]
+
+
+class ProviderVisit(Base):
+    """Somebody who was sent to a provider to sign in there, and has not come back yet."""
+
+    __tablename__ = "provider_visit"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    nonce: Mapped[str]
+    verifier: Mapped[str]
+    landing: Mapped[str]
+    date_expires: Mapped[datetime]
+
+
+class AdminMessage(Identified, Base):
+    """A word of the administrators to everybody; there is one row at most."""
+
+    __tablename__ = "admin_message"
+
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
+    message: Mapped[str]
+
+    user: Mapped[User | None] = relationship(lazy="joined")

@@ -8,13 +8,14 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from changes.base import clock, ids
-from changes.base.errors import NotFound
+from changes.base.errors import Invalid, NotFound
 from changes.people import secrets
 from changes.people.models import Token, User
 from changes.people.rules import Scope
 
 # Writing "last used" at every request would turn each read into a write.
 LAST_USED_EXACT_TO = timedelta(minutes=1)
+NAME_MAX = 128
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class NewToken:
 def create(session: Session, name: str, scope: Scope, *, user: User | None = None) -> NewToken:
     """The secret is in the answer and nowhere else."""
     secret = secrets.make()
+    name = checked_name(name)
     token = Token(
         id=ids.new(), name=name, digest=secrets.digest(secret), scope=scope, user_id=user.id if user else None
     )
@@ -34,11 +36,19 @@ def create(session: Session, name: str, scope: Scope, *, user: User | None = Non
     return NewToken(token.id, secret)
 
 
+def checked_name(name: str) -> str:
+    if not 0 < len(name.strip()) <= NAME_MAX:
+        raise Invalid(f"Say what it is for, in at most {NAME_MAX} characters.", ["name"])
+    return name.strip()
+
+
 def recognise(session: Session, secret: str) -> Token | None:
+    """None also for the token of somebody whose account is disabled."""
     mine = select(Token).where(Token.digest == secrets.digest(secret), Token.date_revoked.is_(None))
     token = session.execute(mine).scalar_one_or_none()
-    if token is not None:
-        note_use(session, token)
+    if token is None or (token.user is not None and token.user.date_disabled is not None):
+        return None
+    note_use(session, token)
     return token
 
 
@@ -50,7 +60,13 @@ def note_use(session: Session, token: Token) -> None:
 
 
 def revoke(session: Session, token_id: UUID) -> None:
-    token = session.get(Token, token_id)
-    if token is None:
-        raise NotFound("There is no such token.")
+    token = find(session, token_id)
     token.date_revoked = token.date_revoked or clock.now()
+
+
+def find(session: Session, token_id: UUID, *, owner_id: UUID | None = None) -> Token:
+    """With `owner_id`, those of others are not there."""
+    token = session.get(Token, token_id)
+    if token is None or (owner_id is not None and token.user_id != owner_id):
+        raise NotFound("There is no such token.")
+    return token
