@@ -27,12 +27,14 @@ def test_plans_are_read_in_the_order_of_the_file() -> None:
     assert config.read(text) == [
         PlanConfig(
             "fast tests",
-            {
-                "commands": ["make test-fast", {"script": "make lint", "label": "Lint"}],
-                "artifacts": ["junit.xml"],
-            },
+            [
+                {
+                    "commands": ["make test-fast", {"script": "make lint", "label": "Lint"}],
+                    "artifacts": ["junit.xml"],
+                }
+            ],
         ),
-        PlanConfig("slow tests", {"commands": []}),
+        PlanConfig("slow tests", [{"commands": []}]),
     ]
 
 
@@ -101,7 +103,7 @@ def read_or_nothing(text: str) -> list[PlanConfig]:
 def test_whatever_is_read_can_be_stored(data: object) -> None:
     plans = read_or_nothing(yaml.safe_dump(data))
 
-    assert [plain.problem(plan.data) for plan in plans] == [None] * len(plans)
+    assert [plain.problem([plan.data, plan.said, plan.steps]) for plan in plans] == [None] * len(plans)
 
 
 @given(st.text(alphabet="plans: []{}-\n\"'!&*#?|>%@`0123456789.:eE_+x", max_size=60))

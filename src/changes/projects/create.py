@@ -1,21 +1,20 @@
 """New repositories, projects, plans and steps."""
 
-import re
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from changes.base import ids, jobs
+from changes.base import bell, ids, jobs
 from changes.base.errors import Conflict, Invalid
-from changes.projects import tasks
+from changes.projects import rules, tasks
 from changes.projects.models import Plan, Project, Repository, Step
 from changes.projects.rules import ORDER_MAX, PlanStatus, RepositoryBackend, RepositoryStatus
 from changes.vcs import names
 from changes.vcs.errors import BadName
 
-SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 NAME_MAX = 64
+PLAN_NAME_MAX = 128
 URL_MAX = 200
 
 
@@ -26,9 +25,7 @@ def create_repository(
 
     A path of this machine is only for a server that nobody else reaches, with its agent beside it.
     """
-    check_url(url, backend)
-    if is_local(url) and not may_be_local:
-        raise Invalid("A path is a repository only while the server listens on this machine alone.", ["url"])
+    check_url(url, backend, may_be_local=may_be_local)
     if session.execute(select(Repository.id).where(Repository.url == url)).first() is not None:
         raise Conflict(f"Repository with url {url} already exists.", ["url"])
     importing = backend != RepositoryBackend.UNKNOWN
@@ -45,7 +42,7 @@ def create_repository(
     return repository
 
 
-def check_url(url: str, backend: RepositoryBackend) -> None:
+def check_url(url: str, backend: RepositoryBackend, *, may_be_local: bool) -> None:
     if not url or len(url) > URL_MAX:
         raise Invalid(f"A repository needs a url of at most {URL_MAX} characters.", ["url"])
     if backend == RepositoryBackend.UNKNOWN:
@@ -57,34 +54,39 @@ def check_url(url: str, backend: RepositoryBackend) -> None:
         raise Invalid(f"{error}", ["url"]) from None
     if credentials is not None and credentials.password:
         raise Invalid("A password does not belong into the url, where everybody would see it.", ["url"])
-
-
-def is_local(url: str) -> bool:
-    return url.startswith(("/", "file:"))
+    if rules.is_local(url) and not may_be_local:
+        raise Invalid("A path is a repository only while the server listens on this machine alone.", ["url"])
 
 
 def create_project(session: Session, name: str, repository: Repository, *, slug: str = "") -> Project:
-    name = name.strip()
-    if not name or len(name) > NAME_MAX:
-        raise Invalid(f"A project needs a name of at most {NAME_MAX} characters.", ["name"])
+    name = checked_name(name)
     slug = slug or name.lower().replace(" ", "-")
-    if SLUG.fullmatch(slug) is None:
-        raise Invalid(
-            "A slug has lower-case letters, digits and . _ - and starts with a letter or digit.", ["slug"]
-        )
-    if session.execute(select(Project.id).where(Project.slug == slug)).first() is not None:
-        raise Conflict(f"Project with slug {slug} already exists.", ["slug"])
+    check_slug(session, slug)
     project = Project(id=ids.new(), name=name, slug=slug, repository_id=repository.id)
     session.add(project)
     session.flush()
+    bell.tell(session, f"project:{project.id.hex}")
     return project
+
+
+def checked_name(name: str) -> str:
+    name = name.strip()
+    if not name or len(name) > NAME_MAX:
+        raise Invalid(f"A project needs a name of at most {NAME_MAX} characters.", ["name"])
+    return name
+
+
+def check_slug(session: Session, slug: str) -> None:
+    problem = rules.slug_problem(slug)
+    if problem is not None:
+        raise Invalid(problem, ["slug"])
+    if session.execute(select(Project.id).where(Project.slug == slug)).first() is not None:
+        raise Conflict(f"Project with slug {slug} already exists.", ["slug"])
 
 
 def create_plan(session: Session, project: Project, label: str) -> Plan:
     """New plans are inactive, so that nothing runs half described."""
-    label = label.strip()
-    if not label:
-        raise Invalid("A plan needs a name.", ["name"])
+    label = checked_label(label)
     same = select(Plan.id).where(
         Plan.project_id == project.id, Plan.label == label, Plan.in_repository.is_(False)
     )
@@ -94,6 +96,13 @@ def create_plan(session: Session, project: Project, label: str) -> Plan:
     session.add(plan)
     session.flush()
     return plan
+
+
+def checked_label(label: str) -> str:
+    label = label.strip()
+    if not label or len(label) > PLAN_NAME_MAX:
+        raise Invalid(f"A plan needs a name of at most {PLAN_NAME_MAX} characters.", ["name"])
+    return label
 
 
 def create_step(session: Session, plan: Plan, implementation: str, data: dict[str, Any], order: int) -> Step:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     LargeBinary,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -119,6 +120,11 @@ class Revision(Base):
     date_committed: Mapped[datetime | None]
 
     author: Mapped[Author | None] = relationship(foreign_keys=[author_id], lazy="joined")
+
+    # The newest of a repository says which plans stand in it.
+    __table_args__ = (
+        Index("ix_revision_newest", "repository_id", text("date_committed DESC NULLS LAST"), "sha"),
+    )
 
     @property
     def subject(self) -> str:

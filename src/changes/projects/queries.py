@@ -8,7 +8,16 @@ from sqlalchemy.orm import Session, selectinload
 
 from changes.base.errors import NotFound
 from changes.base.paging import Page, Part, part
-from changes.projects.models import ItemOption, Patch, Plan, Project, ProjectOption, Repository, Step
+from changes.projects.models import (
+    ItemOption,
+    Patch,
+    Plan,
+    Project,
+    ProjectOption,
+    Repository,
+    Revision,
+    Step,
+)
 from changes.projects.rules import PlanStatus, ProjectStatus
 
 
@@ -115,7 +124,26 @@ def patch(session: Session, patch_id: UUID) -> Patch:
     return found
 
 
-def plans_of_active_projects(session: Session, page: Page) -> Part[Plan]:
+def plans_of_active_projects(session: Session, page: Page, *, query: str = "") -> Part[Plan]:
     found = select(Plan).join(Project, Project.id == Plan.project_id)
+    if query:
+        in_label = Plan.label.icontains(query, autoescape=True)
+        found = found.where(or_(in_label, Project.name.icontains(query, autoescape=True)))
     found = found.where(Project.status == ProjectStatus.ACTIVE).order_by(Project.name, Plan.label, Plan.id)
     return part(session, found.options(selectinload(Plan.steps)), page)
+
+
+def newest_revision(session: Session, repository: Repository) -> Revision | None:
+    """Of those that somebody has looked at."""
+    known = select(Revision).where(Revision.repository_id == repository.id, Revision.config.is_not(None))
+    newest = known.order_by(Revision.date_committed.desc().nulls_last(), Revision.sha).limit(1)
+    return session.execute(newest).unique().scalar_one_or_none()
+
+
+def projects_of_repositories(session: Session, ids: Collection[UUID]) -> dict[UUID, list[Project]]:
+    """Active ones and others, by name."""
+    found: dict[UUID, list[Project]] = {repository_id: [] for repository_id in ids}
+    mine = select(Project).where(Project.repository_id.in_(ids)).order_by(Project.name, Project.id)
+    for project in session.execute(mine).scalars():
+        found[project.repository_id].append(project)
+    return found

@@ -1,9 +1,16 @@
-"""The enums of what can be built. Their numbers are part of the promise to old clients."""
+"""The enums of what can be built, and names for it. The numbers are part of the promise to old clients."""
 
+import re
+import unicodedata
 from enum import IntEnum
+from ipaddress import ip_address
 
 # Steps are put in order by small numbers of one's choice.
 ORDER_MAX = 32_767
+SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+SLUG_MAX = 64
+# Addresses below /projects/ that are pages of their own.
+RESERVED_SLUGS = frozenset({"new"})
 
 
 class ProjectStatus(IntEnum):
@@ -27,3 +34,27 @@ class RepositoryStatus(IntEnum):
     INACTIVE = 0
     ACTIVE = 1
     IMPORTING = 2
+
+
+def suggested_slug(name: str) -> str:
+    """What an address may say of this name; empty where nothing of it can stand there."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:SLUG_MAX].strip("-._")
+
+
+def slug_problem(slug: str) -> str | None:
+    if SLUG.fullmatch(slug) is None:
+        return "A slug has lower-case letters, digits and . _ - and starts with a letter or digit."
+    return f"The slug {slug} is the address of another page." if slug in RESERVED_SLUGS else None
+
+
+def is_local(url: str) -> bool:
+    return url.startswith(("/", "file:"))
+
+
+def listens_here_only(host: str) -> bool:
+    """Then whoever administers the server has this machine's files before his eyes anyhow."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,133 @@
+"""Every option of a project: declared once, stored as text, kept only where it differs from its default."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import delete
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from changes.base import bell, clock, ids
+from changes.base.errors import Invalid
+from changes.projects.models import Project, ProjectOption
+
+OWNERS, NOTES = "project.owners", "project.notes"
+RESULT_RULE = "build.result-rule"
+QUEUE_WEIGHT, QUEUE_LIMIT = "queue.weight", "queue.limit"
+WEIGHT_MAX, LIMIT_MAX = 100, 10_000
+QUEUE_TIMEOUT, OVERALL_TIMEOUT = "build.queue-timeout", "build.overall-timeout"
+MINUTES_MAX = 7 * 24 * 60
+
+
+@dataclass(frozen=True)
+class Option:
+    name: str
+    label: str
+    help: str
+    default: str = ""
+    length_max: int = 1000
+    # Where only these are allowed, or only a number of minutes, 0 being no limit.
+    choices: tuple[str, ...] = ()
+    is_minutes: bool = False
+    # A whole number from the first to the second; what is the default need not be one.
+    between: tuple[int, int] | None = None
+    # Who waits for an agent waits for this too, and looks again when it changes.
+    concerns_queue: bool = False
+
+    def problem(self, value: str) -> str | None:
+        if len(value) > self.length_max:
+            return f"{self.label}: at most {self.length_max} characters."
+        if self.choices and value not in self.choices:
+            return f"{self.label}: one of {', '.join(self.choices)}."
+        is_number = value.isascii() and value.isdecimal() and len(value) <= len(str(MINUTES_MAX))
+        if self.is_minutes and not (is_number and int(value) <= MINUTES_MAX):
+            return f"{self.label}: a whole number of minutes up to {MINUTES_MAX}; 0 is no limit."
+        return self.problem_of_number(value)
+
+    def problem_of_number(self, value: str) -> str | None:
+        if self.between is None or value == self.default:
+            return None
+        least, most = self.between
+        is_number = value.isascii() and value.isdecimal() and len(value) <= len(str(most))
+        if not is_number or not least <= int(value) <= most:
+            return f"{self.label}: a whole number from {least} to {most}."
+        return None
+
+
+OF_PROJECTS = {
+    option.name: option
+    for option in (
+        Option(OWNERS, "Owner", "A person, a team or an address: whom to ask about this project."),
+        Option(NOTES, "Notes", "What others should know about it.", length_max=20_000),
+        Option(
+            RESULT_RULE,
+            "Verdict",
+            "What a build needs to pass: all of its jobs, any one of them, or those that are not optional.",
+            "all",
+            choices=("all", "any", "required-only"),
+        ),
+        Option(
+            QUEUE_WEIGHT,
+            "Weight",
+            "Its share of the machines while several projects wait: with 2 it gets twice as much as with 1.",
+            "1",
+            between=(1, WEIGHT_MAX),
+            concerns_queue=True,
+        ),
+        Option(
+            QUEUE_LIMIT,
+            "Steps at a time",
+            "How many of its steps may run at a time; empty is no limit, 0 pauses the project.",
+            between=(0, LIMIT_MAX),
+            concerns_queue=True,
+        ),
+        Option(
+            QUEUE_TIMEOUT,
+            "Longest wait",
+            "Minutes that a step may wait for an agent before it is given up; 0 is no limit.",
+            "0",
+            is_minutes=True,
+        ),
+        Option(
+            OVERALL_TIMEOUT,
+            "Longest build",
+            "Minutes from the request to the end of a build, waiting and all; 0 is no limit.",
+            "0",
+            is_minutes=True,
+        ),
+    )
+}
+
+
+def with_defaults(stored: Mapping[str, str]) -> dict[str, str]:
+    return {name: option.default for name, option in OF_PROJECTS.items()} | dict(stored)
+
+
+def change(session: Session, project: Project, values: Mapping[str, str]) -> None:
+    """Options that are not named stay as they are."""
+    for name, value in values.items():
+        option = OF_PROJECTS.get(name)
+        if option is None:
+            raise Invalid(f"There is no option {name!r} of projects.", [name])
+        problem = option.problem(value.strip())
+        if problem is not None:
+            raise Invalid(problem, [name])
+        store(session, project, option, value.strip())
+        if option.concerns_queue:
+            # Everybody who waits looks again: whose steps may go now, nobody knows here.
+            bell.tell(session, "steps")
+
+
+def store(session: Session, project: Project, option: Option, value: str) -> None:
+    if value == option.default:
+        mine = (ProjectOption.project_id == project.id, ProjectOption.name == option.name)
+        session.execute(delete(ProjectOption).where(*mine))
+        return
+    row = insert(ProjectOption).values(
+        id=ids.new(), project_id=project.id, name=option.name, value=value, date_created=clock.now()
+    )
+    session.execute(
+        row.on_conflict_do_update(
+            index_elements=[ProjectOption.project_id, ProjectOption.name], set_={"value": value}
+        )
+    )
