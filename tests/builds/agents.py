@@ -1,6 +1,7 @@
 """What an agent would do, in one line each: take a step, tell about it, leave a file behind."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import UUID
 
 import psycopg
@@ -12,8 +13,8 @@ from changes.base import clock, events, ids, storage
 from changes.base.db import Database
 from changes.base.events import Outbox
 from changes.builds import cancel, report, settle
-from changes.builds.events import BuildFinished
-from changes.builds.models import Build, Command, FailureReason, Job, JobStep, Node
+from changes.builds.events import BuildFinished, JobFinished
+from changes.builds.models import Build, Command, FailureReason, Job, JobPhase, JobStep, Node
 from changes.builds.rules import Result, Status
 from changes.protocol import CommandReport, StepReport
 from changes.results.models import Artifact
@@ -82,6 +83,15 @@ def be_silent(session: Session, step: JobStep, seconds: float) -> None:
     session.execute(update(JobStep).where(JobStep.id == step.id).values(last_heartbeat=last))
 
 
+def be_past_every_limit(session: Session, step: JobStep) -> None:
+    """As if nothing had happened to the step for a week."""
+    long_ago = clock.now() - timedelta(days=7)
+    past = {"last_heartbeat": long_ago, "date_allocated": long_ago, "date_pending": long_ago}
+    began = {"date_started": long_ago} if step.date_started is not None else {}
+    mine = update(JobStep).where(JobStep.id == step.id)
+    session.execute(mine.values(**past, **began, queue_limit_s=60))
+
+
 def jobs_of(session: Session, build: Build) -> list[Job]:
     return list(session.execute(select(Job).where(Job.build_id == build.id).order_by(Job.number)).scalars())
 
@@ -93,10 +103,25 @@ def reasons_of(session: Session, build_id: UUID) -> list[str]:
 
 def announced(session: Session, build_id: UUID, kind: type = BuildFinished) -> int:
     rows = session.execute(select(Outbox).where(Outbox.type == events.name_of(kind))).scalars()
-    return sum(row.data == {"build_id": str(build_id)} for row in rows)
+    return sum(str(build_id) in (row.data.get("build_id"), row.data.get("collection_id")) for row in rows)
 
 
-def state(whole: Build | Job | JobStep) -> tuple[Status, Result]:
+def announced_jobs(session: Session) -> list[str]:
+    rows = session.execute(select(Outbox).where(Outbox.type == events.name_of(JobFinished))).scalars()
+    return sorted(row.data["job_id"] for row in rows)
+
+
+def listen(*kinds: type) -> None:
+    """What nobody listens to is not stored either."""
+    for kind in kinds:
+        events.listen(kind, hear)
+
+
+def hear(_event: object) -> None:
+    """Somebody's listener."""
+
+
+def state(whole: Build | Job | JobPhase | JobStep) -> tuple[Status, Result]:
     return whole.status, whole.result
 
 
@@ -121,3 +146,8 @@ def notices(database: Database, channel: str, act: Callable[[], object]) -> list
         connection.execute(f"listen {channel}".encode())
         act()
         return [notice.payload for notice in connection.notifies(timeout=DEADLINE_S, stop_after=1)]
+
+
+def node_of(session: Session, step: JobStep) -> Node:
+    assert step.node_id is not None
+    return session.get_one(Node, step.node_id)

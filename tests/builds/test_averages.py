@@ -2,6 +2,7 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 from tests import factories
+from tests.builds import agents, collecting
 
 from changes.base import clock, ids
 from changes.builds import averages, tasks
@@ -60,3 +61,19 @@ def test_the_end_of_a_build_brings_the_average_up_to_date(session: Session) -> N
 
 def test_a_build_that_was_deleted_meanwhile_is_no_error(session: Session) -> None:
     tasks.update_averages(BuildFinished(ids.new()))
+
+
+def test_a_new_job_is_expected_to_take_as_long_as_its_plan_did(session: Session) -> None:
+    project = factories.a_project(session)
+    plan = factories.a_plan(session, project, {"commands": ["true"]})
+    build = collecting.build_again(session, project)
+    (job,) = agents.jobs_of(session, build)
+    job.status, job.result, job.date_finished = Status.FINISHED, Result.PASSED, clock.now()
+    job.date_started = job.date_finished - timedelta(seconds=7)
+    session.flush()
+
+    averages.update_plan_averages(session, build.id)
+
+    session.refresh(plan)
+    (next_job,) = agents.jobs_of(session, collecting.build_again(session, project))
+    assert (job.expected_ms, next_job.expected_ms) == (None, 7000)

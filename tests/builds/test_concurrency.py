@@ -8,13 +8,14 @@ from typing import TypeVar
 from uuid import UUID
 
 from psycopg import AsyncConnection
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 from tests import factories
-from tests.builds import agents
+from tests.builds import agents, queues
 
 from changes.base import ids
 from changes.base.db import Database
-from changes.builds import cancel, create, nodes
+from changes.builds import cancel, create, lanes, nodes
 from changes.builds.create import NewBuild
 from changes.builds.models import Build, JobStep
 from changes.builds.rules import Result, Status
@@ -143,3 +144,15 @@ async def heartbeats(database: Database, step_ids: list[UUID]) -> None:
         rows = await connection.execute("select node_id from job_step where id = any(%s)", [step_ids])
         for (node_id,) in await rows.fetchall():
             await nodes.heard(connection, node_id, step_ids)
+
+
+def test_steps_that_several_find_at_once_enter_the_queue_once(database: Database) -> None:
+    """Two that change the same rows, each in an order of its own, would wait in a circle."""
+    for _ in range(ROUNDS):
+        with database.transaction() as session:
+            project = queues.a_queue(session, f"p-{ids.new().hex}", 60)
+            session.execute(update(JobStep).where(JobStep.project_id == project.id).values(lane_id=None))
+
+        entered = at_once([in_transaction(database, lanes.enter)] * 3)
+
+        assert sum(entered) == 60

@@ -130,7 +130,7 @@ def test_a_build_of_refused_jobs_only_has_failed_at_once_and_says_so_once(sessio
 NOTHING_TO_RUN: list[list[Mapping[str, Any]]] = [
     [],
     [{"commands": []}],
-    [{"commands": [{"script": "ls", "type": "collect_tests"}]}],
+    [{"commands": [{"script": "ls", "type": "snapshot"}]}],
 ]
 
 

@@ -2,14 +2,14 @@ import asyncio
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from sqlalchemy import select, update
+from sqlalchemy import update
+from sqlalchemy.orm import Session
 from tests import factories
-from tests.builds import agents
-from tests.plain_sql import asked
+from tests.builds import agents, queues
 
 from changes.base.db import Database
 from changes.builds import dispatch
-from changes.builds.models import Build, Job, JobStep, Node
+from changes.builds.models import Build, JobStep, Node
 from changes.builds.rules import Priority, Status
 from changes.projects.models import Revision
 from changes.projects.rules import RepositoryBackend
@@ -18,21 +18,8 @@ from changes.protocol import Checkout, StepOffer
 AT_ONCE = 8
 
 
-def take(
-    database: Database, node: Node, *, count: int = 10, clusters: tuple[str, ...] = ()
-) -> list[StepOffer]:
-    return asked(
-        database,
-        lambda connection: dispatch.take_steps(
-            connection, node_id=node.id, clusters=list(clusters), count=count
-        ),
-    )
-
-
-def in_cluster(database: Database, build_id: UUID, cluster: str) -> None:
-    mine = select(Job.id).where(Job.build_id == build_id)
-    with database.transaction() as session:
-        session.execute(update(JobStep).where(JobStep.job_id.in_(mine)).values(cluster=cluster))
+def take(database: Database, node: Node, *, count: int = 10) -> list[StepOffer]:
+    return [each.offer for each in queues.take(database, node, count=count)]
 
 
 def test_a_waiting_step_is_given_out_with_all_it_takes_to_run_it(database: Database) -> None:
@@ -70,25 +57,26 @@ def test_nobody_gets_more_than_it_asks_for(database: Database) -> None:
     assert [len(take(database, node, count=2)) for _ in range(3)] == [2, 1, 0]
 
 
-def test_urgent_steps_go_first_and_among_equals_the_oldest(database: Database) -> None:
-    builds = [agents.a_committed_build(database) for _ in range(3)]
-    with database.transaction() as session:
-        urgent = select(Job.id).where(Job.build_id == builds[2])
-        session.execute(update(JobStep).where(JobStep.job_id.in_(urgent)).values(priority=Priority.HIGH))
-    node = agents.a_committed_node(database)
+def test_urgent_steps_go_first_and_among_equals_the_oldest(session: Session) -> None:
+    project = queues.a_project(session, "p")
+    builds = [queues.ask_for(session, project) for _ in range(3)]
+    queues.change(session, builds[2], priority=Priority.HIGH)
+    node = queues.a_node(session)
 
-    one_by_one = [take(database, node, count=1)[0].build for _ in builds]
+    for build in (builds[2], builds[0], builds[1]):
+        queues.hand_out(session, node)
 
-    assert one_by_one == [builds[2].hex, builds[0].hex, builds[1].hex]
+        assert factories.steps_of(session, build)[0].node_id == node.id
 
 
-def test_a_step_for_a_cluster_waits_for_a_node_of_it(database: Database) -> None:
-    in_cluster(database, agents.a_committed_build(database), "big")
-    node = agents.a_committed_node(database)
+def test_a_step_for_a_cluster_waits_for_a_node_of_it(session: Session) -> None:
+    queues.a_queue(session, "p", cluster="big")
+    nowhere, small, both = (
+        queues.a_node(session, labels={"cluster": names}) for names in ("", "small", "small,big")
+    )
 
-    assert take(database, node) == []
-    assert take(database, node, clusters=("small",)) == []
-    assert len(take(database, node, clusters=("small", "big"))) == 1
+    assert queues.hand_out(session, nowhere) == queues.hand_out(session, small) == []
+    assert queues.hand_out(session, both) == ["p"]
 
 
 def test_only_the_first_phase_is_given_out(database: Database) -> None:
@@ -141,8 +129,8 @@ def test_many_agents_at_once_never_get_the_same_step(database: Database) -> None
     async def take_until_empty(node: Node) -> list[str]:
         taken: list[str] = []
         async with await AsyncConnection.connect(database.conninfo, autocommit=True) as connection:
-            while offers := await dispatch.take_steps(connection, node_id=node.id, clusters=[], count=2):
-                taken += [offer.id for offer in offers]
+            while mine := await dispatch.take_steps(connection, node_id=node.id, count=2, silence_s=60):
+                taken += [each.offer.id for each in mine]
         return taken
 
     async def all_at_once() -> list[list[str]]:

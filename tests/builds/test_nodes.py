@@ -13,6 +13,7 @@ from changes.base import clock, ids
 from changes.base.db import Database
 from changes.base.errors import Forbidden, Invalid, OtherVersion
 from changes.builds import cancel, nodes
+from changes.builds.lanes import Offer
 from changes.builds.models import EnrolmentToken, JobStep, Node
 from changes.builds.nodes import KnownNode
 from changes.protocol import VERSION, Enrolled, Enrolment
@@ -41,7 +42,9 @@ def test_an_agent_enrols_with_a_token_and_is_known_by_its_own_key(database: Data
     with database.transaction() as session:
         mine = enrolled(session, nodes.make_enrolment_token(session), labels={"cluster": "big,fast"})
 
-    assert recognised(database, mine.token) == KnownNode(UUID(mine.node_id), ["big", "fast"])
+    assert recognised(database, mine.token) == KnownNode(
+        UUID(mine.node_id), Offer(frozenset({"big", "fast"}), {"cluster": "big,fast"})
+    )
 
 
 def test_an_agent_that_was_recognised_was_seen(database: Database) -> None:

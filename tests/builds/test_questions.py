@@ -6,11 +6,12 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
+from tests.builds import queues
 from tests.factories import a_build, a_node, a_plan, a_project, a_source, give_to, steps_of
 
 from changes.base import ids
 from changes.base.paging import Page
-from changes.builds import queries, report
+from changes.builds import queries, report, waiting
 from changes.builds.create import NewBuild, create_build
 from changes.builds.models import Build
 from changes.protocol import StepReport
@@ -79,3 +80,19 @@ def test_a_list_of_builds_is_one_question(session: Session, builds: int) -> None
 
         assert [build.project.slug for build in found] == [project.slug] * builds
         assert count() == 1
+
+
+def test_why_a_step_waits_is_explained_by_as_few_questions_whatever_else_waits(session: Session) -> None:
+    (step,) = steps_of(session, queues.ask_for(session, queues.a_project(session, "p")))
+    queues.a_node(session)
+
+    def ask() -> int:
+        with counted(session) as count:
+            waiting.explain(session, step, silence_s=60)
+            return count()
+
+    few = ask()
+    for number in range(5):
+        queues.a_queue(session, f"p{number}", 5)
+
+    assert ask() <= few

@@ -36,3 +36,15 @@ def test_braces_in_a_fact_are_only_text() -> None:
 
 def test_a_reason_of_another_version_shows_its_message() -> None:
     assert reasons.sentence("from_the_future", {"message": "It rained."}) == "It rained."
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(1, "1 test failed."), (3, "3 tests failed."), ("?", "? tests failed.")]
+)
+def test_one_is_not_many(count: object, told: str) -> None:
+    assert reasons.sentence(reasons.TEST_FAILURES, {"count": count}) == told
+
+
+def test_a_figure_is_as_short_as_it_can_be() -> None:
+    assert "limit of 1.5 minutes" in reasons.sentence(reasons.TIMEOUT, {"limit_min": 1.5})
+    assert "limit of 60 minutes" in reasons.sentence(reasons.TIMEOUT, {"limit_min": 60.0})

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from changes.base.errors import Invalid
-from changes.builds import recipes
+from changes.builds import implementations, recipes
 from changes.builds.rules import CommandType
 
 JSON = st.recursive(
@@ -69,10 +69,47 @@ def test_reports_are_collected_without_being_asked_for() -> None:
     assert "junit.xml" in command.artifacts
 
 
-def test_every_kind_of_command_has_its_name() -> None:
-    commands = [{"script": "x", "type": kind.name.lower()} for kind in CommandType]
+@pytest.mark.parametrize("kind", list(CommandType))
+def test_every_kind_of_command_has_its_name(kind: CommandType) -> None:
+    (command,) = read({"commands": [{"script": "x", "type": kind.name.lower()}]}).commands
 
-    assert [command.type for command in read({"commands": commands}).commands] == list(CommandType)
+    assert command.type == kind
+
+
+def test_a_step_that_collects_runs_its_collector_and_what_the_machine_needs() -> None:
+    commands = [
+        {"script": "machine", "type": "infra_setup"},
+        {"script": "set up", "type": "setup"},
+        {"script": "collect", "type": "collect_tests"},
+        {"script": "tear down", "type": "teardown"},
+    ]
+
+    recipe = read({"commands": commands})
+
+    assert [(place, each.script) for place, each in recipe.commands_to_run] == [
+        (0, "machine"),
+        (2, "collect"),
+    ]
+
+
+def test_values_of_variables_are_written_as_in_the_file() -> None:
+    (command,) = read({"commands": ["x"], "env": {"A": True, "B": 1.5, "C": None}}).commands
+
+    assert command.env == {"CHANGES": "1", "A": "true", "B": "1.5", "C": ""}
+
+
+def test_other_repositories_are_checked_out_at_what_they_are_called_by_the_remote() -> None:
+    others = [
+        {"repo": "https://example.com/lib.git", "path": "lib", "revision": "origin/stable"},
+        {"repo": "https://example.com/tools", "path": "tools", "backend": "hg"},
+    ]
+
+    recipe = read({"commands": ["x"], "other_repos": others})
+
+    assert [(each.path, each.backend, each.revision) for each in recipe.other_repos] == [
+        ("lib", "git", "stable"),
+        ("tools", "hg", "default"),
+    ]
 
 
 COMPLAINTS: list[tuple[Any, str]] = [
@@ -93,6 +130,31 @@ COMPLAINTS: list[tuple[Any, str]] = [
     ({"timeout": True}, "timeout must be a whole number"),
     ({"cpus": -1}, "cpus must be a whole number"),
     ({"repo_path": ".."}, "must stay inside the checkout"),
+    ({"comands": []}, "did you mean 'commands'? (allowed: artifact_search_path, "),
+    ({"commands": [{"script": "x", "scrip": "y"}]}, "did you mean 'script'?"),
+    ({"commands": [{"script": "x", "label": 5}]}, "command 1: label must be text"),
+    ({"labels": ["gpu"]}, "labels must be a mapping"),
+    ({"clean": "yes"}, "clean must be true or false"),
+    ({"debug_config": 1}, "debug_config must be a mapping"),
+    ({"max_executors": 1001}, "max_executors must be a whole number from 0 to 1000"),
+    (
+        {"commands": ["make", {"script": "x", "type": "collect_steps"}]},
+        "command 1: a step that collects runs no command of type default",
+    ),
+    (
+        {"commands": [{"script": "x", "type": "collect_steps"}, {"script": "y", "type": "collect_tests"}]},
+        "at most one command that collects",
+    ),
+    ({"other_repos": {}}, "other_repos must be a list"),
+    ({"other_repos": ["x"]}, "repository 1: must be a mapping with repo and path"),
+    ({"other_repos": [{"repo": "https://h/a"}]}, "repository 1: path is missing"),
+    ({"other_repos": [{"path": "a"}]}, "repository 1: repo is missing"),
+    ({"other_repos": [{"repo": "ext::sh", "path": "a"}]}, "repository 1: repo: "),
+    ({"other_repos": [{"repo": "https://u:p@h/a", "path": "a"}]}, "a password does not belong into a plan"),
+    ({"other_repos": [{"repo": "https://h/a", "path": "../a"}]}, "must stay inside the checkout"),
+    ({"other_repos": [{"repo": "https://h/a", "path": "./source"}]}, "is the folder of another checkout"),
+    ({"other_repos": [{"repo": "https://h/a", "path": "a", "revision": "-x"}]}, "repository 1: revision: "),
+    ({"other_repos": [{"repo": "https://h/a", "path": "a", "backend": "svn"}]}, "backend must be git or hg"),
 ]
 
 
@@ -107,6 +169,20 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
     assert all(part in said for part in ("timeout must", "command 1: script", "command 2: must"))
 
 
+def test_each_complaint_names_its_field() -> None:
+    with pytest.raises(Invalid) as refused:
+        read({"timeout": "x", "commands": ["ok", {"script": "y", "type": "odd"}]})
+
+    assert refused.value.problems == ["data", "data.timeout", "data.commands.1.type"]
+
+
+def test_every_field_can_be_drawn_and_its_default_is_accepted() -> None:
+    for each in implementations.FIELDS:
+        assert each.label
+        assert each.help.endswith(".")
+        assert read({each.name: each.default}) is not None
+
+
 def test_an_unknown_implementation_is_named() -> None:
     with pytest.raises(Invalid, match=r"unable to load build step implementation: 'os\.system'"):
         recipes.read("os.system", {})
@@ -114,4 +190,6 @@ def test_an_unknown_implementation_is_named() -> None:
 
 @pytest.mark.parametrize("implementation", recipes.IMPLEMENTATIONS)
 def test_the_names_of_the_original_are_understood(implementation: str) -> None:
-    assert len(recipes.read(implementation, {"commands": ["x"]}).commands) == 1
+    data = {} if implementation == implementations.DUMMY else {"commands": ["x"]}
+
+    assert recipes.read(implementation, data).is_dummy == (not data)

@@ -214,7 +214,15 @@ def test_a_step_with_a_command_that_never_ran_has_not_passed(session: Session) -
 
 TOLD_REASONS = [
     ("patch_failed", "hunk 1", "patch_failed", "The patch does not apply: hunk 1"),
-    ("timeout", None, "timeout", "It ran longer than its limit of 60.0 minutes (step option build.timeout)."),
+    (
+        "timeout",
+        None,
+        "timeout",
+        (
+            "It ran longer than its limit of 60 minutes;"
+            " the plan PLAN sets none, so it is the server's DEFAULT_JOB_TIMEOUT_MIN."
+        ),
+    ),
     ("disk is full", "no space left", "agent_says", "The agent says: no space left"),
     ("disk is full", None, "agent_says", "The agent says: disk is full"),
     ("patch_failed", "a\0b", "patch_failed", "The patch does not apply: a\N{REPLACEMENT CHARACTER}b"),
@@ -233,7 +241,7 @@ def test_the_agents_reason_is_kept_and_put_into_words(
     session.expire_all()
     (failure,) = queries.failures_of(session, [build.id])[build.id]
     assert failure.reason == stored
-    assert reasons.sentence(failure.reason, failure.data) == sentence
+    assert reasons.sentence(failure.reason, failure.data) == sentence.replace("PLAN", step.job.label)
 
 
 def test_a_step_that_left_reports_behind_ends_when_they_are_read(session: Session) -> None:

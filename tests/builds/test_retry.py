@@ -2,17 +2,17 @@ from sqlalchemy.orm import Session
 from tests import factories
 from tests.builds import agents
 
-from changes.builds import reasons, retry
-from changes.builds.models import Build, JobStep
+from changes.builds import again, reasons, retry
+from changes.builds.models import Build, JobStep, Node
 from changes.builds.reasons import Reason
-from changes.builds.rules import Result, Status
+from changes.builds.rules import Origin, ReplaceLimits, Result, Status
 
 WHY = Reason(reasons.AGENT_LOST, {"node": "n1", "silence_s": 60})
 
 
 def lose(session: Session, step: JobStep, *, limit: int) -> JobStep | None:
     factories.give_to(session, step, factories.a_node(session))
-    return retry.replace_lost_step(session, step, WHY, limit=limit)
+    return retry.replace_lost_step(session, step, WHY, ReplaceLimits(limit, machines=9))
 
 
 def chain(session: Session, build: Build, *, limit: int) -> list[JobStep]:
@@ -92,4 +92,62 @@ def test_a_new_attempt_remembers_the_node_that_lost_the_old(session: Session) ->
 
     assert new is not None
     assert old.node_id is not None
-    assert new.data["avoid_node"] == old.node_id.hex
+    assert new.data["avoid_nodes"] == [old.node_id.hex]
+
+
+def lose_on(session: Session, step: JobStep, node: Node, *, machines: int = 2) -> JobStep | None:
+    factories.give_to(session, step, node)
+    return retry.replace_lost_step(session, step, WHY, ReplaceLimits(6, machines))
+
+
+def test_when_one_machine_after_the_other_loses_it_the_machines_are_not_to_blame(session: Session) -> None:
+    build = factories.a_build(session)
+    step: JobStep | None = factories.steps_of(session, build)[0]
+
+    for _ in range(3):
+        assert step is not None
+        step = lose_on(session, step, factories.a_node(session))
+
+    assert step is None
+    assert agents.reasons_of(session, build.id)[-1] == "lost_everywhere"
+
+
+def test_a_machine_that_lost_it_before_counts_once(session: Session) -> None:
+    build = factories.a_build(session)
+    first, second = factories.a_node(session), factories.a_node(session)
+    step: JobStep | None = factories.steps_of(session, build)[0]
+
+    for node in (first, second, first, second):
+        assert step is not None
+        step = lose_on(session, step, node)
+
+    assert step is not None
+
+
+def test_a_new_attempt_avoids_every_machine_that_lost_something_of_the_job(session: Session) -> None:
+    build = factories.a_build(session)
+    nodes = [factories.a_node(session), factories.a_node(session)]
+    step: JobStep | None = factories.steps_of(session, build)[0]
+
+    for node in nodes:
+        assert step is not None
+        step = lose_on(session, step, node)
+
+    assert step is not None
+    assert step.data["avoid_nodes"] == sorted(node.id.hex for node in nodes)
+
+
+def test_an_attempt_says_why_there_is_it(session: Session) -> None:
+    build = factories.a_build(session)
+
+    attempts = chain(session, build, limit=1)
+
+    assert [step.origin for step in attempts] == [Origin.FIRST, Origin.LOST]
+
+
+def test_what_somebody_asked_for_may_be_lost_as_often_again(session: Session) -> None:
+    build = factories.a_build(session)
+    chain(session, build, limit=1)
+    again.repeat_failed(session, build)
+
+    assert lose(session, factories.steps_of(session, build)[-1], limit=1) is not None

@@ -1,9 +1,11 @@
 """Everything that can be told about a build, in any order and twice, through the real verbs."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -13,33 +15,55 @@ from tests import factories
 from tests.builds import agents
 
 from changes.base import ids
-from changes.builds import cancel, collectors, create, dispatch, reasons, report, retry, rules, sweep
+from changes.base.errors import Conflict, Invalid
+from changes.builds import (
+    again,
+    cancel,
+    collectors,
+    create,
+    dispatch,
+    needs,
+    reasons,
+    report,
+    rules,
+    sweep,
+    tally,
+)
 from changes.builds.create import NewBuild
-from changes.builds.models import Build, FailureReason, Job, JobPhase, JobStep
+from changes.builds.events import BuildFailing
+from changes.builds.models import Build, FailureReason, Job, JobNeed, JobPhase, JobStep
 from changes.builds.reasons import Reason
 from changes.builds.report import Problem
-from changes.builds.rules import HELD, Result, Status
+from changes.builds.rules import HELD, Origin, Result, ResultRule, Status
 from changes.builds.sweep import Limits
+from changes.projects import options
+from changes.projects.models import ItemOption
 from changes.protocol import StepReport
 
 LIMIT = 2
 LIMITS = Limits(silence_s=60, replacements=LIMIT)
 TEST_FAILED = Problem(Reason(reasons.TEST_FAILURES, {"count": 1}))
-# All attempts at all phases of one job, and the reading in between.
-ROUNDS_TO_THE_END = 4
+# All attempts at all phases of all jobs that wait for each other, and the reading in between.
+ROUNDS_TO_THE_END = 20
 NEVER_RAN = (Result.SKIPPED, Result.ABORTED)
 SELDOM = [False, False, False, False, True]
 ANY = st.integers(min_value=0, max_value=1000)
 REPORTS = [
     StepReport(status="in_progress"),
     StepReport(status="finished", result="passed"),
-    StepReport(status="finished", result="failed", reason="checkout_failed", message="no such commit"),
+    StepReport(status="finished", result="failed", reason="patch_failed", message="hunk 1"),
     StepReport(status="finished", result="infra_failed", reason="disk is full"),
     StepReport(status="finished", result="aborted"),
     StepReport(status="released", reason="agent_restarted"),
 ]
 # What hands out steps does not settle what is above them, so these two are alike there.
 WAITING_OR_TAKEN = {Status.ALLOCATED: Status.PENDING_ALLOCATION}
+# What an attempt that was replaced must have come to.
+WHY_REPLACED = {
+    Origin.LOST: [Result.INFRA_FAILED],
+    Origin.POLICY: [Result.FAILED],
+    Origin.ASKED: list(Result),
+}
 
 
 class SometimesReports:
@@ -49,6 +73,9 @@ class SometimesReports:
 
     def collect(self, _session: Session, _step: JobStep) -> bool:
         return self.is_left_behind
+
+    def leave_out(self, session: Session, step: JobStep) -> None:
+        """There are no numbers here."""
 
 
 class Seen:
@@ -80,21 +107,32 @@ class Life(RuleBasedStateMachine):
         self.savepoint: SessionTransaction = self.session.begin_nested()
         self.collector = SometimesReports()
         collectors.collector.set(self.collector)
+        agents.listen(BuildFailing)
         self.frozen: dict[object, tuple[object, ...]] = {}
+        self.replaced: dict[object, object] = {}
 
-    @initialize(plans=st.lists(st.sampled_from([2, 1, 3, 0]), min_size=2, max_size=4), extra=st.booleans())
-    def begin(self, plans: list[int], *, extra: bool) -> None:
-        """Each number is how many phases a plan has; one without any is refused."""
+    @initialize(
+        plans=st.lists(st.sampled_from([2, 1, 3, 0]), min_size=2, max_size=4),
+        rule=st.sampled_from(["all", "all", "any", "required-only"]),
+        retries=st.sampled_from(["0", "1"]),
+        has_needs=st.booleans(),
+    )
+    def begin(self, plans: list[int], rule: str, retries: str, *, has_needs: bool) -> None:
+        """Each number is how many phases a plan has; one without any is refused. The first plan is
+        optional, the last needs it.
+        """
         project = factories.a_project(self.session)
-        for phases in plans:
-            factories.a_plan(self.session, project, *[{"commands": ["true"]}] * phases)
-        source = factories.a_source(self.session, project)
-        asked = NewBuild(source, ids.new(), label="b", target="", message="", author=None)
+        options.change(self.session, project, {options.RESULT_RULE: rule})
+        for number, phases in enumerate(plans):
+            data = [{"commands": ["true"]}] * phases
+            plan = factories.a_plan(self.session, project, *data, label=f"plan {number}")
+            said = {"job.retry-times": retries, "job.optional": str(int(number == 0))}
+            said |= {"job.needs": "plan 0"} if has_needs and number == len(plans) - 1 else {}
+            self.session.add_all(ItemOption(item_id=plan.id, name=k, value=v) for k, v in said.items())
+        self.session.flush()
+        asked = NewBuild(factories.a_source(self.session, project), ids.new(), "b", "", "", None)
         self.build = create.create_build(self.session, project, asked)
         self.nodes = [factories.a_node(self.session) for _ in range(2)]
-        if extra:
-            for step in [each for each in self.steps() if each.status == Status.PENDING_ALLOCATION]:
-                retry.copy_step(self.session, step).attempt = 1
         self.session.flush()
 
     # --- what can happen -----------------------------------------------------------------
@@ -102,13 +140,7 @@ class Life(RuleBasedStateMachine):
     @rule(which=ANY, count=st.integers(1, 3))
     def hand_out(self, which: int, count: int) -> None:
         node = self.nodes[which % len(self.nodes)]
-        values = {
-            "pending": int(Status.PENDING_ALLOCATION),
-            "allocated": int(Status.ALLOCATED),
-            "node_id": node.id,
-            "clusters": [],
-            "count": count,
-        }
+        values = dispatch.values(node.id, count)
         self.session.flush()
         connection: Any = self.session.connection().connection.driver_connection
         for step_id, *_ in connection.execute(dispatch.TAKE, values).fetchall():
@@ -137,48 +169,108 @@ class Life(RuleBasedStateMachine):
         for step in [*filter(is_unread, steps), *steps[which % 10 :][:1]]:
             report.results_collected(self.session, step.id, problems)
 
-    @rule(which=ANY)
-    def lose(self, which: int) -> None:
-        """And look by mistake at a step that may long be something else."""
-        self.with_one(is_held, which, lambda step: agents.be_silent(self.session, step, 61))
-        for step_id in sweep.find_silent(self.session, LIMITS):
-            sweep.give_up_silent(self.session, step_id, LIMITS)
-        self.with_one(always, which, lambda step: sweep.give_up_silent(self.session, step.id, LIMITS))
-        self.with_one(always, which, lambda step: sweep.give_up_uncollected(self.session, step.id))
+    @rule(which=ANY, look=st.sampled_from(sweep.LOOKS))
+    def fall_silent(self, which: int, look: sweep.Look) -> None:
+        """In one way or another; what that way is not about is left alone."""
+        self.with_one(always, which, lambda step: self.be_past_every_limit(step, look))
 
-    @rule(which=ANY, really=st.sampled_from(SELDOM))
-    def overrun_or_cancel(self, which: int, *, really: bool) -> None:
-        if really:
-            was_finished = self.build.is_finished
-            assert cancel.cancel_build(self.session, self.build) != was_finished
-        else:
-            self.with_one(always, which, lambda step: sweep.give_up_overdue(self.session, step.id))
+    def be_past_every_limit(self, step: JobStep, look: sweep.Look) -> None:
+        if step.is_finished:
+            sweep.settle_silent(self.session, look, step.id, LIMITS)
+            return
+        agents.be_past_every_limit(self.session, step)
+        before = step.status
+        was_found = step.id in sweep.find(self.session, look, LIMITS)
+        sweep.settle_silent(self.session, look, step.id, LIMITS)
+        assert was_found == (step.status != before)
+
+    @rule(which=ANY, what=st.sampled_from(["step", "job", "build"]), really=st.sampled_from(SELDOM))
+    def cancel(self, which: int, what: str, *, really: bool) -> None:
+        """The whole build seldom, or nothing else would ever happen."""
+        if what == "step":
+            self.with_one(always, which, self.cancel_step)
+        elif what == "job":
+            jobs = Seen(self.session, self.build).jobs
+            job = jobs[which % len(jobs)]
+            was_over = job.is_finished
+            assert cancel.cancel_job(self.session, job.id) != was_over
+        elif really:
+            was_over = self.build.is_finished
+            assert cancel.cancel_build(self.session, self.build) != was_over
+
+    def cancel_step(self, step: JobStep) -> None:
+        was_over = step.is_finished
+        assert cancel.cancel_step(self.session, step.id) != was_over
+
+    @rule(which=ANY, what=st.sampled_from(["failed", "job", "build"]))
+    def ask_again(self, which: int, what: str) -> None:
+        jobs = Seen(self.session, self.build).jobs
+        with suppress(Conflict, Invalid):
+            if what == "failed":
+                again.repeat_failed(self.session, self.build)
+            elif what == "job":
+                again.repeat_job(self.session, jobs[which % len(jobs)].id)
+            else:
+                again.restart(self.session, self.build)
 
     # --- what must always be true --------------------------------------------------------
 
     @invariant()
     def the_build_is_whole(self) -> None:
+        self.session.flush()
         seen = Seen(self.session, self.build)
         self.check_finished_steps_never_change(seen)
         self.check_reasons_have_sentences()
+        self.check_counts(seen)
+        self.check_announcements(seen)
         check_each_step_has_one_holder(seen)
         check_a_whole_is_what_its_parts_are(seen)
         check_phases_take_turns(seen)
-        has_ended = all(map(is_over, seen.jobs))
-        assert is_over(self.build) == (self.build.date_decided is not None) == has_ended
-        assert agents.announced(self.session, self.build.id) == int(has_ended)
+        self.check_needs(seen)
 
     def check_finished_steps_never_change(self, seen: Seen) -> None:
+        """But for the pointer to the attempt that was made after them, which is set once."""
         for step in filter(is_over, seen.steps):
-            now = (step.status, step.result, step.date_started, step.date_finished, step.replacement_id)
+            now = (step.status, step.result, step.date_started, step.date_finished, step.node_id)
             assert self.frozen.setdefault(step.id, now) == now
             assert step.date_finished is not None
+        for step in seen.steps:
+            if step.replacement_id is not None:
+                assert self.replaced.setdefault(step.id, step.replacement_id) == step.replacement_id
 
     def check_reasons_have_sentences(self) -> None:
         for why in self.session.execute(select(FailureReason)).scalars():
             sentence = reasons.sentence(why.reason, why.data)
             assert sentence
             assert "(unknown)" not in sentence
+
+    def check_counts(self, seen: Seen) -> None:
+        for phase in seen.phases:
+            assert phase.tally is None or phase.tally == tally.counted(seen.current_steps_of(phase))
+        for job in seen.jobs:
+            assert job.tally is None or job.tally == tally.counted(seen.phases_of(job))
+        assert self.build.tally is None or self.build.tally == tally.counted(seen.jobs)
+
+    def check_announcements(self, seen: Seen) -> None:
+        has_ended = all(map(is_over, seen.jobs))
+        assert is_over(self.build) == (self.build.date_decided is not None) == has_ended
+        assert agents.announced(self.session, self.build.id) == self.build.endings >= int(has_ended)
+        has_failed = self.build.date_failing is not None
+        assert agents.announced(self.session, self.build.id, BuildFailing) == int(has_failed)
+        assert has_failed or self.build.result != Result.FAILED
+
+    def check_needs(self, seen: Seen) -> None:
+        """Nothing builds upon what did not pass."""
+        jobs = {job.id: job for job in seen.jobs}
+        for need in self.session.execute(select(JobNeed).where(JobNeed.job_id.in_(jobs))).scalars():
+            begun = [
+                step for step in seen.steps if step.job_id == need.job_id and step.replacement_id is None
+            ]
+            if any(agents.state(step) not in UNTOUCHED for step in begun):
+                # Or it passed then, and is done again now.
+                attempts = [step for step in seen.steps if step.job_id == need.needs_id]
+                needed = jobs[need.needs_id]
+                assert needs.may_run([needed.result]) or any(step.attempt > 1 for step in attempts)
 
     def teardown(self) -> None:
         """Whatever happened: when agents and readers go on working, the build comes to its end."""
@@ -218,6 +310,9 @@ class Life(RuleBasedStateMachine):
             self.session.flush()
 
 
+UNTOUCHED = {(Status.QUEUED, Result.UNKNOWN), *((Status.FINISHED, result) for result in NEVER_RAN)}
+
+
 def always(_step: JobStep) -> bool:
     return True
 
@@ -245,7 +340,8 @@ def check_each_step_has_one_holder(seen: Seen) -> None:
         assert step.node_id is not None or not is_held(step)
         if step.replacement_id is not None:
             replacement = steps[step.replacement_id]
-            assert agents.state(step) == (Status.FINISHED, Result.INFRA_FAILED)
+            assert is_over(step)
+            assert step.result in WHY_REPLACED[replacement.origin]
             assert (replacement.phase_id, replacement.attempt) == (step.phase_id, step.attempt + 1)
 
 
@@ -262,36 +358,50 @@ def check_sum(
 ) -> None:
     """A job that was refused has no parts, and is over."""
     assert parts or is_over(whole)
-    status = rules.aggregate_status([WAITING_OR_TAKEN.get(part.status, part.status) for part in parts])
-    results = [part.result for part in parts]
-    if parts:
-        assert WAITING_OR_TAKEN.get(whole.status, whole.status) == status
-        sum_up = rules.aggregate_result if is_over(whole) else rules.running_result
-        assert whole.result == sum_up(results)
     assert (whole.date_finished is not None) == is_over(whole)
+    if not parts:
+        return
+    status = rules.aggregate_status([WAITING_OR_TAKEN.get(part.status, part.status) for part in parts])
+    assert WAITING_OR_TAKEN.get(whole.status, whole.status) == status
+    results = [weighed(part) for part in parts]
+    rule = whole.result_rule if isinstance(whole, Build) else ResultRule.ALL
+    verdict = rules.judge(results, rule) if is_over(whole) else rules.foresee(results, rule)
+    # A build that was cancelled stays so, even where one job that passed would do.
+    assert whole.result in (verdict, Result.ABORTED) if rule != ResultRule.ALL else whole.result == verdict
+
+
+def weighed(part: Job | JobPhase | JobStep) -> Result:
+    is_light = isinstance(part, Job) and part.is_optional
+    return rules.without_weight(part.result) if is_light else part.result
 
 
 def check_phases_take_turns(seen: Seen) -> None:
-    untouched = {(Status.QUEUED, Result.UNKNOWN), *((Status.FINISHED, r) for r in NEVER_RAN)}
     for job in seen.jobs:
         for before, after in pairwise(seen.phases_of(job)):
-            begun = [step for step in seen.steps if step.phase_id == after.id]
-            if any(agents.state(step) not in untouched for step in begun):
-                assert (before.status, before.result) == (Status.FINISHED, Result.PASSED)
+            if any(agents.state(step) not in UNTOUCHED for step in seen.current_steps_of(after)):
+                assert agents.state(before) == (Status.FINISHED, Result.PASSED)
 
 
-def test_whatever_is_told_about_a_build_and_in_whatever_order_it_stays_whole(session: Session) -> None:
+def live(session: Session, *, examples: int) -> None:
     class LifeHere(Life):
         pass
 
     LifeHere.session = session
-
     run_state_machine_as_test(
         LifeHere,
         settings=settings(
-            max_examples=25,
+            max_examples=examples,
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_whatever_is_told_about_a_build_and_in_whatever_order_it_stays_whole(session: Session) -> None:
+    live(session, examples=20)
+
+
+@pytest.mark.long
+def test_whatever_is_told_about_very_many_builds_they_stay_whole(session: Session) -> None:
+    live(session, examples=600)

@@ -1,48 +1,227 @@
-"""What is said of a build that has not ended."""
+"""What is said of a step, and of a build, that waits."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session
 from tests import factories
-from tests.builds import agents
+from tests.builds import agents, queues
 
-from changes.builds import cancel, retry, waiting
+from changes.base import clock, ids
+from changes.builds import cancel, groups, machines, retry, waiting
+from changes.builds.lanes import Needs, Offer
+from changes.builds.models import Build, JobStep
 from changes.builds.reasons import AGENT_LOST, Reason
-from changes.builds.rules import Status
-from changes.builds.waiting import Offered
+from changes.builds.rules import ReplaceLimits
+from changes.builds.waiting import Explanation
+from changes.builds.waiting_rules import Block, Facts, Holder, Limit, Machine, decide
 
-PENDING = (Status.PENDING_ALLOCATION, None)
-NOBODY = Offered([], within_s=60)
-SOMEBODY = Offered([[]], within_s=60)
+LINUX = Needs(cluster="linux")
+ANY = Offer()
+HOLDER = Holder(ids.new(), "p", 7, 2)
+MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def a_machine(name: str = "m1", offer: Offer = ANY, **differs: Any) -> Machine:
+    return Machine(name, offer, **{"slots": 2, **differs})
+
+
+def in_cluster(*names: str) -> Offer:
+    return Offer(frozenset(names))
 
 
 @pytest.mark.parametrize(
-    ("unfinished", "agents", "said"),
+    ("facts", "block", "said"),
     [
-        ([PENDING], NOBODY, "No agent was heard of within 60 seconds: start one with `changes agent`."),
-        ([PENDING], SOMEBODY, "It waits for a free slot of an agent."),
-        ([(Status.PENDING_ALLOCATION, "arm")], SOMEBODY, "No agent offers the cluster arm now."),
+        (Facts(Needs(), []), Block.NO_AGENTS, "start one with `changes agent`"),
+        (Facts(Needs(), [a_machine(is_live=False)]), Block.NO_AGENTS, "No agent was heard of within 60"),
         (
-            [(Status.PENDING_ALLOCATION, "arm")],
-            Offered([[], ["x86", "arm"]], 60),
-            "It waits for a free slot of an agent.",
+            Facts(LINUX, [a_machine(offer=in_cluster("mac"))]),
+            Block.NEVER,
+            "No machine could ever run this: none offers cluster linux.",
         ),
-        ([(Status.IN_PROGRESS, None), PENDING], NOBODY, "No agent was heard of within 60 seconds"),
-        ([(Status.IN_PROGRESS, None)], SOMEBODY, None),
-        ([(Status.COLLECTING_RESULTS, None)], SOMEBODY, waiting.READING),
-        ([], SOMEBODY, None),
+        (
+            Facts(Needs(labels={"gpu": "1"}, cpus=8), [a_machine(offer=Offer(cpus=4))]),
+            Block.NEVER,
+            "none offers label gpu=1 and 8 cpus",
+        ),
+        (
+            Facts(LINUX, [a_machine(), a_machine("far", in_cluster("linux"), is_live=False)]),
+            Block.AWAY,
+            "Only far could run this, and nothing is heard of it.",
+        ),
+        (
+            Facts(LINUX, [a_machine("l1", in_cluster("linux"), out="drained (new disk)")]),
+            Block.OUT,
+            "l1 is drained (new disk)",
+        ),
+        (
+            Facts(Needs(), [a_machine()], project_limit=Limit("p", 0, 0)),
+            Block.PAUSED,
+            "The project p is paused: its limit is 0 steps.",
+        ),
+        (
+            Facts(Needs(), [a_machine()], group_limit=Limit("db", 0, 0)),
+            Block.PAUSED,
+            "The group db is paused",
+        ),
+        (
+            Facts(Needs(), [a_machine()], project_limit=Limit("p", 2, 2, [HOLDER])),
+            Block.LIMIT,
+            "The project p runs 2 steps, and its limit is 2 (held by p #7).",
+        ),
+        (
+            Facts(Needs(), [a_machine()], group_limit=Limit("db", 1, 1)),
+            Block.GROUP_LIMIT,
+            "The group db runs 1 step, and its limit is 1.",
+        ),
+        (
+            Facts(Needs(), [a_machine(held=2)], ahead=1),
+            Block.BUSY,
+            "the one machine that could run it works on others; 1 step comes before it.",
+        ),
+        (
+            Facts(Needs(), [a_machine(held=2), a_machine("m2", held=2)], ahead=3),
+            Block.BUSY,
+            "all 2 machines that could run it work on others; 3 steps come before it.",
+        ),
+        (
+            Facts(Needs(cpus=4), [a_machine(offer=Offer(cpus=8), free_cpus=3)]),
+            Block.NO_ROOM,
+            "It needs 4 cpus, and so much is not free on one machine now.",
+        ),
+        (Facts(Needs(), [a_machine()]), Block.NEXT, "An agent takes it next."),
+        (Facts(Needs(), [], not_before=MOMENT), Block.NOT_YET, "not before 2026-01-31 12:00:00 UTC"),
     ],
 )
-def test_what_somebody_can_mend_is_said_first(
-    unfinished: list[tuple[Status, str | None]], agents: Offered, said: str | None
-) -> None:
-    decided = waiting.decide(unfinished, agents)
+def test_what_holds_it_up_is_said_in_words(facts: Facts, block: Block, said: str) -> None:
+    decided = decide(facts)
 
-    assert decided == said or (said is not None and (decided or "").startswith(said))
+    assert decided.block == block
+    assert said in decided.sentence
+
+
+def test_of_several_machines_the_nearest_says_what_is_missing() -> None:
+    near, far = a_machine(offer=Offer(frozenset({"linux"}), cpus=2)), a_machine(offer=Offer(cpus=2))
+
+    assert decide(Facts(Needs("linux", cpus=4), [far, near])).missing == ["4 cpus"]
+
+
+def explained(session: Session, build: Build) -> Explanation:
+    session.flush()
+    (step,) = factories.steps_of(session, build)
+    return waiting.explain(session, step, silence_s=60)
+
+
+def test_who_holds_a_limit_is_named(session: Session) -> None:
+    project = queues.a_project(session, "p", options={"queue.limit": "1"})
+    first, second = (queues.ask_for(session, project) for _ in range(2))
+    queues.hand_out(session, queues.a_node(session))
+
+    told = explained(session, second)
+
+    assert told.waiting.block == Block.LIMIT
+    assert told.waiting.limit is not None
+    assert [holder.build_id for holder in told.waiting.limit.holders] == [first.id]
+
+
+def test_a_group_is_asked_about_by_the_name_in_the_step(session: Session) -> None:
+    build = queues.ask_for(session, queues.a_project(session, "p"))
+    queues.change(session, build, data={"concurrency_group": "db"})
+    groups.set_limit(session, "db", 0)
+    queues.a_node(session)
+
+    assert explained(session, build).waiting.block == Block.PAUSED
+
+
+def test_machines_that_may_not_work_are_named_with_why(session: Session) -> None:
+    build = queues.ask_for(session, queues.a_project(session, "p"))
+    queues.a_node(session, label="sick", quarantined_until=clock.now() + timedelta(minutes=5))
+    machines.drain(session, queues.a_node(session, label="old"), "replaced soon")
+
+    told = explained(session, build).waiting.sentence
+
+    assert "old is drained (replaced soon)" in told
+    assert "sick is in quarantine until" in told
+
+
+def test_how_many_come_before_it_follows_the_order_of_handing_out(session: Session) -> None:
+    queues.a_queue(session, "greedy", 50)
+    urgent = queues.a_project(session, "urgent")
+    queues.ask_for(session, urgent, priority=queues.URGENT)
+    build = queues.ask_for(session, queues.a_project(session, "mine"))
+    node = queues.a_node(session)
+
+    ahead = explained(session, build).ahead
+
+    served = 0
+    while factories.steps_of(session, build)[0].node_id is None:
+        queues.hand_out(session, node)
+        queues.end_all(session)
+        served += 1
+    assert abs(ahead - (served - 1)) <= 1
+
+
+def test_the_start_is_guessed_from_what_such_steps_took(session: Session) -> None:
+    project = queues.a_queue(session, "p", 5)
+    (lane,) = queues.lanes_of(session, project)
+    lane.typical_s, lane.deviation_s = 100.0, 10.0
+    queues.hand_out(session, queues.a_node(session, slots=2), 2)
+    session.flush()
+    last = session.query(JobStep).filter_by(project_id=project.id, node_id=None).all()[-1]
+
+    estimate = waiting.explain(session, last, silence_s=60).estimate
+
+    assert estimate is not None
+    assert estimate.start_in_s == pytest.approx(200, abs=10)
+    assert estimate.plus_minus_s > 0
+
+
+def test_without_any_history_no_start_is_guessed(session: Session) -> None:
+    project = queues.a_project(session, "p")
+    queues.ask_for(session, project)
+    build = queues.ask_for(session, project)
+    queues.a_node(session)
+
+    assert explained(session, build).estimate is None
+
+
+def test_no_start_is_guessed_while_somebody_must_act_first(session: Session) -> None:
+    build = queues.ask_for(session, queues.a_project(session, "p", cluster="nowhere"))
+    queues.a_node(session)
+
+    told = explained(session, build)
+
+    assert (told.waiting.block, told.estimate) == (Block.NEVER, None)
+
+
+def test_a_build_says_what_its_oldest_waiting_step_waits_for(session: Session) -> None:
+    build = queues.ask_for(session, queues.a_project(session, "p", cluster="arm"))
+    queues.a_node(session)
+    session.flush()
+
+    assert waiting.sentence(session, build, silence_s=60) == (
+        "No machine could ever run this: none offers cluster arm."
+    )
+
+
+def test_a_build_whose_steps_all_run_waits_for_nothing(session: Session) -> None:
+    build = factories.a_build(session)
+    agents.begin(session, agents.a_taken_step(session, build))
+
+    assert waiting.sentence(session, build, silence_s=60) is None
+
+
+def test_a_build_whose_results_are_read_says_so(session: Session) -> None:
+    build = factories.a_build(session)
+    agents.await_results(session, agents.a_taken_step(session, build))
+
+    assert waiting.sentence(session, build, silence_s=60) == waiting.READING
 
 
 def test_a_build_that_has_ended_waits_for_nothing(session: Session) -> None:
     build = factories.a_build(session)
-    assert waiting.sentence(session, build, silence_s=60) is not None
 
     cancel.cancel_build(session, build)
 
@@ -53,7 +232,8 @@ def test_what_a_lost_attempt_suffered_from_stays_to_be_read(session: Session) ->
     build = factories.a_build(session)
     step = agents.a_taken_step(session, build)
 
-    retry.replace_lost_step(session, step, Reason(AGENT_LOST, {"node": "n", "silence_s": 60}), limit=1)
+    lost = Reason(AGENT_LOST, {"node": "n", "silence_s": 60})
+    retry.replace_lost_step(session, step, lost, ReplaceLimits(1, 1))
     session.flush()
 
     assert [each.reason for each in waiting.lost_attempts(session, build.id)] == [AGENT_LOST]

@@ -116,7 +116,7 @@ def test_a_source_that_cannot_be_checked_out_ends_the_build_with_the_reason(syst
 
     build = system.api.finished(build_id)
     assert build["result"]["id"] == "infra_failed"
-    assert reasons(build["failures"]) == ["checkout_failed"]
+    assert reasons(build["failures"]) == ["checkout_failed", "replaced_too_often"]
     assert build["failures"][0]["text"].startswith("The source could not be checked out: ")
 
 

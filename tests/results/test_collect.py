@@ -65,7 +65,7 @@ def test_a_failed_test_fails_the_step_in_words(session: Session, build: Build) -
     after_reading(session, build, agents.JUNIT, agents.JUNIT_FAILED)
 
     assert agents.state(build) == (Status.FINISHED, Result.FAILED)
-    assert sentences(session, build) == ["There were 1 failing tests."]
+    assert sentences(session, build) == ["1 test failed."]
 
 
 def test_a_report_that_is_not_xml_fails_the_step_in_words(session: Session, build: Build) -> None:
@@ -123,7 +123,7 @@ def test_reading_twice_is_reading_once(session: Session, build: Build) -> None:
     collect.collect_step(step.id)
 
     assert testruns.counts_of_build(session, build.id) == {Result.FAILED: 1}
-    assert sentences(session, build) == ["There were 1 failing tests."]
+    assert sentences(session, build) == ["1 test failed."]
     assert agents.announced(session, build.id) == 1
 
 

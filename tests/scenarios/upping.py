@@ -29,7 +29,11 @@ import changes
 READY = "Ctrl-C stops everything"
 START_WITHIN_S = 90.0
 STOP_WITHIN_S = 20.0
-WORDS = {"web": "changes.app.cli web", "worker": "changes.app.cli worker", "agent": "changes.app.cli agent"}
+WORDS = {
+    "web": "changes.app.cli.programs web",
+    "worker": "changes.app.cli.programs worker",
+    "agent": "changes.app.cli.programs agent",
+}
 
 
 @dataclass

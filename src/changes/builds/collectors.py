@@ -15,10 +15,16 @@ class ResultCollector(Protocol):
     def collect(self, session: Session, step: JobStep) -> bool:
         """Starts reading if there is anything to read, and says so."""
 
+    def leave_out(self, session: Session, step: JobStep) -> None:
+        """A newer attempt takes the place of this one: what was read of it counts no more."""
+
 
 class NothingToCollect:
     def collect(self, session: Session, step: JobStep) -> bool:  # noqa: ARG002 - the role's signature
         return False
+
+    def leave_out(self, session: Session, step: JobStep) -> None:
+        """There is nothing."""
 
 
 collector: Slot[ResultCollector] = Slot("collector of results")

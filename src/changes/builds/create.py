@@ -1,28 +1,40 @@
 """From a request to rows that agents can take: everything in the caller's one transaction."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from changes.base import ids
 from changes.base.errors import Invalid
-from changes.builds import reasons, recipes, settle
-from changes.builds.models import Build, Command, Job, JobPhase, JobPlan, JobStep
+from changes.builds import (
+    build_terms,
+    needs,
+    new_steps,
+    other_repos,
+    planned,
+    reasons,
+    settle,
+    superseded,
+    tally,
+)
+from changes.builds.collected import PHASES
+from changes.builds.models import Build, Job, JobNeed, JobPhase, JobPlan
+from changes.builds.new_steps import NewStep
+from changes.builds.planned import PlannedJob, ReadStep
+from changes.builds.queue_rules import is_automatic
 from changes.builds.reasons import Reason
-from changes.builds.recipes import DEFAULT_IMPLEMENTATION, TIMEOUT_MAX_MIN, Recipe
-from changes.builds.rules import Cause, Priority, Result, Status, aggregate_status, runs_in_plain_step
+from changes.builds.rules import Cause, Priority, Result, ResultRule, Status, aggregate_status
 from changes.people.models import Author
-from changes.projects import config, queries
-from changes.projects.create import plan_in_repository
-from changes.projects.models import Plan, Project, Source
+from changes.projects import config
+from changes.projects.models import Project, Source
+from changes.projects.rules import is_local
 
 LABEL_MAX = 128
 DEFAULT_TIMEOUT_MIN = 60
-LONGEST_NUMBER = 10
+COLLECTING = "Collect {what}"
 
 
 @dataclass(frozen=True)
@@ -41,33 +53,28 @@ class NewBuild:
     timeout_min: int = DEFAULT_TIMEOUT_MIN
 
 
-@dataclass(frozen=True)
-class PlannedJob:
-    """One plan as it is now; what follows works on this copy, never on the plan."""
-
-    plan: Plan
-    steps: list[dict[str, Any]]
-    options: dict[str, str] = field(default_factory=dict)
-
-
 def create_build(session: Session, project: Project, asked: NewBuild) -> Build:
     # First, because it locks the project's row: two requests must not make the same plan.
     number = next_build_number(session, project)
     try:
-        planned = plans_of(session, project, asked.source)
+        plans = planned.jobs_of(session, project, asked.source)
         why_none = Reason(reasons.NO_PLANS, {"file": config.FILE_NAME})
     except Invalid as error:
-        planned, why_none = [], Reason(reasons.INVALID_CONFIG, {"message": error.message})
-    build = insert_build(session, project, asked, numbers=(number, len(planned)))
-    if planned:
-        create_jobs(session, build, planned, timeout_min=asked.timeout_min)
+        plans, why_none = [], Reason(reasons.INVALID_CONFIG, {"message": error.message})
+    build = insert_build(session, project, asked, number, plans)
+    if plans:
+        create_jobs(session, build, plans, timeout_min=asked.timeout_min)
+        if any(plan.terms.cancels_superseded for plan in plans):
+            superseded.drop_older(session, build)
     else:
         refuse_build(session, build, why_none)
     return build
 
 
-def insert_build(session: Session, project: Project, asked: NewBuild, *, numbers: tuple[int, int]) -> Build:
-    number, jobs = numbers
+def insert_build(
+    session: Session, project: Project, asked: NewBuild, number: int, plans: list[PlannedJob]
+) -> Build:
+    said = build_terms.of_options(plans[0].project_options if plans else {})
     build = Build(
         id=ids.new(),
         number=number,
@@ -76,15 +83,21 @@ def insert_build(session: Session, project: Project, asked: NewBuild, *, numbers
         source_id=asked.source.id,
         author_id=asked.author.id if asked.author else None,
         cause=asked.cause,
+        is_automatic=is_automatic(asked.cause, asked.tags, asked.author.email if asked.author else None),
         priority=asked.priority,
         label=asked.label[:LABEL_MAX],
         target=asked.target[:LABEL_MAX],
         message=asked.message,
         tags=asked.tags,
-        status=Status.PENDING_ALLOCATION if jobs else Status.QUEUED,
+        status=Status.PENDING_ALLOCATION if plans else Status.QUEUED,
         result=Result.UNKNOWN,
-        last_job_number=jobs,
+        last_job_number=len(plans),
+        result_rule=said.result_rule,
+        queue_limit_s=said.queue_limit_s,
+        overall_limit_s=said.overall_limit_s,
     )
+    if said.overall_limit_s is not None:
+        build.date_due = func.now() + timedelta(seconds=said.overall_limit_s)
     build.project, build.source, build.author = project, asked.source, asked.author
     session.add(build)
     session.flush()
@@ -101,13 +114,31 @@ def next_build_number(session: Session, project: Project) -> int:
     return session.execute(counted.returning(Project.last_build_number)).scalar_one()
 
 
-def create_jobs(session: Session, build: Build, planned: list[PlannedJob], *, timeout_min: int) -> None:
-    jobs = [
-        create_job(session, build, each, number=number, timeout_min=timeout_min)
-        for number, each in enumerate(planned, start=1)
-    ]
+def create_jobs(session: Session, build: Build, plans: list[PlannedJob], *, timeout_min: int) -> None:
+    wrong = needs.problems({each.plan.label: each.terms.needs for each in plans})
+    jobs = []
+    for number, each in enumerate(plans, start=1):
+        problem = wrong.get(each.plan.label)
+        plan = each.refused_for(problem) if problem else each
+        jobs.append(create_job(session, build, plan, number=number, timeout_min=timeout_min))
+    note_needs(session, plans, jobs)
+    for job in jobs:
+        if job.is_finished:
+            settle.release_needing(session, job)
     settle.settle_new_build(session, build, jobs)
     settle.announce_steps(session, sum(not job.is_finished for job in jobs))
+
+
+def note_needs(session: Session, plans: list[PlannedJob], jobs: list[Job]) -> None:
+    """A plan on the server and one in the repository may have one name; then both are needed."""
+    rows = [
+        {"job_id": job.id, "needs_id": needed.id}
+        for plan, job in zip(plans, jobs, strict=True)
+        for needed in jobs
+        if needed.label in plan.terms.needs and not job.is_finished
+    ]
+    if rows:
+        session.execute(insert(JobNeed), rows)
 
 
 def refuse_build(session: Session, build: Build, why: Reason) -> None:
@@ -115,75 +146,37 @@ def refuse_build(session: Session, build: Build, why: Reason) -> None:
     settle.finish_build(session, build, Result.FAILED)
 
 
-def plans_of(session: Session, project: Project, source: Source) -> list[PlannedJob]:
-    """The project's own active plans, then those in the repository at this revision."""
-    plans = queries.active_plans(session, project)
-    ids_of_steps = [step.id for plan in plans for step in plan.steps]
-    options = queries.options_of_items(session, [*(plan.id for plan in plans), *ids_of_steps])
-    stored = [planned_from_rows(plan, options) for plan in plans]
-    text = source.revision.config or ""
-    if not text.strip():
-        return stored
-    return stored + [
-        PlannedJob(
-            plan=plan_in_repository(session, project, each.name),
-            steps=[{"implementation": DEFAULT_IMPLEMENTATION, "data": each.data, "order": 0}],
-        )
-        for each in config.read(text)
-    ]
-
-
-def planned_from_rows(plan: Plan, options: Mapping[UUID, dict[str, str]]) -> PlannedJob:
-    steps = [
-        {
-            "id": step.id.hex,
-            "implementation": step.implementation,
-            "data": step.data,
-            "order": step.order,
-            "options": options[step.id],
-        }
-        for step in plan.steps
-    ]
-    return PlannedJob(plan=plan, steps=steps, options=options[plan.id])
-
-
-def create_job(session: Session, build: Build, planned: PlannedJob, *, number: int, timeout_min: int) -> Job:
+def create_job(session: Session, build: Build, plan: PlannedJob, *, number: int, timeout_min: int) -> Job:
     """With its first step waiting for an agent, or finished already when there is nothing to run."""
     job = Job(
         id=ids.new(),
         number=number,
         build_id=build.id,
         project_id=build.project_id,
-        label=planned.plan.label,
-        status=aggregate_status(phase_statuses(len(planned.steps))),
+        label=plan.plan.label,
+        expected_ms=plan.plan.avg_build_time_ms,
+        is_optional=plan.terms.is_optional and build.result_rule == ResultRule.REQUIRED_ONLY,
+        status=Status.QUEUED if plan.terms.needs else Status.PENDING_ALLOCATION,
+        result=Result.UNKNOWN,
     )
-    frozen = {"steps": planned.steps, "options": planned.options}
     session.add(job)
     session.flush()
-    session.add(JobPlan(job_id=job.id, build_id=build.id, plan_id=planned.plan.id, data={"snapshot": frozen}))
+    session.add(JobPlan(job_id=job.id, build_id=build.id, plan_id=plan.plan.id, data=plan.frozen()))
     try:
-        read = [recipes.read(step["implementation"], step["data"]) for step in planned.steps]
+        steps = plan.read(default_min=timeout_min)
+        may_be_local = is_local(build.source.repository.url)
+        for step in steps:
+            other_repos.refuse_local(step.recipe.other_repos, may_be_local=may_be_local)
     except Invalid as error:
         refuse_job(session, job, Reason(reasons.INVALID_PLAN, {"plan": job.label, "message": error.message}))
         return job
-    if not any(runs_in_plain_step(command.type) for recipe in read for command in recipe.commands):
+    if any(step.recipe.is_dummy for step in steps):
+        settle.finish_job_without_steps(session, job, Result.ABORTED)
+    elif not any(step.recipe.commands_to_run for step in steps):
         refuse_job(session, job, Reason(reasons.PLAN_WITHOUT_STEPS, {"plan": job.label}))
-        return job
-    limits = [limit_min(recipe, step, timeout_min) for recipe, step in zip(read, planned.steps, strict=True)]
-    create_phases(session, build, job, list(zip(read, limits, strict=True)))
+    else:
+        create_phases(session, build, job, plan, steps)
     return job
-
-
-def phase_statuses(count: int) -> list[Status]:
-    """The first may start, the others wait for the one before."""
-    return [Status.PENDING_ALLOCATION, *[Status.QUEUED] * (count - 1)]
-
-
-def limit_min(recipe: Recipe, step: dict[str, Any], default_min: int) -> int:
-    """The recipe's own limit, else the step's option, else the server's default."""
-    option = step.get("options", {}).get("build.timeout", "0")
-    wanted_min = int(option) if option.isdecimal() and len(option) < LONGEST_NUMBER else 0
-    return recipe.timeout_min or min(wanted_min, TIMEOUT_MAX_MIN) or default_min
 
 
 def refuse_job(session: Session, job: Job, why: Reason) -> None:
@@ -191,52 +184,48 @@ def refuse_job(session: Session, job: Job, why: Reason) -> None:
     settle.finish_job_without_steps(session, job, Result.FAILED)
 
 
-def create_phases(
-    session: Session, build: Build, job: Job, recipes_in_order: list[tuple[Recipe, int]]
-) -> None:
-    """One phase per step of the plan. Inserted in bulk: nobody needs these rows as objects."""
-    phases, steps, commands = [], [], []
-    statuses = phase_statuses(len(recipes_in_order))
-    for order, (status, (recipe, timeout_min)) in enumerate(zip(statuses, recipes_in_order, strict=True)):
-        phase_id, step_id = ids.new(), ids.new()
-        phases.append(
-            {"id": phase_id, "job_id": job.id, "label": job.label, "order": order, "status": status}
+def create_phases(session: Session, build: Build, job: Job, plan: PlannedJob, steps: list[ReadStep]) -> None:
+    """One phase per step of the plan, and behind one that collects another, for what it will name."""
+    phases: list[dict[str, object]] = []
+    rows: list[NewStep] = []
+    for place, step in enumerate(steps):
+        # The first may start unless its job waits for another; the rest wait for the one before.
+        status = job.status if place == 0 else Status.QUEUED
+        phase_id, expands_into = ids.new(), ids.new()
+        collector = step.recipe.collector
+        label = step.recipe.label or job.label
+        if collector is not None and not step.recipe.label:
+            label = COLLECTING.format(
+                what=collector.type.name.lower().removeprefix("collect_").replace("_", " ")
+            )
+        one_step: dict[str, object] = {"tally": {tally.key(status, Result.UNKNOWN): 1}}
+        phases.append(row_of_phase(job, phase_id, label, len(phases), status) | one_step)
+        data = step.data_for(plan.terms, is_last=place == len(steps) - 1)
+        if collector is not None:
+            then = PHASES[collector.type]
+            phases.append(row_of_phase(job, expands_into, then, len(phases), Status.QUEUED))
+            data |= {"collector": collector.type.name.lower(), "expands_into": expands_into.hex}
+        rows.append(
+            NewStep(
+                job_id=job.id,
+                phase_id=phase_id,
+                label=label,
+                status=status,
+                timeout_s=step.limit_min * 60,
+                commands=step.recipe.commands_to_run,
+                cluster=step.recipe.cluster,
+                data=data,
+            )
         )
-        steps.append(
-            {
-                "id": step_id,
-                "job_id": job.id,
-                "phase_id": phase_id,
-                "project_id": build.project_id,
-                "label": job.label,
-                "status": status,
-                "cluster": recipe.cluster,
-                "priority": build.priority,
-                "timeout_s": timeout_min * 60,
-                "data": {**recipe.data, "checkout_folder": recipe.checkout_folder},
-            }
-        )
-        commands += commands_of(step_id, recipe)
+    job.status = aggregate_status([Status.QUEUED] * (len(phases) - 1) + [job.status])
     session.execute(insert(JobPhase), phases)
-    session.execute(insert(JobStep), steps)
-    session.execute(insert(Command), commands)
+    new_steps.insert_steps(session, build, rows)
 
 
-def commands_of(step_id: UUID, recipe: Recipe) -> list[dict[str, Any]]:
-    return [
-        {
-            "step_id": step_id,
-            "label": command.label,
-            "script": command.script,
-            "cwd": command.cwd,
-            "env": dict(command.env),
-            "artifacts": command.artifacts,
-            "order": order,
-            "type": command.type,
-        }
-        for order, command in enumerate(recipe.commands)
-        if runs_in_plain_step(command.type)
-    ]
+def row_of_phase(job: Job, phase_id: UUID, label: str, order: int, status: Status) -> dict[str, object]:
+    """Its steps are counted when they are known: of those that a collecting step names, later."""
+    told = {"id": phase_id, "job_id": job.id, "label": label, "order": order, "status": status}
+    return {**told, "data": {}, "tally": None}
 
 
 def newest_of_commit(session: Session, project: Project, source: Source) -> Build | None:

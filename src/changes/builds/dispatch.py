@@ -1,33 +1,260 @@
 """Hands steps to agents: the only place that moves pending_allocation to allocated.
 
-Plain SQL on an async connection, because every free slot of every agent waits here.
-One statement takes the steps and reads all that is needed to run them.
+Plain SQL on an async connection, because every free slot of every agent waits here. One statement
+decides, takes the steps and reads all that is needed to run them. It looks at lanes (lanes.py): those
+of which this machine may have a step come in order of priority, people before programs, then by
+whose turn it is, among projects first and in a project among its people.
+
+A turn is a virtual time: whoever gets a step pays what such a step takes as a rule, divided by the
+weight of his project, and whoever paid least comes next (start-time fair queueing). The clock of a
+class is where it has got to; who was away begins there and has saved up nothing.
+
+Hand-outs come one after the other, by an advisory lock that is held for a millisecond: a limit is
+counted from what runs, so it can be changed at any time and is never exceeded.
 """
 
+import itertools
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from changes.builds.rules import CommandType, Status
-from changes.projects.rules import RepositoryBackend
-from changes.protocol import Checkout, CommandOffer, StepOffer
+from changes.builds import offers
+from changes.builds.lanes import Needs
+from changes.protocol import StepOffer
 
+LOCK_NUMBER = 0x6C616E65  # "lane"
+# What a step costs whose lane has no history yet.
+UNKNOWN_S = 60
+# A lane whose first step waits for so long is served by every eighth hand-out, whatever its priority:
+# nobody waits for ever. And so long a step that is too large for what is free anywhere waits before a
+# machine is kept free for it.
+OVERDUE_S = 600
+RESERVE_AFTER_S = 60
+RESERVED_S = 300
+EVERY_NTH_FOR_OVERDUE = 8
+# So many lanes are looked at for each step that is asked for.
+LANES_PER_STEP = 4
+# Nobody waits for the disk while he holds the lock; it is waited for afterwards, by many at once, and
+# before an agent hears of its step.
+LOCK = f"select set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock({LOCK_NUMBER})"
+FLUSH = "select pg_logical_emit_message(true, 'changes', 'handed out')"
+hand_outs = itertools.count(1)
+
+# Numbers: status 6 pending_allocation, 5 allocated, 2 in_progress, 3 finished; result 1 passed,
+# 2 failed; state 0 active. Literals, because only then does PostgreSQL use the partial indexes.
 TAKE = """
-with free as (
-    select id from job_step
-    where status = %(pending)s and (cluster is null or cluster = any(%(clusters)s::text[]))
-    order by priority desc, id
-    limit %(count)s
-    for update skip locked
+with recursive me as materialized (
+    select
+        node.id, node.labels, string_to_array(coalesce(node.labels->>'cluster', ''), ',') as clusters,
+        nullif(node.cpus, 0) as cpus, nullif(node.memory_mb, 0) as memory_mb,
+        nullif(node.cpus, 0) - coalesce(held.cpus, 0) as free_cpus,
+        nullif(node.memory_mb, 0) - coalesce(held.memory_mb, 0) as free_memory_mb,
+        case
+            when node.quarantined_until is null then %(count)s
+            -- After a quarantine one step to try; once that ended well, all is as before.
+            when exists (
+                select from job_step where job_step.node_id = node.id and status = 3 and result in (1, 2)
+                and date_finished > node.quarantined_until
+            ) then %(count)s
+            else least(%(count)s, greatest(0, 1 - held.steps))
+        end as slots
+    from node cross join lateral (
+        select count(*) as steps, sum(lane.cpus) as cpus, sum(lane.memory_mb) as memory_mb
+        from job_step left join lane on lane.id = job_step.lane_id
+        where job_step.node_id = node.id and job_step.status in (2, 5)
+    ) held
+    where node.id = %(node_id)s and node.state = 0 and node.token_digest is not null
+        and (node.quarantined_until is null or node.quarantined_until <= statement_timestamp())
+), open_lane as (
+    (
+        select lane_id, id as head, date_pending from job_step
+        where status = 6 and lane_id is not null order by lane_id, id limit 1
+    )
+    union all
+    select following.* from open_lane cross join lateral (
+        select lane_id, id as head, date_pending from job_step
+        where status = 6 and lane_id > open_lane.lane_id order by lane_id, id limit 1
+    ) following
+), suited as materialized (
+    select
+        lane.*, open_lane.head, open_lane.date_pending,
+        coalesce(lane.typical_s, %(unknown_s)s) as charge_s,
+        (me.cpus is null or lane.cpus <= me.free_cpus)
+            and (me.memory_mb is null or lane.memory_mb <= me.free_memory_mb) as fits,
+        case when %(is_for_overdue)s then
+            case when open_lane.date_pending < statement_timestamp() - make_interval(secs => %(overdue_s)s)
+            then open_lane.date_pending end
+        end as overdue_since
+    from me cross join open_lane join lane on lane.id = open_lane.lane_id
+    where me.slots > 0
+        and (lane.cluster is null or lane.cluster = any(me.clusters))
+        and me.labels @> lane.labels
+        and (me.cpus is null or lane.cpus <= me.cpus)
+        and (me.memory_mb is null or lane.memory_mb <= me.memory_mb)
+), option_of as materialized (
+    select project_id,
+        max(value) filter (where name = 'queue.weight')::float as weight,
+        max(value) filter (where name = 'queue.limit')::int as most
+    from project_option where name in ('queue.weight', 'queue.limit') and value ~ '^[0-9]{1,6}$'
+    group by project_id
+), project_room as materialized (
+    select project_id, weight, most - (
+        select count(*) from lane join job_step on job_step.lane_id = lane.id
+        where most is not null and lane.project_id = option_of.project_id and job_step.status in (2, 5)
+    ) as room
+    from option_of where project_id in (select project_id from suited)
+), group_room as materialized (
+    select name, "limit" - (
+        select count(*) from lane join job_step on job_step.lane_id = lane.id
+        where lane.concurrency_group = concurrency_group.name and job_step.status in (2, 5)
+    ) as room
+    from concurrency_group where name in (select concurrency_group from suited)
+), eligible as materialized (
+    -- The smallest goes first: whoever waits too long, the class, then whose turn it is.
+    select
+        suited.*, project_room.room as project_room, group_room.room as group_room,
+        coalesce(nullif(project_room.weight, 0), 1) as weight,
+        coalesce(extract(epoch from overdue_since)::float, 'infinity') as by_patience,
+        is_automatic::int - 2 * priority as by_class,
+        greatest(project.virtual_time, class.clock) as project_start, project.virtual_time as project_time,
+        greatest(person.virtual_time, project.clock) as person_start, person.virtual_time as person_time
+    from suited
+    join turn class on class.id = suited.class_turn_id
+    join turn project on project.id = suited.project_turn_id
+    join turn person on person.id = suited.person_turn_id
+    left join project_room on project_room.project_id = suited.project_id
+    left join group_room on group_room.name = suited.concurrency_group
+    where coalesce(project_room.room, 1) > 0 and coalesce(group_room.room, 1) > 0
+), too_large as materialized (
+    -- The first that waits only for the rest of this machine, and for long: it is kept free for it.
+    select eligible.* from eligible cross join me
+    where not fits
+        and eligible.date_pending < statement_timestamp() - make_interval(secs => %(reserve_after_s)s)
+        and (
+            reserved_node_id is null or reserved_node_id = me.id
+            or reserved_until < statement_timestamp()
+        )
+    order by by_patience, by_class, project_start, project_time, person_start, person_time, head limit 1
+), reserved as (
+    update lane set
+        reserved_node_id = me.id,
+        reserved_until = statement_timestamp() + make_interval(secs => %(reserved_s)s)
+    from too_large cross join me where lane.id = too_large.id
+), best as materialized (
+    -- More lanes than steps are asked for: each project has several, and the first may be empty by now.
+    select eligible.* from eligible left join too_large on true
+    where eligible.fits and (
+        too_large.id is null or
+        (eligible.by_patience, eligible.by_class, eligible.project_start, eligible.project_time,
+            eligible.person_start, eligible.person_time, eligible.head)
+        < (too_large.by_patience, too_large.by_class, too_large.project_start, too_large.project_time,
+            too_large.person_start, too_large.person_time, too_large.head)
+    )
+    order by eligible.by_patience, eligible.by_class, eligible.project_start, eligible.project_time,
+        eligible.person_start, eligible.person_time, eligible.head
+    limit %(lanes)s
+), entry as (
+    -- Its first, second, ... step, each at the time it would be served.
+    select best.*, nth, person_start + (nth - 1) * charge_s as person_at
+    from best
+    cross join lateral (
+        select count(*) as waiting from (
+            select from job_step where status = 6 and lane_id = best.id limit %(count)s
+        ) few
+    ) counted
+    cross join lateral generate_series(1, counted.waiting) nth
+), timed as (
+    select *, project_start + charge_s / weight * (
+        row_number() over (
+            partition by project_turn_id order by by_patience, person_at, person_time, head, nth
+        ) - 1
+    ) as project_at
+    from entry
+), lined_up as (
+    select *, row_number() over (
+        order by by_patience, by_class, project_at, project_time, person_at, person_time, head, nth
+    ) as place_in_line
+    from timed
+), counted as (
+    select *,
+        row_number() over (partition by project_id order by place_in_line) as of_project,
+        row_number() over (partition by concurrency_group order by place_in_line) as of_group,
+        sum(cpus) over (order by place_in_line) as cpus_so_far,
+        sum(memory_mb) over (order by place_in_line) as memory_so_far_mb
+    from lined_up
+), allowed as (
+    select counted.*, row_number() over (order by place_in_line) as number, me.slots
+    from counted cross join me
+    where (project_room is null or of_project <= project_room)
+        and (group_room is null or of_group <= group_room)
+        and (me.cpus is null or cpus_so_far <= me.free_cpus)
+        and (me.memory_mb is null or memory_so_far_mb <= me.free_memory_mb)
+), chosen as materialized (
+    -- Lanes with how many steps of each; behind them spare ones, in case somebody holds those.
+    select distinct on (id) *, count(*) over (partition by id, number <= slots) as wanted from allowed
+    order by id, number
+), free as materialized (
+    select chosen.*, step.step_id, (
+        chosen.project_room is not null or chosen.group_room is not null
+        or chosen.cpus > 0 or chosen.memory_mb > 0
+    ) as is_limited
+    from (select * from chosen order by number) chosen
+    cross join lateral (
+        select id as step_id from job_step
+        where status = 6 and lane_id = chosen.id and (
+            job_step.data->'avoid_nodes' is null
+            or not job_step.data->'avoid_nodes' ? replace(%(node_id)s::uuid::text, '-', '')
+            -- It got lost here before; unless nobody could do it who has not lost it yet.
+            or not exists (
+                select from node other where other.state = 0 and other.token_digest is not null
+                and not job_step.data->'avoid_nodes' ? replace(other.id::text, '-', '')
+                and other.date_last_seen > statement_timestamp() - make_interval(secs => %(silence_s)s)
+                and (
+                    other.quarantined_until is null or other.quarantined_until <= statement_timestamp()
+                )
+                and (
+                    chosen.cluster is null
+                    or chosen.cluster = any(string_to_array(coalesce(other.labels->>'cluster', ''), ','))
+                )
+                and other.labels @> chosen.labels
+                and (other.cpus = 0 or chosen.cpus <= other.cpus)
+                and (other.memory_mb = 0 or chosen.memory_mb <= other.memory_mb)
+            )
+        )
+        order by id limit chosen.wanted
+        for update skip locked
+    ) step
+    limit (select slots from me)
+), paid as (
+    update turn set
+        virtual_time = greatest(turn.virtual_time, owed.virtual_time),
+        clock = greatest(turn.clock, owed.clock)
+    from (
+        select class_turn_id as id, 0 as virtual_time, max(project_start) as clock from free group by 1
+        union all
+        select project_turn_id, max(project_start) + sum(charge_s / weight), max(person_start)
+        from free group by 1
+        union all
+        select person_turn_id, max(person_start) + sum(charge_s), 0 from free group by 1
+    ) owed
+    where turn.id = owed.id
+), unreserved as (
+    update lane set reserved_node_id = null, reserved_until = null
+    where id in (select id from free where reserved_node_id is not null)
+        and id not in (select id from too_large)
 ), taken as (
-    update job_step set status = %(allocated)s, node_id = %(node_id)s, last_heartbeat = now()
-    from free where job_step.id = free.id
-    returning job_step.id
+    update job_step set
+        status = 5, node_id = %(node_id)s, is_limited = free.is_limited,
+        last_heartbeat = statement_timestamp(), date_allocated = statement_timestamp()
+    from free where job_step.id = free.step_id
+    returning job_step.id, free.number, free.cluster, free.labels, free.cpus, free.memory_mb
 )
 select
-    step.id, step.label, step.timeout_s, step.data,
+    step.id, step.label, step.attempt, step.timeout_s, step.data,
+    taken.cluster, taken.labels, taken.cpus, taken.memory_mb,
     job.id as job_id, job.label as job_label,
     build.id as build_id, build.number, build.target,
     project.slug, repository.url, repository.backend, source.revision_sha, source.patch_id, revision.branches,
@@ -45,80 +272,52 @@ join project on project.id = build.project_id
 join source on source.id = build.source_id
 join repository on repository.id = source.repository_id
 join revision on revision.repository_id = source.repository_id and revision.sha = source.revision_sha
-order by step.priority desc, step.id
+order by taken.number, step.id
 """
 
 
-async def take_steps(
-    connection: AsyncConnection[Any], *, node_id: UUID, clusters: list[str], count: int
-) -> list[StepOffer]:
-    """At most `count` steps, never one that another agent gets too."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            TAKE,
-            {
-                "pending": int(Status.PENDING_ALLOCATION),
-                "allocated": int(Status.ALLOCATED),
-                "node_id": node_id,
-                "clusters": clusters,
-                "count": count,
-            },
-        )
-        return [offer(row) for row in await cursor.fetchall()]
+@dataclass(frozen=True)
+class Taken:
+    """A step for the agent, and what it needed: whoever waited for other needs was not served by it."""
+
+    offer: StepOffer
+    needs: Needs
 
 
-def offer(row: dict[str, Any]) -> StepOffer:
-    return StepOffer(
-        id=row["id"].hex,
-        name=row["label"],
-        project=row["slug"],
-        build=row["build_id"].hex,
-        checkout=checkout(row),
-        commands=[command(each) for each in row["commands"] or []],
-        env=environment(row),
-        timeout_s=float(row["timeout_s"]),
-    )
-
-
-def checkout(row: dict[str, Any]) -> Checkout | None:
-    backend = RepositoryBackend(row["backend"])
-    if backend == RepositoryBackend.UNKNOWN or row["data"].get("checkout") is False:
-        return None
-    return Checkout(
-        backend="git" if backend == RepositoryBackend.GIT else "hg",
-        url=row["url"],
-        sha=row["revision_sha"],
-        path=row["data"].get("checkout_folder", "source"),
-        has_patch=row["patch_id"] is not None,
-    )
-
-
-def command(each: dict[str, Any]) -> CommandOffer:
-    kind = CommandType(each["type"])
-    return CommandOffer(
-        id=each["id"],
-        name=each["label"],
-        script=each["script"],
-        cwd=each["cwd"],
-        env=each["env"],
-        artifacts=each["artifacts"],
-        type=kind.name.lower(),
-        captures_output=kind.name.startswith("COLLECT_"),
-    )
-
-
-def environment(row: dict[str, Any]) -> dict[str, str]:
-    """What every command may rely on, besides what its plan sets."""
-    branches = row["branches"] or []
+def values(
+    node_id: UUID, count: int, *, silence_s: int = 60, is_for_overdue: bool = False
+) -> dict[str, object]:
     return {
-        "CHANGES": "1",
-        "CHANGES_PROJECT": row["slug"],
-        "CHANGES_BUILD_ID": row["build_id"].hex,
-        "CHANGES_BUILD_NUMBER": str(row["number"]),
-        "CHANGES_JOB_ID": row["job_id"].hex,
-        "CHANGES_JOB_NAME": row["job_label"],
-        "CHANGES_STEP_ID": row["id"].hex,
-        "CHANGES_SHA": row["revision_sha"],
-        "CHANGES_TARGET": row["target"],
-        "CHANGES_BRANCH": branches[0] if branches else "",
+        "node_id": node_id,
+        "count": count,
+        "silence_s": silence_s,
+        "is_for_overdue": is_for_overdue,
+        "overdue_s": OVERDUE_S,
+        "reserve_after_s": RESERVE_AFTER_S,
+        "reserved_s": RESERVED_S,
+        "unknown_s": UNKNOWN_S,
+        "lanes": LANES_PER_STEP * count,
     }
+
+
+async def take_steps(
+    connection: AsyncConnection[Any], *, node_id: UUID, count: int, silence_s: int
+) -> list[Taken]:
+    """At most `count` steps, never one that another agent gets too."""
+    is_for_overdue = next(hand_outs) % EVERY_NTH_FOR_OVERDUE == 0
+    given = values(node_id, count, silence_s=silence_s, is_for_overdue=is_for_overdue)
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        # The lock comes before the look: each statement sees what is there when it begins. All of it
+        # travels at once.
+        async with connection.pipeline():
+            await connection.execute("begin")
+            await connection.execute(LOCK)
+            await cursor.execute(TAKE, given, prepare=True)
+            await connection.execute("commit")
+        rows = await cursor.fetchall()
+    if rows:
+        await connection.execute(FLUSH)
+    return [
+        Taken(offers.offer(row), Needs(row["cluster"], row["labels"], row["cpus"], row["memory_mb"]))
+        for row in rows
+    ]

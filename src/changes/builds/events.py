@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from changes.builds.rules import Result
+
 
 @dataclass(frozen=True)
 class JobFinished:
@@ -10,5 +12,23 @@ class JobFinished:
 
 
 @dataclass(frozen=True)
-class BuildFinished:
+class BuildFailing:
+    """Its first failure is known, others of its jobs may still run. Once in the life of a build."""
+
     build_id: UUID
+
+
+@dataclass(frozen=True)
+class BuildFinished:
+    """`ending` counts: a build of which parts were repeated ends once more."""
+
+    build_id: UUID
+    ending: int = 1
+
+
+@dataclass(frozen=True)
+class CollectionFinished:
+    """All builds that one request asked for have ended."""
+
+    collection_id: UUID
+    result: Result

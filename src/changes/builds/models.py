@@ -4,15 +4,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, func
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from changes.base import clock
 from changes.base.db import Base, Identified, Numbered
-from changes.builds.rules import Cause, CommandType, Priority, Result, Status
+from changes.builds.bazel import ResultSource
+from changes.builds.queue_rules import NodeState
+from changes.builds.rules import Cause, CommandType, Origin, Priority, Result, ResultRule, Status
 from changes.people.models import Author
 from changes.projects.models import Plan, Project, Source
+
+# Of which None is no value at all, and not a value of JSON.
+COUNTED = JSONB(none_as_null=True)
 
 
 class Timed:
@@ -47,14 +52,33 @@ class Build(Identified, Timed, Judged, Base):
     source_id: Mapped[UUID] = mapped_column(ForeignKey("source.id", ondelete="CASCADE"), index=True)
     author_id: Mapped[UUID | None] = mapped_column(ForeignKey("author.id", ondelete="SET NULL"), index=True)
     cause: Mapped[Cause] = mapped_column(Numbered(Cause), default=Cause.UNKNOWN)
+    # A program asked for it, not a person; people come first (lanes.py).
+    is_automatic: Mapped[bool] = mapped_column(default=False, server_default="false")
     priority: Mapped[Priority] = mapped_column(Numbered(Priority), default=Priority.DEFAULT)
     label: Mapped[str]
     target: Mapped[str]
     message: Mapped[str] = mapped_column(default="")
     tags: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list)
     last_job_number: Mapped[int] = mapped_column(default=0, server_default="0")
+    # How its jobs are summed up, as the project said when the build was made.
+    result_rule: Mapped[ResultRule] = mapped_column(
+        Numbered(ResultRule), default=ResultRule.ALL, server_default="0"
+    )
+    # What its jobs are, counted (tally.py); None = nobody has counted yet.
+    tally: Mapped[dict[str, Any] | None] = mapped_column(COUNTED)
+    # The build that this one repeats.
+    retried_id: Mapped[UUID | None] = mapped_column(ForeignKey("build.id", ondelete="SET NULL"), index=True)
     # When the verdict was known here; later than the last step's end by our own delay.
     date_decided: Mapped[datetime | None]
+    # When the first failure was seen, which is told once.
+    date_failing: Mapped[datetime | None]
+    # How long each of its steps may wait for an agent, and all of it may take; None = there is no limit.
+    queue_limit_s: Mapped[int | None]
+    overall_limit_s: Mapped[int | None]
+    # When all of it must have ended, by the database's clock.
+    date_due: Mapped[datetime | None]
+    # How often it ended; more than once when parts of it were repeated.
+    endings: Mapped[int] = mapped_column(default=0, server_default="0")
     date_modified: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
 
     project: Mapped[Project] = relationship(lazy="joined", innerjoin=True)
@@ -67,8 +91,26 @@ class Build(Identified, Timed, Judged, Base):
         Index("ix_build_project_newest", "project_id", "id"),
         Index("ix_build_collection_id", "collection_id"),
         Index("ix_build_unfinished", "id", postgresql_where="status <> 3"),
+        Index("ix_build_due", "date_due", postgresql_where="status <> 3 AND date_due IS NOT NULL"),
         Index("ix_build_tags", "tags", postgresql_using="gin"),
     )
+
+
+class OutsideBuild(Base):
+    """Says of a build that another system ran it and only told us; no agent of ours holds its steps."""
+
+    __tablename__ = "outside_build"
+
+    build_id: Mapped[UUID] = mapped_column(ForeignKey("build.id", ondelete="CASCADE"), primary_key=True)
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
+    # What the other system calls it: told again, it is the same build.
+    external_id: Mapped[str]
+    # Where people can look at it there; only ever http or https.
+    url: Mapped[str] = mapped_column(default="", server_default="")
+    # By the clock of the database, as the sweep reads it.
+    date_heard: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("project_id", "external_id"),)
 
 
 class Job(Identified, Timed, Judged, Base):
@@ -80,6 +122,12 @@ class Job(Identified, Timed, Judged, Base):
     build_id: Mapped[UUID] = mapped_column(ForeignKey("build.id", ondelete="CASCADE"))
     project_id: Mapped[UUID] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"), index=True)
     label: Mapped[str]
+    # Its failure does not count where the build's rule asks for the required ones only.
+    is_optional: Mapped[bool] = mapped_column(default=False, server_default="false")
+    # How long its plan usually took when the job was made; None = nobody knows.
+    expected_ms: Mapped[int | None]
+    # What its phases are, counted.
+    tally: Mapped[dict[str, Any] | None] = mapped_column(COUNTED)
     date_modified: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
 
     build: Mapped[Build] = relationship()
@@ -100,12 +148,27 @@ class JobPlan(Identified, Base):
     plan: Mapped[Plan] = relationship()
 
 
+class JobNeed(Base):
+    """A job that waits until another one of its build has passed."""
+
+    __tablename__ = "job_need"
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    needs_id: Mapped[UUID] = mapped_column(
+        ForeignKey("job.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
 class JobPhase(Identified, Timed, Judged, Base):
     __tablename__ = "job_phase"
 
     job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"))
     label: Mapped[str]
     order: Mapped[int] = mapped_column(default=0)
+    # Of a phase whose steps a collecting step names: what was collected, once it was.
+    data: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    # What the newest attempts at its steps are, counted.
+    tally: Mapped[dict[str, Any] | None] = mapped_column(COUNTED)
 
     __table_args__ = (UniqueConstraint("job_id", "order"),)
 
@@ -123,11 +186,24 @@ class JobStep(Identified, Timed, Judged, Base):
     replacement_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("job_step.id", ondelete="SET NULL"), unique=True
     )
-    node_id: Mapped[UUID | None] = mapped_column(ForeignKey("node.id", ondelete="SET NULL"), index=True)
+    # Why there is this attempt.
+    origin: Mapped[Origin] = mapped_column(Numbered(Origin), default=Origin.FIRST, server_default="0")
+    node_id: Mapped[UUID | None] = mapped_column(ForeignKey("node.id", ondelete="SET NULL"))
     cluster: Mapped[str | None]
     # Copied from the build, so that handing out needs no join.
     priority: Mapped[Priority] = mapped_column(Numbered(Priority), default=Priority.DEFAULT)
     timeout_s: Mapped[int]
+    # Where it waits, or waited, for an agent (lanes.py); None = it must not be handed out yet.
+    lane_id: Mapped[UUID | None]
+    # Its end makes room for others that wait: for a limit, or for the rest of its machine.
+    is_limited: Mapped[bool] = mapped_column(default=False, server_default="false")
+    # How long it may wait for an agent; None = as long as it takes.
+    queue_limit_s: Mapped[int | None]
+    # All by the database's clock: since when it waits for an agent, not before when it is handed out
+    # (a pause between two attempts), and when an agent took it.
+    date_pending: Mapped[datetime] = mapped_column(server_default=func.now())
+    not_before: Mapped[datetime | None]
+    date_allocated: Mapped[datetime | None]
     last_heartbeat: Mapped[datetime | None]
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
@@ -135,9 +211,23 @@ class JobStep(Identified, Timed, Judged, Base):
     job: Mapped[Job] = relationship()
 
     __table_args__ = (
-        # The queue in the order of handing out, and what the sweep looks at.
-        Index("ix_job_step_queue", text("priority DESC"), "id", postgresql_where="status = 6"),
+        # The lanes of the queue, each oldest first; and what has not entered one yet.
+        Index("ix_job_step_queue", "lane_id", "id", postgresql_where="status = 6"),
+        Index("ix_job_step_arriving", "id", postgresql_where="status = 6 AND lane_id IS NULL"),
+        # What runs now, counted by lane for limits and by machine for its room.
+        Index("ix_job_step_running_lane", "lane_id", postgresql_where="status IN (2, 5)"),
+        Index("ix_job_step_running_node", "node_id", postgresql_where="status IN (2, 5)"),
+        # The newest steps of a machine.
+        Index("ix_job_step_node_id", "node_id", "id"),
+        # What the sweep looks at.
         Index("ix_job_step_held", "last_heartbeat", postgresql_where="status IN (2, 4, 5)"),
+        Index(
+            "ix_job_step_queue_limited",
+            "date_pending",
+            postgresql_where="status = 6 AND queue_limit_s IS NOT NULL",
+        ),
+        # How often machines lost something of a job.
+        Index("ix_job_step_lost", "job_id", postgresql_where="origin = 1"),
     )
 
 
@@ -156,6 +246,23 @@ class Command(Identified, Timed, Base):
     type: Mapped[CommandType] = mapped_column(Numbered(CommandType), default=CommandType.DEFAULT)
 
     __table_args__ = (UniqueConstraint("step_id", "order"),)
+
+
+class BazelTarget(Identified, Base):
+    """A target that a collecting step named; its result is unknown until its step reported it."""
+
+    __tablename__ = "bazel_target"
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"))
+    # None for one that is not run.
+    step_id: Mapped[UUID | None] = mapped_column(ForeignKey("job_step.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    result: Mapped[Result] = mapped_column(Numbered(Result), default=Result.UNKNOWN)
+    source: Mapped[ResultSource] = mapped_column(Numbered(ResultSource), default=ResultSource.FROM_SELF)
+    duration_ms: Mapped[int | None]
+    message: Mapped[str] = mapped_column(default="", server_default="")
+
+    __table_args__ = (UniqueConstraint("job_id", "step_id", "name"),)
 
 
 class FailureReason(Identified, Base):
@@ -189,6 +296,19 @@ class Node(Identified, Base):
     # The agent's own key; empty once it was revoked.
     token_digest: Mapped[str | None] = mapped_column(unique=True)
     date_last_seen: Mapped[datetime | None]
+    # What it offers to steps that say what they need; 0 = it never told, so nothing is counted.
+    cpus: Mapped[int] = mapped_column(default=0, server_default="0")
+    memory_mb: Mapped[int] = mapped_column(default=0, server_default="0")
+    # What an operator said of it, and why.
+    state: Mapped[NodeState] = mapped_column(
+        Numbered(NodeState), default=NodeState.ACTIVE, server_default="0"
+    )
+    state_reason: Mapped[str] = mapped_column(default="", server_default="")
+    # Too many steps in a row got lost on it (health.py): nothing until then, after that one to try.
+    quarantined_until: Mapped[datetime | None]
+    quarantines: Mapped[int] = mapped_column(default=0, server_default="0")
+    # What happened before is forgiven.
+    date_trusted: Mapped[datetime | None]
 
 
 class EnrolmentToken(Identified, Base):

@@ -12,8 +12,9 @@ from psycopg import AsyncConnection
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from changes.base import clock, ids
+from changes.base import bell, clock, ids
 from changes.base.errors import Forbidden, Invalid, OtherVersion
+from changes.builds.lanes import Offer, clusters_of
 from changes.builds.models import EnrolmentToken, Node
 from changes.builds.rules import HELD
 from changes.people import secrets
@@ -25,20 +26,24 @@ NAME_MAX = 128
 # wait for each other at this one row, and each for the disk.
 RECOGNISE = """
 with known as (
-    select id, labels, date_last_seen from node where token_digest = %s
+    select id, labels, cpus, memory_mb, date_last_seen, state = 0
+        and (quarantined_until is null or quarantined_until <= statement_timestamp()) as is_welcome
+    from node where token_digest = %s
 ), noted as (
     update node set date_last_seen = now() from known
     where node.id = known.id
     and (known.date_last_seen is null or known.date_last_seen < now() - interval '3 seconds')
 )
-select id, labels from known
+select id, labels, cpus, memory_mb, is_welcome from known
 """
 
 
 @dataclass(frozen=True)
 class KnownNode:
     id: UUID
-    clusters: list[str]
+    offer: Offer
+    # Neither drained nor disabled nor in quarantine.
+    is_welcome: bool = True
 
 
 def make_enrolment_token(session: Session) -> str:
@@ -60,12 +65,14 @@ def enrol(session: Session, asked: Enrolment) -> Enrolled:
     secret = secrets.make()
     node.slots = max(1, asked.slots)
     node.labels = asked.labels
+    node.cpus, node.memory_mb = asked.cpus, asked.memory_mb
     node.version = asked.version
     node.token_digest = secrets.digest(secret)
     # Not seen yet with this key.
     node.date_last_seen = None
     session.add(node)
     session.flush()
+    bell.tell(session, f"node:{node.id.hex}")
     token.node_id = node.id
     return Enrolled(token=secret, node_id=node.id.hex)
 
@@ -105,6 +112,7 @@ def refuse_other_versions(version: int) -> None:
 
 def revoke(session: Session, node_id: UUID) -> None:
     session.execute(update(Node).where(Node.id == node_id).values(token_digest=None))
+    bell.tell(session, f"node:{node_id.hex}")
 
 
 async def recognise(connection: AsyncConnection[Any], secret: str) -> KnownNode | None:
@@ -112,7 +120,8 @@ async def recognise(connection: AsyncConnection[Any], secret: str) -> KnownNode 
     row = await rows.fetchone()
     if row is None:
         return None
-    return KnownNode(id=row[0], clusters=[name for name in row[1].get("cluster", "").split(",") if name])
+    node_id, labels, cpus, memory_mb, is_welcome = row
+    return KnownNode(node_id, Offer(clusters_of(labels), labels, cpus, memory_mb), is_welcome)
 
 
 async def heard(connection: AsyncConnection[Any], node_id: UUID, step_ids: list[UUID]) -> list[UUID]:

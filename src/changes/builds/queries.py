@@ -1,19 +1,25 @@
 """Reads of builds and what is below them. Every list is bounded; nothing asks per row."""
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, true
+from sqlalchemy import ColumnElement, Select, func, or_, select, true
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, joinedload, lazyload
 
 from changes.base.errors import NotFound
 from changes.base.paging import Page, Part, newest_first, part
-from changes.builds.models import Build, Command, FailureReason, Job, JobPhase, JobStep, Node
+from changes.builds.models import Build, Command, FailureReason, Job, JobPhase, JobPlan, JobStep, Node
 from changes.builds.rules import HELD, Cause, Result, Status
 from changes.people.models import Author
-from changes.projects.models import Project, Source
+from changes.projects.models import Project, Revision, Source
+
+TARGET_SHA_LENGTH = 12
+NUMBER_DIGITS_MAX = 9
+# "web #12", "web 12": the way people call a build.
+CALLED = re.compile(r"(?P<slug>[\w.-]+?)(?:\s+#?|#)(?P<number>[0-9]{1,9})")
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,11 @@ class BuildFilter:
     tags: Sequence[str] = ()
     text: str = ""
     target: str = ""
+    # A part of the name or e-mail address of the author, and a whole branch name.
+    people: str = ""
+    branch: str = ""
+    # A whole one.
+    sha: str = ""
     include_patches: bool = True
     patches_only: bool = False
 
@@ -53,22 +64,54 @@ def builds(session: Session, page: Page, wanted: BuildFilter = EVERYTHING) -> Pa
 
 
 def filtered(found: Select[Build], wanted: BuildFilter) -> Select[Build]:
+    return filtered_by_patch(found.where(*itself(wanted), *what_it_builds(wanted)), wanted)
+
+
+def itself(wanted: BuildFilter) -> Iterator[ColumnElement[bool]]:
     if wanted.project is not None:
-        found = found.where(Build.project_id == wanted.project.id)
-    if wanted.author is not None:
-        found = found.where(Build.author_id == wanted.author.id)
+        yield Build.project_id == wanted.project.id
     if wanted.result is not None:
-        found = found.where(Build.result == wanted.result)
+        yield Build.result == wanted.result
     if wanted.cause is not None:
-        found = found.where(Build.cause == wanted.cause)
+        yield Build.cause == wanted.cause
     if wanted.tags:
-        found = found.where(Build.tags.overlap(list(wanted.tags)))
-    if wanted.target:
-        found = found.where(Build.target.startswith(wanted.target, autoescape=True))
+        yield Build.tags.overlap(list(wanted.tags))
     if wanted.text:
-        in_label = Build.label.icontains(wanted.text, autoescape=True)
-        found = found.where(in_label | Build.target.startswith(wanted.text[:12], autoescape=True))
-    return filtered_by_patch(found, wanted)
+        yield or_(*named(wanted.text))
+
+
+def what_it_builds(wanted: BuildFilter) -> Iterator[ColumnElement[bool]]:
+    if wanted.author is not None:
+        yield Build.author_id == wanted.author.id
+    if wanted.people:
+        yield Build.author_id.in_(authors_called(wanted.people))
+    if wanted.target:
+        yield Build.target.startswith(wanted.target, autoescape=True)
+    if wanted.sha:
+        yield Build.source.has(revision_sha=wanted.sha)
+    if wanted.branch:
+        yield Build.source.has(Source.revision.has(Revision.branches.contains([wanted.branch])))
+
+
+def named(text: str) -> list[ColumnElement[bool]]:
+    """By a part of the title, the beginning of the commit, #number, or project and number."""
+    by_name = [
+        Build.label.icontains(text, autoescape=True),
+        Build.target.startswith(text[:TARGET_SHA_LENGTH], autoescape=True),
+    ]
+    number = text.removeprefix("#")
+    if number.isdecimal() and len(number) <= NUMBER_DIGITS_MAX:
+        by_name.append(Build.number == int(number))
+    called = CALLED.fullmatch(text)
+    if called:
+        projects = select(Project.id).where(Project.slug.icontains(called["slug"], autoescape=True))
+        by_name.append(Build.project_id.in_(projects) & (Build.number == int(called["number"])))
+    return by_name
+
+
+def authors_called(text: str) -> Select[UUID]:
+    in_name = Author.name.icontains(text, autoescape=True)
+    return select(Author.id).where(in_name | Author.email.icontains(text, autoescape=True))
 
 
 def filtered_by_patch(found: Select[Build], wanted: BuildFilter) -> Select[Build]:
@@ -203,22 +246,56 @@ def newest_of_projects(
     return newest
 
 
+def of_commits(
+    session: Session, project: Project, shas: Collection[str], *, limit: int
+) -> dict[str, list[Build]]:
+    """The builds of these commits, newest first, with and without a patch on top."""
+    found = select(Source.revision_sha, Build).join(Source, Source.id == Build.source_id)
+    mine = found.where(Build.project_id == project.id, Source.repository_id == project.repository_id)
+    of_these = mine.where(Source.revision_sha.in_(shas), Source.patch_id.is_(None))
+    by_sha: dict[str, list[Build]] = {sha: [] for sha in shas}
+    for sha, build in session.execute(of_these.order_by(Build.id.desc()).limit(limit).options(*BARE)):
+        by_sha[sha].append(build)
+    return by_sha
+
+
+def tags_of(session: Session, project: Project, *, among: int) -> Sequence[str]:
+    """Which tags the newest builds of a project have, to choose from."""
+    newest = select(Build.tags).where(Build.project_id == project.id).order_by(Build.id.desc()).limit(among)
+    each = func.unnest(newest.subquery().c.tags).label("tag")
+    return session.execute(select(each).distinct().order_by(each)).scalars().all()
+
+
+def steps_of_node(session: Session, node: Node, page: Page) -> Part[JobStep]:
+    """What a machine worked on, newest first, with the builds it was for."""
+    with_build = joinedload(JobStep.job).joinedload(Job.build)
+    mine = select(JobStep).where(JobStep.node_id == node.id)
+    lean = mine.options(with_build.lazyload(Build.source), with_build.lazyload(Build.author))
+    return newest_first(session, lean, JobStep.id, page)
+
+
+def held_by_node(session: Session, node: Node, *, limit: int) -> Sequence[JobStep]:
+    with_build = joinedload(JobStep.job).joinedload(Job.build)
+    mine = select(JobStep).where(JobStep.node_id == node.id, JobStep.status.in_(HELD))
+    lean = mine.options(with_build.lazyload(Build.source), with_build.lazyload(Build.author))
+    return session.execute(lean.order_by(JobStep.id).limit(limit)).scalars().all()
+
+
+def jobs_of_plan(session: Session, plan_id: UUID, *, limit: int) -> Sequence[tuple[Job, JobPlan]]:
+    """The newest jobs that ran this plan, each with the plan as it was then."""
+    found = select(Job, JobPlan).join(JobPlan, JobPlan.job_id == Job.id).where(JobPlan.plan_id == plan_id)
+    with_build = joinedload(Job.build)
+    lean = found.options(
+        with_build.lazyload(Build.source), with_build.lazyload(Build.author), lazyload(JobPlan.plan)
+    )
+    rows = session.execute(lean.order_by(JobPlan.id.desc()).limit(limit))
+    return [(row[0], row[1]) for row in rows]
+
+
 def newest_finished(session: Session, project: Project, *, limit: int) -> Sequence[Build]:
     """What a chart of durations shows, newest first."""
     mine = select(Build).where(Build.project_id == project.id, Build.status == Status.FINISHED)
     return session.execute(mine.order_by(Build.id.desc()).limit(limit).options(*BARE)).scalars().all()
-
-
-def phases_of_jobs(session: Session, job_ids: Collection[UUID]) -> Sequence[JobPhase]:
-    mine = select(JobPhase).where(JobPhase.job_id.in_(job_ids))
-    return session.execute(mine.order_by(JobPhase.job_id, JobPhase.order)).scalars().all()
-
-
-def steps_of_build(session: Session, build_id: UUID, *, limit: int) -> Sequence[JobStep]:
-    """All attempts, replaced ones too, oldest first."""
-    mine = select(JobStep).join(Job, Job.id == JobStep.job_id).where(Job.build_id == build_id)
-    found = mine.options(joinedload(JobStep.node)).order_by(JobStep.id).limit(limit)
-    return session.execute(found).scalars().all()
 
 
 def failures_of_step(session: Session, step: JobStep) -> Sequence[FailureReason]:

@@ -1,35 +1,48 @@
 """What a plan's step does, read from its JSON once and trusted afterwards.
 
-The names of the implementations and of their fields are those of the original; an agent
-runs every one of ours the same way, the sandbox is chosen on the agent.
+The names of the fields are those of the original. `implementations.py` says which classes of
+build steps there are; an agent runs every one of ours the same way, the sandbox is chosen on
+the agent.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any
 
 from changes.base import plain
 from changes.base.errors import Invalid
+from changes.builds import command_types, complaints, implementations
+from changes.builds.complaints import Way, Wrong, WrongData, inside
+from changes.builds.implementations import (
+    COMMAND_FIELDS,
+    DEFAULT_ARTIFACTS,
+    TIMEOUT_MAX_MIN,
+    Implementation,
+)
+from changes.builds.other_repos import OtherRepo, read_others, wrong_others
 from changes.builds.rules import CommandType
 
-DEFAULT_IMPLEMENTATION = "changes.buildsteps.default.DefaultBuildStep"
-LXC_IMPLEMENTATION = "changes.buildsteps.lxc.LXCBuildStep"
-IMPLEMENTATIONS = (DEFAULT_IMPLEMENTATION, LXC_IMPLEMENTATION)
+__all__ = [
+    "COMMAND_FIELDS",
+    "DEFAULT_ARTIFACTS",
+    "DEFAULT_IMPLEMENTATION",
+    "TIMEOUT_MAX_MIN",
+    "CommandRecipe",
+    "Recipe",
+    "inside",
+    "read",
+]
+
+DEFAULT_IMPLEMENTATION = implementations.DEFAULT
+LXC_IMPLEMENTATION = implementations.LXC
+IMPLEMENTATIONS = tuple(implementations.BY_NAME)
 SOURCE_FOLDER = "source"
 LABEL_MAX = 128
-TIMEOUT_MAX_MIN = 7 * 24 * 60
-NUMBER_MAX = 2**31 - 1
 BASE_ENV = {"CHANGES": "1"}
-DEFAULT_ARTIFACTS = [
-    "junit.xml", "*.junit.xml", "xunit.xml", "*.xunit.xml", "nosetests.xml", "*.nosetests.xml",
-    "coverage.xml", "*.coverage.xml", "CHANGES_ANALYTICS.json", "*.CHANGES_ANALYTICS.json",
-]  # fmt: skip
-FIELDS = {
-    "commands", "path", "repo_path", "env", "artifacts", "release", "max_executors", "cpus", "memory",
-    "clean", "cluster", "timeout",
-}  # fmt: skip
-COMMAND_FIELDS = {"script", "path", "env", "artifacts", "label", "type"}
+FIELDS = set(implementations.BY_NAME[DEFAULT_IMPLEMENTATION].names)
+# Kept beside the step: for the agent's environment, for who hands steps out, for those who ask.
+KEPT = ("release", "max_executors", "cpus", "memory", "labels", "artifact_search_path", "test_stats_from")
+PREFIX = "unable to create build step provided data: "
 
 
 @dataclass(frozen=True)
@@ -48,81 +61,83 @@ class Recipe:
     checkout_folder: str = SOURCE_FOLDER
     cluster: str | None = None
     timeout_min: int = 0
+    label: str = ""
+    other_repos: list[OtherRepo] = field(default_factory=list)
+    # What each generated command gets when the output of the collector does not say it.
+    base: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
+    # The original's step for tests of itself: everything ends as aborted.
+    is_dummy: bool = False
+
+    @property
+    def collector(self) -> CommandRecipe | None:
+        """The command whose output names the steps of the next phase."""
+        return next((each for each in self.commands if command_types.is_collector(each.type)), None)
+
+    @property
+    def commands_to_run(self) -> list[tuple[int, CommandRecipe]]:
+        """With their places among all; those for other kinds of steps leave gaps."""
+        is_wanted = (
+            command_types.runs_in_collecting_step if self.collector else command_types.runs_in_plain_step
+        )
+        return [(place, each) for place, each in enumerate(self.commands) if is_wanted(each.type)]
 
 
 def read(implementation: str, data: Any) -> Recipe:
     """Every field that is wrong is named, each in words of its own."""
-    if implementation not in IMPLEMENTATIONS:
-        raise Invalid(f"unable to load build step implementation: {implementation!r}", ["implementation"])
+    kind = implementations.named(implementation)
     if not isinstance(data, dict):
         raise Invalid("data must be a JSON mapping", ["data"])
     problem = plain.problem(data)
     if problem:
-        raise Invalid(f"unable to create build step provided data: {problem}", ["data"])
-    wrong = [f"unknown field {name!r}" for name in sorted(set(data) - FIELDS)]
-    wrong += wrong_numbers(data) + wrong_texts(data, "cluster", "release") + wrong_paths(data, "repo_path")
-    wrong += wrong_surroundings(data)
-    commands = data.get("commands", [])
-    if not isinstance(commands, list):
-        wrong.append("commands must be a list")
-        commands = []
-    wrong += wrong_commands(commands)
+        raise Invalid(PREFIX + problem, ["data"])
+    wrong = wrong_data(kind, data)
     if wrong:
-        raise Invalid("unable to create build step provided data: " + "; ".join(wrong), ["data"])
+        raise WrongData(wrong, PREFIX)
+    if kind.is_dummy:
+        return Recipe(commands=[], is_dummy=True)
     return Recipe(
-        commands=[read_command(written_out(command), data) for command in commands],
+        commands=[read_command(written_out(command), data) for command in data.get("commands", [])],
         checkout_folder=inside(data.get("repo_path") or SOURCE_FOLDER),
         cluster=data.get("cluster"),
         timeout_min=int(data.get("timeout", 0)),
-        data={name: data[name] for name in ("release", "max_executors", "cpus", "memory") if name in data},
+        label=(data.get("label") or "").strip()[:LABEL_MAX],
+        other_repos=read_others(data.get("other_repos") or []),
+        base={name: data[name] for name in ("path", "env", "artifacts") if name in data},
+        data={name: data[name] for name in KEPT if data.get(name) is not None},
     )
 
 
-def wrong_numbers(data: Mapping[str, Any]) -> list[str]:
-    most = {"max_executors": NUMBER_MAX, "cpus": NUMBER_MAX, "memory": NUMBER_MAX, "timeout": TIMEOUT_MAX_MIN}
-    return [
-        f"{name} must be a whole number from 0 to {limit}"
-        for name, limit in most.items()
-        if name in data and not (type(data[name]) is int and 0 <= data[name] <= limit)
+def wrong_data(kind: Implementation, data: Mapping[str, Any]) -> list[Wrong]:
+    wrong = complaints.unknown_names(data, kind.names)
+    for each in kind.fields:
+        wrong += each.wrong(data)
+    wrong += wrong_others(data.get("other_repos"), data.get("repo_path") or SOURCE_FOLDER)
+    commands = data.get("commands", [])
+    if not isinstance(commands, list):
+        return [*wrong, Wrong(("commands",), "commands must be a list")]
+    for place, command in enumerate(commands):
+        wrong += wrong_command(written_out(command), ("commands", place))
+    return wrong or wrong_together([read_command(written_out(each), data) for each in commands])
+
+
+def wrong_together(commands: list[CommandRecipe]) -> list[Wrong]:
+    """A step collects or works: what a collecting step would leave out, nobody shall wait for."""
+    collectors = [each for each in commands if command_types.is_collector(each.type)]
+    if not collectors:
+        return []
+    wrong = [
+        Wrong(
+            ("commands", place, "type"),
+            f"a step that collects runs no command of type {each.type.name.lower()};"
+            " put it into a step of its own",
+        )
+        for place, each in enumerate(commands)
+        if each.type not in command_types.BESIDE_A_COLLECTOR
     ]
-
-
-def wrong_texts(fields: Mapping[str, Any], *names: str) -> list[str]:
-    return [f"{name} must be text" for name in names if not isinstance(fields.get(name), str | None)]
-
-
-def wrong_paths(fields: Mapping[str, Any], name: str) -> list[str]:
-    wrong = wrong_texts(fields, name)
-    if wrong:
-        return wrong
-    try:
-        inside(fields.get(name) or "")
-    except Invalid as error:
-        return [error.message]
-    return []
-
-
-def wrong_surroundings(fields: Mapping[str, Any]) -> list[str]:
-    """What a step says for all its commands, and each command may say for itself."""
-    wrong = wrong_paths(fields, "path")
-    env = fields.get("env", {})
-    if not isinstance(env, dict) or any(isinstance(value, (dict, list)) for value in env.values()):
-        wrong.append("env must be a mapping of names to plain values")
-    elif any(not name or "=" in name for name in env):
-        wrong.append("env has a name that no variable can have")
-    artifacts = fields.get("artifacts", [])
-    if not isinstance(artifacts, list) or not all(isinstance(pattern, str) for pattern in artifacts):
-        wrong.append("artifacts must be a list of patterns")
+    if len(collectors) > 1:
+        wrong.append(Wrong(("commands",), "a step has at most one command that collects"))
     return wrong
-
-
-def wrong_commands(commands: list[Any]) -> list[str]:
-    return [
-        f"command {number}: {problem}"
-        for number, command in enumerate(commands, start=1)
-        for problem in problems_of(written_out(command))
-    ]
 
 
 def written_out(command: Any) -> Any:
@@ -130,35 +145,48 @@ def written_out(command: Any) -> Any:
     return {"script": command} if isinstance(command, str) else command
 
 
-def problems_of(command: Any) -> list[str]:
+def wrong_command(
+    command: Any, way: Way, extra: tuple[str, ...] = (), types: tuple[CommandType, ...] = tuple(CommandType)
+) -> list[Wrong]:
     if not isinstance(command, dict):
-        return ["must be a script or a mapping"]
-    problems = [f"unknown field {name!r}" for name in sorted(set(command) - COMMAND_FIELDS)]
+        return [Wrong(way, "must be a script or a mapping")]
+    wrong = complaints.unknown_names(command, [*COMMAND_FIELDS, *extra], way)
     if not isinstance(command.get("script"), str) or not command["script"].strip():
-        problems.append("script is missing")
-    problems += wrong_surroundings(command)
-    if str(command.get("type", "default")).upper() not in CommandType.__members__:
-        problems.append(f"type must be one of {', '.join(kind.name.lower() for kind in CommandType)}")
-    return problems
+        wrong.append(Wrong((*way, "script"), "script is missing"))
+    wrong += wrong_surroundings(command, way) + complaints.wrong_text(command, "label", way)
+    if command_types.named(command.get("type", "default")) not in types:
+        names = ", ".join(kind.name.lower() for kind in types)
+        wrong.append(Wrong((*way, "type"), f"type must be one of {names}"))
+    return wrong
+
+
+def wrong_surroundings(fields: Mapping[str, Any], way: Way = ()) -> list[Wrong]:
+    """What a step says for all its commands, and each command may say for itself."""
+    return [
+        *complaints.wrong_path(fields, "path", way),
+        *complaints.wrong_variables(fields, "env", way),
+        *complaints.wrong_texts(fields, "artifacts", "patterns", way),
+    ]
 
 
 def read_command(command: Mapping[str, Any], data: Mapping[str, Any]) -> CommandRecipe:
     script: str = command["script"]
     path = command.get("path", data.get("path")) or ""
     env = {**BASE_ENV, **data.get("env", {}), **command.get("env", {})}
+    kind = command_types.named(command.get("type", "default")) or CommandType.DEFAULT
+    of_itself = [*DEFAULT_ARTIFACTS, *filter(None, [command_types.FILES.get(kind)])]
     return CommandRecipe(
         script=script,
         label=str(command.get("label") or script.strip().split("\n", 1)[0])[:LABEL_MAX],
         cwd=inside(path),
-        env={str(name): str(value) for name, value in env.items()},
-        artifacts=list(command.get("artifacts", data.get("artifacts", DEFAULT_ARTIFACTS))),
-        type=CommandType[str(command.get("type", "default")).upper()],
+        env={str(name): as_text(value) for name, value in env.items()},
+        artifacts=list(command.get("artifacts", data.get("artifacts", of_itself))),
+        type=kind,
     )
 
 
-def inside(path: str) -> str:
-    """Paths are relative to the checkout and stay in it."""
-    parts = PurePosixPath(path)
-    if parts.is_absolute() or ".." in parts.parts:
-        raise Invalid(f"path {path!r} must stay inside the checkout")
-    return "" if str(parts) == "." else str(parts)
+def as_text(value: Any) -> str:
+    """As the file says it, not as Python does."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)

@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 
 from changes.base import clock, ids
 from changes.base.errors import Conflict, Invalid, NotFound
-from changes.builds import collectors, reasons, retry, settle
+from changes.base.process import settings
+from changes.builds import collectors, expand, reasons, retry, rules, settle, telling, timeouts
 from changes.builds.models import Build, Command, Job, JobStep, Node
 from changes.builds.reasons import Reason
-from changes.builds.rules import Result, Status
+from changes.builds.rules import ReplaceLimits, Result, Status
 from changes.projects.models import Source
 from changes.protocol import CommandReport, StepReport
 
@@ -48,10 +49,11 @@ def accept(session: Session, node_id: UUID, step_id: UUID, report: StepReport, *
         settle.start_step(session, step)
         return True
     step.data = {**step.data, "reported": outcome(report)}
+    limits = ReplaceLimits(replace_limit, settings.get().jobstep_machine_retry_max)
     if report.status == "released":
-        release(session, step, report, limit=replace_limit)
+        release(session, step, report, limits)
     else:
-        finish(session, step, report, commands)
+        finish(session, step, report, commands, limits)
     return True
 
 
@@ -99,32 +101,53 @@ def note_command(command: Command, told: CommandReport) -> None:
         command.date_started = command.date_finished - clock.milliseconds(told.duration_ms)
 
 
-def release(session: Session, step: JobStep, report: StepReport, *, limit: int) -> None:
+def release(session: Session, step: JobStep, report: StepReport, limits: ReplaceLimits) -> None:
     node = session.get(Node, step.node_id) if step.node_id else None
     reason = reasons.AGENT_RESTARTED if report.reason == reasons.AGENT_RESTARTED else reasons.AGENT_STOPPED
     why = Reason(reason, {"node": node.label if node else "(gone)"})
     if reason == reasons.AGENT_STOPPED and node is not None:
         # First, so that its request for steps is over before the new attempt is announced.
-        settle.notify(session, settle.LEAVE_CHANNEL, node.id.hex)
-    retry.replace_lost_step(session, step, why, limit=limit)
+        telling.notify(session, telling.LEAVE_CHANNEL, node.id.hex)
+    retry.replace_lost_step(session, step, why, limits)
 
 
-def finish(session: Session, step: JobStep, report: StepReport, commands: Sequence[Command]) -> None:
+def finish(
+    session: Session, step: JobStep, report: StepReport, commands: Sequence[Command], limits: ReplaceLimits
+) -> None:
     if report.result is None:
         raise Invalid("A finished step needs a result.", ["result"])
-    if step.date_started is None:
-        step.date_started = clock.now()
+    step.date_started = step.date_started or settle.moment(session)
     result = Result[report.result.upper()]
     # Whatever the agent says: a step with a command that failed, or never ran, has not passed.
     if result == Result.PASSED and any(command.return_code != 0 for command in commands):
         result = Result.FAILED
     why = told_reason(step, report) if report.reason is not None else failed_command(commands)
+    if result == Result.PASSED:
+        unusable = expand.from_output(session, step, commands, report.commands)
+        why, result = (unusable, Result.FAILED) if unusable else (why, result)
     if why is not None and result != Result.ABORTED:
         settle.explain(session, step.job.build_id, why, step=step)
     if result != Result.ABORTED and is_to_be_read(session, step):
         settle.await_results(session, step, result)
     else:
-        settle.finish_step(session, step, result)
+        end(session, step, result, limits)
+
+
+def end(session: Session, step: JobStep, result: Result, limits: ReplaceLimits) -> None:
+    """A step that was to name others and named none has not done what it was for."""
+    named_nothing = expand.missing(session, step) if result == Result.PASSED else None
+    if named_nothing is not None:
+        settle.explain(session, step.job.build_id, named_nothing, step=step)
+        result = Result.FAILED
+    if result == Result.INFRA_FAILED and rules.is_worth_replacing(lasted_s(session, step)):
+        retry.replace_or_end(session, step, limits)
+    else:
+        retry.end_step(session, step, result)
+
+
+def lasted_s(session: Session, step: JobStep) -> float | None:
+    started = step.date_started
+    return None if started is None else (settle.moment(session) - started).total_seconds()
 
 
 def failed_command(commands: Sequence[Command]) -> Reason | None:
@@ -142,8 +165,15 @@ def told_reason(step: JobStep, report: StepReport) -> Reason:
     known = report.reason in AGENT_REASONS
     # PostgreSQL cannot store NUL, and a tool that the agent ran may have printed it.
     message = (report.message or report.reason or "").replace("\0", "\N{REPLACEMENT CHARACTER}")
-    facts = {"message": message[:MESSAGE_MAX], "limit_min": round(step.timeout_s / 60, 1)}
+    facts = {"message": message[:MESSAGE_MAX], **limit_of(step)}
     return Reason(report.reason if known and report.reason else reasons.AGENT_SAYS, facts)
+
+
+def limit_of(step: JobStep) -> dict[str, object]:
+    """What a sentence about its time limit needs: how long, and where somebody can change that."""
+    set_by = str(step.data.get("timeout_from", ""))
+    where = timeouts.where_set(set_by, step.job.label)
+    return {"limit_min": round(step.timeout_s / 60, 1), "where": where}
 
 
 def is_to_be_read(session: Session, step: JobStep) -> bool:
@@ -164,7 +194,9 @@ def results_collected(session: Session, step_id: UUID, problems: list[Problem]) 
         result = (
             Result.INFRA_FAILED if any(p.result == Result.INFRA_FAILED for p in problems) else Result.FAILED
         )
-    settle.finish_step(session, step, result)
+    current = settings.get()
+    limits = ReplaceLimits(current.jobstep_retry_max, current.jobstep_machine_retry_max)
+    end(session, step, result, limits)
 
 
 def patch_of_step(session: Session, node_id: UUID, step_id: UUID) -> UUID:

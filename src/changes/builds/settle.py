@@ -1,133 +1,332 @@
 """The only writer of a status. Everything here runs under the lock of the build's row.
 
-A change of a step is followed upwards, phase, job, build, by asking the database for the
-distinct states below: that costs the same for four steps and for four thousand.
+A change of a step is followed upwards, phase, job, build. Each of them keeps count of what its
+parts are (tally.py), so nobody looks at all parts to learn what a whole has become: that costs the
+same for four jobs and for four thousand. Whoever adds parts to something that goes on already
+calls `counting.count_anew` on it, and it is counted from its rows once.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select, update
-from sqlalchemy.orm import Session, joinedload, lazyload
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
 
-from changes.base import clock, events
-from changes.builds import rules
-from changes.builds.events import BuildFinished, JobFinished
+from changes.base import events
+from changes.builds import health, lanes, needing, rules, tally, telling
+from changes.builds.counting import Whole, count
+from changes.builds.events import JobFinished
+from changes.builds.locks import lock_build, lock_job, lock_step, moment
 from changes.builds.models import Build, FailureReason, Job, JobPhase, JobStep
-from changes.builds.reasons import Reason
-from changes.builds.rules import Result, Status
+from changes.builds.reasons import BUILD_TIMEOUT, NEEDS_NOT_MET, Reason
+from changes.builds.rules import Result, ResultRule, Status
 
-STEPS_CHANNEL = "steps"
-STOP_CHANNEL = "stop"
-LEAVE_CHANNEL = "leave"
-BUILD_CHANNEL = "build"
-LOCKED_BUILD = "locked build"
+__all__ = ["explain", "finish_step", "lock_build", "lock_job", "lock_step", "moment", "start_step"]
+
+Part = JobStep | JobPhase | Job
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What is below a phase, job or build: the distinct states, and when the parts ran."""
-
-    statuses: list[Status]
-    results: list[Result]
-    first_start: datetime | None
-    last_end: datetime | None
-
-
-def lock_build(session: Session, build_id: UUID) -> Build:
-    """Taken first by whoever changes anything of a build, so that nobody waits in a circle."""
-    return session.execute(locked(Build.id == build_id)).scalar_one()
-
-
-def lock_step(session: Session, step_id: UUID) -> JobStep | None:
-    """The step as it is now, with its build locked."""
-    its_job = select(Job.build_id).join(JobStep, JobStep.job_id == Job.id).where(JobStep.id == step_id)
-    build = session.execute(locked(Build.id == its_job.scalar_subquery())).scalar_one_or_none()
-    if build is None:
-        return None
-    # A session forgets what nobody holds, and the build is needed again at the end.
-    session.info[LOCKED_BUILD] = build
-    with_job = [joinedload(JobStep.job)]
-    return session.get(JobStep, step_id, options=with_job, populate_existing=True)
-
-
-def locked(mine: ColumnElement[bool]) -> Select[Build]:
-    """Without what a build is usually shown with: this is asked at every word of an agent."""
-    row = select(Build).where(mine).options(lazyload("*"))
-    return row.with_for_update(of=Build).execution_options(populate_existing=True)
+# --- one step ----------------------------------------------------------------------------
 
 
 def start_step(session: Session, step: JobStep) -> None:
     if step.status == Status.IN_PROGRESS:
+        # One of its commands went on, which pages show.
+        telling.tell(session, session.get_one(Build, step.job.build_id))
         return
-    step.status = Status.IN_PROGRESS
-    step.date_started = clock.now()
-    settle_upwards(session, step)
+    # A build that ran elsewhere says itself when it began, and when it ended.
+    step.date_started = step.date_started or moment(session)
+    move(session, step, Status.IN_PROGRESS, step.result)
 
 
 def await_results(session: Session, step: JobStep, result: Result) -> None:
     """The agent is done; what it left behind is still to be read."""
-    step.status = Status.COLLECTING_RESULTS
-    step.result = result
     # From here on the agent has nothing to say; the sweep counts the silence since this report.
-    step.last_heartbeat = func.now()
-    settle_upwards(session, step)
+    step.last_heartbeat = moment(session)
+    move(session, step, Status.COLLECTING_RESULTS, result)
 
 
 def finish_step(session: Session, step: JobStep, result: Result) -> None:
-    step.status = Status.FINISHED
-    step.result = result
-    step.date_finished = clock.now()
-    settle_upwards(session, step)
+    step.date_finished = step.date_finished or moment(session)
+    move(session, step, Status.FINISHED, result)
+
+
+def move(session: Session, step: JobStep, status: Status, result: Result) -> None:
+    rules.check_move(step.status, status)
+    before = tally.of_part(step)
+    step.status, step.result = status, result
+    settle_upwards(session, step, before)
+    health.note_end(session, step)
+
+
+def supersede(session: Session, step: JobStep, attempt: JobStep) -> None:
+    """From now on the new attempt counts in the place of the old one, whatever became of that."""
+    phase = fresh_phase(session, step.phase_id)
+    if phase.tally is not None:
+        without = tally.moved(phase.tally, tally.of_part(step), None)
+        phase.tally = tally.moved(without, None, tally.of_part(attempt))
+    step.replacement_id = attempt.id
+    session.flush()
+
+
+# --- a whole job or build ------------------------------------------------------------------
 
 
 def finish_job_without_steps(session: Session, job: Job, result: Result) -> None:
     """A job that cannot even start. Its build is settled when all its jobs are there."""
-    finish(job, result, clock.now())
+    finish(job, result, moment(session))
     events.announce(session, JobFinished(job.id))
 
 
 def settle_new_build(session: Session, build: Build, jobs: Sequence[Job]) -> None:
     """Once all jobs are there and not before: a build of which one is refused has not ended with it."""
     session.flush()
-    if any(job.is_finished for job in jobs):
-        settle_build(session, build.id)
-    else:
-        # Nothing has happened to them yet, so what is in memory is all there is to know.
-        build.status = rules.aggregate_status([job.status for job in jobs])
-        session.flush()
-        notify(session, BUILD_CHANNEL, build.id.hex)
+    build.tally = tally.counted(jobs)
+    tell_of(session, build, has_ended=take_over(build, jobs[-1]))
 
 
 def abort_build(session: Session, build: Build) -> None:
     """Stops what runs, drops what waits; only for an unfinished build that is locked."""
-    now = clock.now()
+    end_build(session, build, Result.ABORTED)
+
+
+def end_build(session: Session, build: Build, result: Result) -> None:
+    """All that has not ended ends with this result, and so does the build."""
     jobs = select(Job.id).where(Job.build_id == build.id, Job.status != Status.FINISHED)
     job_ids = session.execute(jobs.order_by(Job.number)).scalars().all()
-    for table, mine in (
-        (JobStep, JobStep.job_id.in_(job_ids)),
-        (JobPhase, JobPhase.job_id.in_(job_ids)),
-        (Job, Job.id.in_(job_ids)),
-    ):
-        unfinished = update(table).where(mine, table.status != Status.FINISHED)
-        session.execute(unfinished.values(status=Status.FINISHED, result=Result.ABORTED, date_finished=now))
+    telling.tell_nodes_to_stop(session, job_ids)
+    end_parts(session, job_ids, result)
     for job_id in job_ids:
         events.announce(session, JobFinished(job_id))
-    tell_nodes_to_stop(session, build)
-    finish_build(session, build, Result.ABORTED)
+    build.tally = None
+    finish_build(session, build, result)
 
 
-def tell_nodes_to_stop(session: Session, build: Build) -> None:
-    holders = (
-        select(JobStep.node_id)
-        .join(Job, Job.id == JobStep.job_id)
-        .where(Job.build_id == build.id, JobStep.node_id.is_not(None))
-        .distinct()
-    )
-    for node_id in session.execute(holders).scalars():
-        notify(session, STOP_CHANNEL, node_id.hex if node_id else "")
+def end_job(session: Session, job: Job, result: Result) -> None:
+    """Only for an unfinished job whose build is locked; the other jobs go on."""
+    before = tally.of_part(job)
+    telling.tell_nodes_to_stop(session, [job.id])
+    end_parts(session, [job.id], result)
+    session.refresh(job)
+    follow_job(session, job, before, has_ended=True)
+
+
+def end_parts(session: Session, job_ids: Collection[UUID], result: Result) -> None:
+    """In bulk. What is below is counted again should it ever be repeated."""
+    now, nobody_counted = moment(session), {"tally": None}
+    for table, mine, more in (
+        (JobStep, JobStep.job_id.in_(job_ids), {}),
+        (JobPhase, JobPhase.job_id.in_(job_ids), nobody_counted),
+        (Job, Job.id.in_(job_ids), nobody_counted),
+    ):
+        unfinished = update(table).where(mine, table.status != Status.FINISHED)
+        session.execute(unfinished.values(status=Status.FINISHED, result=result, date_finished=now, **more))
+
+
+def finish_build(session: Session, build: Build, result: Result) -> None:
+    """A verdict that does not come from below: cancelled, or nothing there to run."""
+    finish(build, result, moment(session))
+    tell_of(session, build, has_ended=True)
+
+
+def reopen(session: Session, build: Build, phases: Sequence[JobPhase]) -> None:
+    """Attempts were made that are queued: what they belong to goes on. The build is locked, and the
+    phases are as they are now.
+    """
+    jobs = {phase.job_id: session.get_one(Job, phase.job_id, populate_existing=True) for phase in phases}
+    for phase in phases:
+        reopen_phase(session, phase, jobs[phase.job_id], build)
+    take_over(build, None, is_repeated=True)
+    build.date_decided = None
+    if build.overall_limit_s is not None:
+        build.date_due = moment(session) + timedelta(seconds=build.overall_limit_s)
+    forget_reason(session, build, BUILD_TIMEOUT)
+    skipped = [job for job in jobs.values() if not goes_on(session, job)]
+    # With nothing that goes on, this is the end of the build once more.
+    tell_of(session, build, has_ended=take_over(build, skipped[-1] if skipped else None))
+
+
+def goes_on(session: Session, job: Job) -> bool:
+    """What the job needs may have been reopened with it, and releases it at its end. Why it cannot run was
+    told when it was skipped first.
+    """
+    waiting = needing.with_needs(session, job)
+    if not waiting.may_ever_run:
+        skip_job(session, job)
+    elif waiting.is_ready:
+        start_job(session, job)
+    return not job.is_finished
+
+
+def reopen_phase(session: Session, phase: JobPhase, job: Job, build: Build) -> None:
+    of_phase, of_job = tally.of_part(phase), tally.of_part(job)
+    count(session, phase, None, None)
+    if phase.tally:
+        take_over(phase, None, is_repeated=True)
+    else:
+        # What a collecting step is to name comes back with it.
+        phase.status, phase.result, phase.date_finished = Status.QUEUED, Result.UNKNOWN, None
+    count(session, job, of_phase, tally.of_part(phase))
+    take_over(job, None, is_repeated=True)
+    count(session, build, of_job, tally.of_part(job))
+
+
+# --- upwards -----------------------------------------------------------------------------
+
+
+def settle_upwards(session: Session, step: JobStep, before: str | None) -> None:
+    """`before` is how the step was counted until now. What changed is counted above it before anything
+    else is: whoever counts for the first time sees it already.
+    """
+    job, phase = step.job, fresh_phase(session, step.phase_id)
+    of_phase, of_job = tally.of_part(phase), tally.of_part(job)
+    count(session, phase, before, tally.of_part(step))
+    has_phase_ended = take_over(phase, step)
+    count(session, job, of_phase, tally.of_part(phase))
+    if has_phase_ended:
+        start_next_phase(session, phase, job)
+    follow_job(session, job, of_job, has_ended=take_over(job, phase))
+
+
+def follow_job(session: Session, job: Job, before: str | None, *, has_ended: bool) -> None:
+    build = session.get_one(Build, job.build_id)
+    count(session, build, before, tally.of_part(job))
+    if has_ended:
+        events.announce(session, JobFinished(job.id))
+        release_needing(session, job)
+    tell_of(session, build, has_ended=take_over(build, job))
+
+
+def fresh_phase(session: Session, phase_id: UUID) -> JobPhase:
+    """As it is under the lock: a page may have read it before."""
+    session.flush()
+    return session.get_one(JobPhase, phase_id, populate_existing=True)
+
+
+def start_next_phase(session: Session, phase: JobPhase, job: Job) -> None:
+    """Phases run one after the other; one that did not pass leaves nothing to do for the rest."""
+    if job.tally is not None and sum(job.tally.values()) == 1:
+        return
+    session.flush()
+    following = select(JobPhase).where(JobPhase.job_id == phase.job_id, JobPhase.order > phase.order)
+    following = following.order_by(JobPhase.order).execution_options(populate_existing=True)
+    goes_on = rules.lets_go_on(phase.result)
+    for later in session.execute(following).scalars().all():
+        if later.is_finished:
+            # It was cancelled before its turn came.
+            goes_on = goes_on and rules.lets_go_on(later.result)
+        # One that was to be named by a collecting step and has nothing to do is passed over.
+        elif goes_on and open_phase(session, later, job):
+            return
+        else:
+            skip_phase(session, later, job)
+
+
+def open_phase(session: Session, phase: JobPhase, job: Job) -> int:
+    """Its steps may be taken now; how many there are."""
+    before = tally.of_part(phase)
+    waiting = update(JobStep).where(JobStep.phase_id == phase.id, JobStep.status == Status.QUEUED)
+    opening = waiting.values(status=Status.PENDING_ALLOCATION, date_pending=moment(session))
+    opened = session.execute(opening.returning(JobStep.id)).all()
+    if opened:
+        phase.tally = None if phase.tally is None else tally.opened(phase.tally)
+        count(session, phase, None, None)
+        take_over(phase, None)
+        count(session, job, before, tally.of_part(phase))
+        announce_steps(session, len(opened))
+    return len(opened)
+
+
+def skip_phase(session: Session, phase: JobPhase, job: Job) -> None:
+    before, now = tally.of_part(phase), moment(session)
+    waiting = update(JobStep).where(JobStep.phase_id == phase.id, JobStep.status == Status.QUEUED)
+    session.execute(waiting.values(status=Status.FINISHED, result=Result.SKIPPED, date_finished=now))
+    finish(phase, Result.SKIPPED, now)
+    phase.tally = None
+    count(session, job, before, tally.of_part(phase))
+
+
+# --- jobs that need other jobs -------------------------------------------------------------
+
+
+def release_needing(session: Session, job: Job) -> None:
+    """Of the jobs that wait for this one: those that wait for nothing more start, and those of which
+    something they need did not end well are skipped, and so on.
+    """
+    for waiting in needing.of(session, job):
+        if not waiting.may_ever_run:
+            facts = {"job": waiting.job.label, "needed": job.label, "result": job.result.name.lower()}
+            explain(session, job.build_id, Reason(NEEDS_NOT_MET, facts), job=waiting.job)
+            skip_job(session, waiting.job)
+        elif waiting.is_ready:
+            start_job(session, waiting.job)
+
+
+def start_job(session: Session, job: Job) -> None:
+    """From the first phase that has not ended; its build is settled by the caller."""
+    before = tally.of_part(job)
+    session.flush()
+    unended = select(JobPhase).where(JobPhase.job_id == job.id, JobPhase.status != Status.FINISHED)
+    phases = unended.order_by(JobPhase.order).limit(1).execution_options(populate_existing=True)
+    open_phase(session, session.execute(phases).scalar_one(), job)
+    take_over(job, None)
+    count(session, session.get_one(Build, job.build_id), before, tally.of_part(job))
+
+
+def skip_job(session: Session, job: Job) -> None:
+    before = tally.of_part(job)
+    telling.tell_nodes_to_stop(session, [job.id])
+    end_parts(session, [job.id], Result.SKIPPED)
+    session.refresh(job)
+    # Some of it may have been cancelled before.
+    count(session, job, None, None)
+    job.result = rules.judge(tally.results(job.tally or {}))
+    events.announce(session, JobFinished(job.id))
+    count(session, session.get_one(Build, job.build_id), before, tally.of_part(job))
+    release_needing(session, job)
+
+
+def take_over(whole: Whole, part: Part | None, *, is_repeated: bool = False) -> bool:
+    """Gives a whole what it has come to by its parts, of which this one changed; True when it ends."""
+    if not whole.tally:
+        return False
+    status, was_finished = rules.aggregate_status(tally.statuses(whole.tally)), whole.is_finished
+    if was_finished and status == Status.FINISHED:
+        return False
+    rules.check_move_of_whole(whole.status, status, is_repeated=is_repeated)
+    note_times(whole, part)
+    rule, results = rule_of(whole), tally.results(whole.tally)
+    whole.status = status
+    if status == Status.FINISHED:
+        whole.result = rules.judge(results, rule)
+        return True
+    # What is known of the end of its parts is kept only until it is not the end any more.
+    whole.result, whole.date_finished = rules.foresee(results, rule), None
+    return False
+
+
+def note_times(whole: Whole, part: Part | None) -> None:
+    """From its first start to its last end; the first attempt may have been replaced since."""
+    if part is None:
+        return
+    starts = [each for each in (whole.date_started, part.date_started) if each is not None]
+    whole.date_started = min(starts, default=None)
+    whole.date_finished = part.date_finished
+
+
+def rule_of(whole: Whole) -> ResultRule:
+    return whole.result_rule if isinstance(whole, Build) else ResultRule.ALL
+
+
+def finish(whole: Whole, result: Result, at: datetime) -> None:
+    rules.check_move_of_whole(whole.status, Status.FINISHED, is_repeated=False)
+    whole.status = Status.FINISHED
+    whole.result = result
+    whole.date_finished = at
+
+
+# --- telling ----------------------------------------------------------------------------
 
 
 def explain(
@@ -150,109 +349,23 @@ def explain(
         )
 
 
-# --- upwards -----------------------------------------------------------------------------
+def forget_reason(session: Session, build: Build, reason: str) -> None:
+    """Of a build as a whole, which gets another chance; what is told of a step stays with that attempt."""
+    mine = delete(FailureReason).where(FailureReason.build_id == build.id, FailureReason.step_id.is_(None))
+    session.execute(mine.where(FailureReason.job_id.is_(None), FailureReason.reason == reason))
 
 
-def settle_upwards(session: Session, step: JobStep) -> None:
+def tell_of(session: Session, build: Build, *, has_ended: bool) -> None:
+    if build.result == Result.FAILED and build.date_failing is None:
+        build.date_failing = moment(session)
+        telling.announce_failing(session, build)
+    if has_ended:
+        telling.announce_end(session, build, moment(session))
     session.flush()
-    settle_phase(session, step.phase_id)
-    job = settle_job(session, step.job_id)
-    settle_build(session, job.build_id)
+    telling.tell(session, build)
 
 
-def settle_phase(session: Session, phase_id: UUID) -> None:
-    """A replaced attempt does not count, whatever became of it."""
-    phase = session.get_one(JobPhase, phase_id)
-    current = (JobStep.phase_id == phase_id, JobStep.replacement_id.is_(None))
-    if take_over(phase, parts(session, JobStep, *current)):
-        start_next_phase(session, phase)
-    session.flush()
-
-
-def settle_job(session: Session, job_id: UUID) -> Job:
-    job = session.get_one(Job, job_id)
-    if take_over(job, parts(session, JobPhase, JobPhase.job_id == job_id)):
-        events.announce(session, JobFinished(job.id))
-    session.flush()
-    return job
-
-
-def settle_build(session: Session, build_id: UUID) -> None:
-    build = session.get_one(Build, build_id)
-    if take_over(build, parts(session, Job, Job.build_id == build_id)):
-        announce_end(session, build)
-    session.flush()
-    notify(session, BUILD_CHANNEL, build_id.hex)
-
-
-def finish_build(session: Session, build: Build, result: Result) -> None:
-    """A verdict that does not come from below: cancelled, or nothing there to run."""
-    finish(build, result, clock.now())
-    announce_end(session, build)
-    session.flush()
-    notify(session, BUILD_CHANNEL, build.id.hex)
-
-
-def announce_end(session: Session, build: Build) -> None:
-    build.date_decided = clock.now()
-    events.announce(session, BuildFinished(build.id))
-
-
-def start_next_phase(session: Session, phase: JobPhase) -> None:
-    """Phases run one after the other; one that failed leaves nothing to do for the rest."""
-    following = select(JobPhase).where(JobPhase.job_id == phase.job_id, JobPhase.order > phase.order)
-    for later in session.execute(following.order_by(JobPhase.order)).scalars():
-        waiting = update(JobStep).where(JobStep.phase_id == later.id, JobStep.status == Status.QUEUED)
-        if phase.result == Result.PASSED:
-            opened = session.execute(
-                waiting.values(status=Status.PENDING_ALLOCATION).returning(JobStep.id)
-            ).all()
-            later.status = Status.PENDING_ALLOCATION
-            announce_steps(session, len(opened))
-            return
-        now = clock.now()
-        session.execute(waiting.values(status=Status.FINISHED, result=Result.SKIPPED, date_finished=now))
-        finish(later, Result.SKIPPED, now)
-
-
-def announce_steps(session: Session, count: int) -> None:
-    """Wakes as many waiting agents as there are steps to hand out."""
-    if count:
-        notify(session, STEPS_CHANNEL, f" {count}")
-
-
-def take_over(whole: JobPhase | Job | Build, below: Parts) -> bool:
-    """Gives a whole the state of its parts; True when this was what finished it."""
-    if not below.statuses or whole.is_finished:
-        return False
-    # Kept once known: the first attempt may have been replaced since.
-    whole.date_started = whole.date_started or below.first_start
-    status = rules.aggregate_status(below.statuses)
-    if status == Status.FINISHED:
-        finish(whole, rules.aggregate_result(below.results), below.last_end or clock.now())
-        return True
-    whole.status = status
-    whole.result = rules.running_result(below.results)
-    return False
-
-
-def finish(whole: JobPhase | Job | Build, result: Result, at: datetime) -> None:
-    whole.status = Status.FINISHED
-    whole.result = result
-    whole.date_finished = at
-
-
-def parts(session: Session, table: type[JobStep | JobPhase | Job], *mine: ColumnElement[bool]) -> Parts:
-    first_start, last_end = func.min(table.date_started), func.max(table.date_finished)
-    found = select(table.status, table.result, first_start, last_end).where(*mine)
-    rows = session.execute(found.group_by(table.status, table.result)).all()
-    return Parts(
-        statuses=[row[0] for row in rows],
-        results=[row[1] for row in rows],
-        first_start=min((row[2] for row in rows if row[2] is not None), default=None),
-        last_end=max((row[3] for row in rows if row[3] is not None), default=None),
-    )
-
-
-def notify(session: Session, channel: str, payload: str) -> None:
-    session.execute(select(func.pg_notify(channel, payload)))
+def announce_steps(session: Session, number: int) -> None:
+    """Puts what waits for an agent into the queue, and wakes as many agents as there are steps."""
+    if number:
+        lanes.enter(session)

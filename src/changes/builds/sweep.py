@@ -1,22 +1,25 @@
-"""Looks for silence: steps whose agent is not heard of any more, steps that run too long, and
-steps whose results nobody reads any more.
+"""Looks for silence: steps whose agent is not heard of any more or does not begin, steps and builds that
+take too long, and steps whose results nobody reads any more.
 
-It settles through the same functions as a report, so there is one way to end a step.
+It settles through the same functions as a report, so there is one way to end a step. Every limit is
+counted by the database's clock, and looked at again under the build's lock.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from changes.base.task import FINAL, Task
-from changes.builds import reasons, retry, settle
-from changes.builds.models import JobStep, Node
+from changes.base.task import FINAL, NOW, Task
+from changes.builds import reasons, report, retry, rules, settle, telling
+from changes.builds.models import Build, JobStep, Node
 from changes.builds.reasons import Reason
-from changes.builds.rules import HELD, Result, Status
+from changes.builds.rules import HELD, ReplaceLimits, Result, Status
+from changes.projects.models import Project
 
 # An agent ends a step at its limit by itself; this is how long we wait for it to do so.
 TIMEOUT_GRACE_S = 120
@@ -31,65 +34,146 @@ log = structlog.get_logger()
 class Limits:
     silence_s: int
     replacements: int
+    machines: int = 2
+    allocation_s: int = 180
+
+    @property
+    def of_replacing(self) -> ReplaceLimits:
+        return ReplaceLimits(self.replacements, self.machines)
 
 
-def find_silent(session: Session, limits: Limits) -> list[UUID]:
-    before = func.now() - timedelta(seconds=limits.silence_s)
-    silent = select(JobStep.id).where(JobStep.status.in_(HELD), JobStep.last_heartbeat < before)
-    return list(session.execute(silent.order_by(JobStep.last_heartbeat).limit(AT_ONCE)).scalars())
+@dataclass(frozen=True)
+class Look:
+    """One kind of silence: how it is found, and what becomes of a step then."""
+
+    is_so: Callable[[Limits], ColumnElement[bool]]
+    give_up: Callable[[Session, JobStep, Limits], None]
+    # Silence while no server listened is not the agents'.
+    needs_hearing: bool = False
 
 
-def find_overdue(session: Session) -> list[UUID]:
-    end = JobStep.date_started + func.make_interval(0, 0, 0, 0, 0, 0, JobStep.timeout_s + TIMEOUT_GRACE_S)
-    overdue = select(JobStep.id).where(JobStep.status == Status.IN_PROGRESS, end < func.now())
-    return list(session.execute(overdue.limit(AT_ONCE)).scalars())
+def find(session: Session, look: Look, limits: Limits) -> list[UUID]:
+    found = select(JobStep.id).where(look.is_so(limits)).limit(AT_ONCE)
+    return list(session.execute(found).scalars())
 
 
-def find_uncollected(session: Session) -> list[UUID]:
-    """Whoever still works on it, or waits for his next attempt, is not silent: reading may be slow."""
-    before = func.now() - timedelta(minutes=UNREAD_MAX_MIN)
-    being_read = select(Task.id).where(Task.child_id == JobStep.id, Task.state.not_in(FINAL)).exists()
-    unread = select(JobStep.id).where(
-        JobStep.status == Status.COLLECTING_RESULTS, JobStep.last_heartbeat < before, ~being_read
-    )
-    return list(session.execute(unread.limit(AT_ONCE)).scalars())
-
-
-def give_up_silent(session: Session, step_id: UUID, limits: Limits) -> None:
+def settle_silent(session: Session, look: Look, step_id: UUID, limits: Limits) -> None:
+    """Asked again under the lock: a word of the agent may have come in between."""
     step = settle.lock_step(session, step_id)
-    if step is None or step.status not in HELD or not is_silent(session, step, limits):
+    if step is None:
         return
+    still = select(JobStep.id).where(JobStep.id == step_id, look.is_so(limits))
+    if session.execute(still).first() is not None:
+        look.give_up(session, step, limits)
+
+
+# --- nobody is heard ---------------------------------------------------------------------
+
+
+def is_silent(limits: Limits) -> ColumnElement[bool]:
+    before = NOW - timedelta(seconds=limits.silence_s)
+    return JobStep.status.in_(HELD) & (JobStep.last_heartbeat < before)
+
+
+def give_up_silent(session: Session, step: JobStep, limits: Limits) -> None:
+    node = name_of_node(session, step)
+    log.warning("step lost", step=step.id.hex, node=node, silence_s=limits.silence_s)
+    why = Reason(reasons.AGENT_LOST, {"node": node, "silence_s": limits.silence_s})
+    retry.replace_lost_step(session, step, why, limits.of_replacing)
+
+
+def is_not_begun(limits: Limits) -> ColumnElement[bool]:
+    before = NOW - timedelta(seconds=limits.allocation_s)
+    return (JobStep.status == Status.ALLOCATED) & (JobStep.date_allocated < before)
+
+
+def give_up_not_begun(session: Session, step: JobStep, limits: Limits) -> None:
+    """Its agent is alive, or it would be silent; it must not begin any more."""
+    node = name_of_node(session, step)
+    log.warning("step not begun", step=step.id.hex, node=node, limit_s=limits.allocation_s)
+    telling.tell_to_stop(session, step.node_id)
+    why = Reason(reasons.ALLOCATION_TIMEOUT, {"node": node, "limit_s": limits.allocation_s})
+    retry.replace_lost_step(session, step, why, limits.of_replacing)
+
+
+def name_of_node(session: Session, step: JobStep) -> str:
     node = session.get(Node, step.node_id) if step.node_id else None
-    name = node.label if node else "(gone)"
-    log.warning("step lost", step=step.id.hex, node=name, silence_s=limits.silence_s)
-    why = Reason(reasons.AGENT_LOST, {"node": name, "silence_s": limits.silence_s})
-    retry.replace_lost_step(session, step, why, limit=limits.replacements)
+    return node.label if node else "(gone)"
 
 
-def is_silent(session: Session, step: JobStep, limits: Limits) -> bool:
-    """Asked again under the lock, by the database's clock, which also wrote the heartbeat."""
-    now = session.execute(select(func.now())).scalar_one()
-    return step.last_heartbeat is not None and step.last_heartbeat < now - timedelta(seconds=limits.silence_s)
+# --- it takes too long -------------------------------------------------------------------
 
 
-def give_up_overdue(session: Session, step_id: UUID) -> None:
-    step = settle.lock_step(session, step_id)
-    if step is None or step.status != Status.IN_PROGRESS:
-        return
-    why = Reason(reasons.TIMEOUT, {"limit_min": round(step.timeout_s / 60, 1)})
+def is_overdue(_limits: Limits) -> ColumnElement[bool]:
+    allowed = func.make_interval(0, 0, 0, 0, 0, 0, JobStep.timeout_s + TIMEOUT_GRACE_S)
+    return (JobStep.status == Status.IN_PROGRESS) & (JobStep.date_started + allowed < NOW)
+
+
+def give_up_overdue(session: Session, step: JobStep, _limits: Limits) -> None:
+    settle.explain(session, step.job.build_id, Reason(reasons.TIMEOUT, report.limit_of(step)), step=step)
+    telling.tell_to_stop(session, step.node_id)
+    retry.end_step(session, step, rules.result_of_timeout(step.status))
+
+
+def is_queued_too_long(_limits: Limits) -> ColumnElement[bool]:
+    allowed = func.make_interval(0, 0, 0, 0, 0, 0, JobStep.queue_limit_s)
+    is_limited = (JobStep.status == Status.PENDING_ALLOCATION) & JobStep.queue_limit_s.is_not(None)
+    # A pause between two attempts is not waiting for an agent.
+    since = func.greatest(JobStep.date_pending, JobStep.not_before)
+    return is_limited & (since + allowed < NOW)
+
+
+def give_up_queued(session: Session, step: JobStep, _limits: Limits) -> None:
+    minutes = round((step.queue_limit_s or 0) / 60, 1)
+    why = Reason(reasons.QUEUE_TIMEOUT, {"limit_min": minutes, "project": slug_of(session, step.project_id)})
     settle.explain(session, step.job.build_id, why, step=step)
-    settle.finish_step(session, step, Result.FAILED)
-    if step.node_id:
-        settle.notify(session, settle.STOP_CHANNEL, step.node_id.hex)
+    settle.finish_step(session, step, rules.result_of_timeout(step.status))
 
 
-def give_up_uncollected(session: Session, step_id: UUID) -> None:
+def slug_of(session: Session, project_id: UUID) -> str:
+    return session.execute(select(Project.slug).where(Project.id == project_id)).scalar_one()
+
+
+# --- nobody reads what it left behind ----------------------------------------------------
+
+
+def is_uncollected(_limits: Limits) -> ColumnElement[bool]:
+    """Whoever still works on it, or waits for his next attempt, is not silent: reading may be slow."""
+    before = NOW - timedelta(minutes=UNREAD_MAX_MIN)
+    being_read = select(Task.id).where(Task.child_id == JobStep.id, Task.state.not_in(FINAL)).exists()
+    return (JobStep.status == Status.COLLECTING_RESULTS) & (JobStep.last_heartbeat < before) & ~being_read
+
+
+def give_up_uncollected(session: Session, step: JobStep, _limits: Limits) -> None:
     """Without its results nobody can say that the step passed; that it failed stays true."""
-    step = settle.lock_step(session, step_id)
-    if step is None or step.status != Status.COLLECTING_RESULTS:
-        return
     log.warning("results not read", step=step.id.hex)
     why = Reason(reasons.RESULTS_NOT_READ, {"silence_min": UNREAD_MAX_MIN})
     settle.explain(session, step.job.build_id, why, step=step)
     result = Result.INFRA_FAILED if step.result == Result.PASSED else step.result
     settle.finish_step(session, step, result)
+
+
+# --- whole builds ------------------------------------------------------------------------
+
+
+def find_builds_overdue(session: Session) -> list[UUID]:
+    overdue = select(Build.id).where(Build.status != Status.FINISHED, Build.date_due < NOW)
+    return list(session.execute(overdue.order_by(Build.date_due).limit(AT_ONCE)).scalars())
+
+
+def give_up_build(session: Session, build_id: UUID) -> None:
+    build = settle.lock_build(session, build_id)
+    if build.is_finished or build.date_due is None or build.date_due >= settle.moment(session):
+        return
+    minutes = round((build.overall_limit_s or 0) / 60, 1)
+    facts = {"limit_min": minutes, "project": slug_of(session, build.project_id)}
+    settle.explain(session, build.id, Reason(reasons.BUILD_TIMEOUT, facts))
+    settle.end_build(session, build, rules.result_of_timeout(build.status))
+
+
+SILENT = Look(is_silent, give_up_silent, needs_hearing=True)
+NOT_BEGUN = Look(is_not_begun, give_up_not_begun, needs_hearing=True)
+OVERDUE = Look(is_overdue, give_up_overdue)
+QUEUED = Look(is_queued_too_long, give_up_queued)
+UNCOLLECTED = Look(is_uncollected, give_up_uncollected)
+LOOKS = (SILENT, NOT_BEGUN, OVERDUE, QUEUED, UNCOLLECTED)

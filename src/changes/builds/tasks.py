@@ -2,7 +2,7 @@
 
 from changes.base import db
 from changes.base.process import settings
-from changes.builds import averages, hearing, sweep
+from changes.builds import averages, collection, hearing, outside, sweep, tending
 from changes.builds.events import BuildFinished
 from changes.builds.models import Build
 
@@ -12,23 +12,57 @@ def update_averages(event: BuildFinished) -> None:
         build = session.get(Build, event.build_id)
         if build is not None:
             averages.update_project_average(session, build.project_id)
+            averages.update_plan_averages(session, build.id)
+
+
+def finish_collection(event: BuildFinished) -> None:
+    with db.transaction() as session:
+        collection.tell_when_finished(session, event.build_id)
+
+
+def after_build(event: BuildFinished) -> None:
+    """One task for both: a build that ends costs no more of them than it must."""
+    update_averages(event)
+    finish_collection(event)
 
 
 def sweep_steps() -> None:
     """Each step in a transaction of its own: one that cannot be settled holds up no other."""
     current = settings.get()
-    limits = sweep.Limits(silence_s=current.node_silence_max_s, replacements=current.jobstep_retry_max)
+    limits = sweep.Limits(
+        silence_s=current.node_silence_max_s,
+        replacements=current.jobstep_retry_max,
+        machines=current.jobstep_machine_retry_max,
+        allocation_s=current.jobstep_allocation_timeout_s,
+    )
     with db.transaction() as session:
         is_heard = hearing.could_hear(session, for_s=limits.silence_s)
-        silent = sweep.find_silent(session, limits) if is_heard else []
-        overdue = sweep.find_overdue(session)
-        uncollected = sweep.find_uncollected(session)
-    for step_id in silent:
+        found = [(look, sweep.find(session, look, limits)) for look in sweep.LOOKS]
+    for look, step_ids in found:
+        if look.needs_hearing and not is_heard:
+            continue
+        for step_id in step_ids:
+            with db.transaction() as session:
+                sweep.settle_silent(session, look, step_id, limits)
+
+
+def sweep_builds() -> None:
+    with db.transaction() as session:
+        overdue = sweep.find_builds_overdue(session)
+    for build_id in overdue:
         with db.transaction() as session:
-            sweep.give_up_silent(session, step_id, limits)
-    for step_id in overdue:
+            sweep.give_up_build(session, build_id)
+
+
+def tend_queue() -> None:
+    with db.transaction() as session:
+        tending.tend(session)
+
+
+def sweep_outside() -> None:
+    silence_min = settings.get().outside_silence_max_min
+    with db.transaction() as session:
+        silent = outside.find_silent(session, silence_min=silence_min)
+    for build_id in silent:
         with db.transaction() as session:
-            sweep.give_up_overdue(session, step_id)
-    for step_id in uncollected:
-        with db.transaction() as session:
-            sweep.give_up_uncollected(session, step_id)
+            outside.give_up_silent(session, build_id, silence_min=silence_min)

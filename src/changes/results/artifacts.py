@@ -25,7 +25,8 @@ NAME_MAX = 1024
 INSERT = """
 insert into artifact (id, step_id, job_id, name, size_bytes, sha256, key, date_created)
 select %(id)s, step.id, step.job_id, %(name)s, %(size)s, %(sha256)s, %(key)s, %(now)s
-from job_step step where step.id = %(step_id)s and step.node_id = %(node_id)s and step.status <> 3
+from job_step step where step.id = %(step_id)s and step.status <> 3
+  and step.node_id is not distinct from %(node_id)s::uuid
 on conflict (step_id, name) do nothing
 returning id
 """
@@ -34,7 +35,8 @@ returning id
 @dataclass(frozen=True)
 class Upload:
     step_id: UUID
-    node_id: UUID
+    # None for a step of a build that ran elsewhere, which nobody here holds.
+    node_id: UUID | None
     name: str
     # What the agent says it sends; checked against what arrives.
     sha256: str | None
@@ -105,7 +107,8 @@ def check_name(name: str) -> None:
 
 async def refuse_finished(connection: AsyncConnection[Any], upload: Upload) -> None:
     rows = await connection.execute(
-        "select status from job_step where id = %s and node_id = %s", [upload.step_id, upload.node_id]
+        "select status from job_step where id = %s and node_id is not distinct from %s::uuid",
+        [upload.step_id, upload.node_id],
     )
     row = await rows.fetchone()
     if row is None:

@@ -2,13 +2,28 @@
 
 from changes.base import jobs
 from changes.base.db import Session
+from changes.builds import expand, told_phases
 from changes.builds.models import JobStep
-from changes.results import artifacts, rules, tasks
+from changes.results import artifacts, rules, shards, statistics, tasks
 
 
 class ArtifactCollector:
     def collect(self, session: Session, step: JobStep) -> bool:
-        if not any(rules.is_junit(artifact.name) for artifact in artifacts.of_step(session, step.id)):
+        if not is_anything_to_read(session, step):
             return False
         jobs.enqueue(session, tasks.collect_step, step.id)
         return True
+
+    def leave_out(self, session: Session, step: JobStep) -> None:
+        statistics.leave_out(session, step, step.job.build_id)
+
+
+def is_anything_to_read(session: Session, step: JobStep) -> bool:
+    """Also where nothing is left of what should have been: then that is what is found."""
+    names = [artifact.name for artifact in artifacts.of_step(session, step.id)]
+    of_ours = {expand.file_of(step), told_phases.FILE}
+    return (
+        any(name in of_ours or rules.is_report(name, step.data) for name in names)
+        or "targets" in step.data
+        or shards.must_report(session, step)
+    )

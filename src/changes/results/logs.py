@@ -16,23 +16,45 @@ from sqlalchemy.orm import Session
 from changes.base import clock, ids
 from changes.base.errors import ChangesError, Gone, Invalid, NotFound
 from changes.builds.rules import Status
+from changes.protocol import LOG_CHUNK_MAX_BYTES
 from changes.results.models import LogChunk, LogSource
 
 LOG_CHANNEL = "log"
 NAME_MAX = 64
 CHUNKS_AT_ONCE = 16
+NEWEST_BYTES_MAX = 256 * 1024
 
+# Pages that look at the build learn that there is something to follow now.
+OPEN = """
+with opened as (
+    insert into log_source (id, step_id, job_id, name, size_bytes, date_created)
+    values (%s, %s, %s, %s, 0, %s) on conflict (step_id, name) do nothing returning job_id
+)
+select pg_notify('build', replace(job.build_id::text, '-', '')) from opened join job on job.id = opened.job_id
+"""
 APPEND = """
 with source as (
     update log_source set size_bytes = size_bytes + %(size)s
     where step_id = %(step_id)s and name = %(name)s and size_bytes = %(offset)s
-      and exists (select from job_step where id = %(step_id)s and node_id = %(node_id)s and status <> 3)
+      and exists (select from job_step where id = %(step_id)s and status <> 3
+                  and node_id is not distinct from %(node_id)s::uuid)
     returning id
 ), chunk as (
     insert into log_chunk (source_id, "offset", size_bytes, data)
     select id, %(offset)s, %(size)s, %(data)s from source
 )
 select pg_notify('log', replace(id::text, '-', '')) from source
+"""
+
+
+NEWEST = """
+with source as (
+    select id, greatest(%(offset)s, size_bytes - %(bytes_max)s) as wanted from log_source where id = %(id)s
+)
+select source.wanted, chunk."offset", chunk.data
+from source join log_chunk chunk on chunk.source_id = source.id
+where chunk."offset" > source.wanted - %(chunk_max)s and chunk."offset" + chunk.size_bytes > source.wanted
+order by chunk."offset"
 """
 
 
@@ -49,7 +71,8 @@ class Writing:
     """Whose log is written."""
 
     step_id: UUID
-    node_id: UUID
+    # None for a step of a build that ran elsewhere, which nobody here holds.
+    node_id: UUID | None
     name: str
 
 
@@ -88,7 +111,7 @@ async def appended(connection: AsyncConnection[Any], writing: Writing, offset: i
 async def size_of(connection: AsyncConnection[Any], writing: Writing) -> int:
     """Opens the log when this is its first chunk, and says why when it may not be written."""
     rows = await connection.execute(
-        "select job_id, status from job_step where id = %s and node_id = %s",
+        "select job_id, status from job_step where id = %s and node_id is not distinct from %s::uuid",
         [writing.step_id, writing.node_id],
     )
     step = await rows.fetchone()
@@ -96,11 +119,7 @@ async def size_of(connection: AsyncConnection[Any], writing: Writing) -> int:
         raise NotFound("This step is not yours.")
     if step[1] == Status.FINISHED:
         raise Gone("This step is over.")
-    await connection.execute(
-        "insert into log_source (id, step_id, job_id, name, size_bytes, date_created)"
-        " values (%s, %s, %s, %s, 0, %s) on conflict (step_id, name) do nothing",
-        [ids.new(), writing.step_id, step[0], writing.name, clock.now()],
-    )
+    await connection.execute(OPEN, [ids.new(), writing.step_id, step[0], writing.name, clock.now()])
     sizes = await connection.execute(
         "select size_bytes from log_source where step_id = %s and name = %s", [writing.step_id, writing.name]
     )
@@ -119,6 +138,24 @@ async def next_bytes(connection: AsyncConnection[Any], source_id: UUID, offset: 
         [source_id, offset, CHUNKS_AT_ONCE],
     )
     return [data[max(0, offset - start) :] for start, data in await rows.fetchall()]
+
+
+async def newest(connection: AsyncConnection[Any], source_id: UUID, offset: int) -> tuple[int, bytes]:
+    """Where it begins, and the bytes from there to the end.
+
+    They begin at `offset`, or later when that is too much.
+    """
+    values = {
+        "id": source_id,
+        "offset": offset,
+        "bytes_max": NEWEST_BYTES_MAX,
+        "chunk_max": LOG_CHUNK_MAX_BYTES,
+    }
+    rows = await (await connection.execute(NEWEST, values)).fetchall()
+    if not rows:
+        return offset, b""
+    wanted: int = rows[0][0]
+    return wanted, b"".join(data[max(0, wanted - start) :] for _, start, data in rows)
 
 
 async def is_over(connection: AsyncConnection[Any], source_id: UUID) -> bool:

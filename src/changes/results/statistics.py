@@ -34,7 +34,25 @@ def record(session: Session, step: JobStep, build_id: UUID, numbers: Mapping[str
     session.execute(delete(ItemStat).where(ItemStat.item_id == step.id))
     session.add_all(ItemStat(item_id=step.id, name=name, value=value) for name, value in numbers.items())
     session.flush()
-    session.execute(text(SUM_UP.format(jobs=":job_id")), {"item_id": step.job_id, "job_id": step.job_id})
+    sum_up_job(session, step.job_id)
+    sum_up_build(session, build_id)
+
+
+def leave_out(session: Session, step: JobStep, build_id: UUID) -> None:
+    """The step is done again: what it was counted with counts no more. Under the build's lock."""
+    if session.execute(select(ItemStat.name).where(ItemStat.item_id == step.id).limit(1)).first() is None:
+        return
+    session.flush()
+    session.execute(delete(ItemStat).where(ItemStat.item_id.in_((step.job_id, build_id))))
+    sum_up_job(session, step.job_id)
+    sum_up_build(session, build_id)
+
+
+def sum_up_job(session: Session, job_id: UUID) -> None:
+    session.execute(text(SUM_UP.format(jobs=":job_id")), {"item_id": job_id, "job_id": job_id})
+
+
+def sum_up_build(session: Session, build_id: UUID) -> None:
     of_build = "select id from job where build_id = :build_id"
     session.execute(text(SUM_UP.format(jobs=of_build)), {"item_id": build_id, "build_id": build_id})
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg.rows import tuple_row
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import ColumnElement, delete, func, select, text
 from sqlalchemy.orm import Session
 
 from changes.base import clock, ids
@@ -122,11 +122,19 @@ def copy_runs(
                     copy.write_row((run_id, test.message))
 
 
+def of_newest_attempt() -> ColumnElement[bool]:
+    """What an attempt found before the step was done again is history."""
+    is_superseded = select(JobStep.id).where(
+        JobStep.id == TestRun.step_id, JobStep.replacement_id.is_not(None)
+    )
+    return ~is_superseded.exists()
+
+
 def counts_of_build(session: Session, build_id: UUID) -> dict[Result, int]:
     found = (
         select(TestRun.result, func.count())
         .join(Job, Job.id == TestRun.job_id)
-        .where(Job.build_id == build_id)
+        .where(Job.build_id == build_id, of_newest_attempt())
         .group_by(TestRun.result)
     )
     return {row[0]: row[1] for row in session.execute(found)}
@@ -138,7 +146,7 @@ def failures_of_build(session: Session, build_id: UUID, *, limit: int) -> list[t
         select(TestRun, Test)
         .join(Test, Test.id == TestRun.test_id)
         .join(Job, Job.id == TestRun.job_id)
-        .where(Job.build_id == build_id, TestRun.result == Result.FAILED)
+        .where(Job.build_id == build_id, TestRun.result == Result.FAILED, of_newest_attempt())
         .order_by(Test.name)
         .limit(limit)
     )

@@ -1,0 +1,171 @@
+"""One build taken apart for a reader: why it is not green, and its jobs, phases, steps and commands.
+
+Two questions, however large the build is; of very many steps the most telling ones come first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, ScalarSelect, Select, case, func, select
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
+from sqlalchemy.orm import Session, joinedload
+
+from changes.base.paging import Page
+from changes.builds import reasons
+from changes.builds.models import Build, Command, FailureReason, Job, JobPhase, JobStep, OutsideBuild
+from changes.builds.rules import Result, Status
+from changes.projects.models import Project
+
+
+@dataclass(frozen=True)
+class Why:
+    """A reason in words. Of a replaced attempt it explains the repetition, not the build."""
+
+    reason: str
+    text: str
+    job_id: UUID | None
+    step_id: UUID | None
+    is_replaced: bool
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A build, and everything that is told about why it is not green."""
+
+    build: Build
+    whys: list[Why]
+    # None for a build of our own.
+    outside: OutsideBuild | None
+
+    @property
+    def current(self) -> list[Why]:
+        return [why for why in self.whys if not why.is_replaced]
+
+
+@dataclass(frozen=True)
+class CommandSeen:
+    label: str
+    status: Status
+    return_code: int | None
+
+
+@dataclass(frozen=True)
+class StepSeen:
+    step: JobStep
+    commands: list[CommandSeen]
+
+
+@dataclass(frozen=True)
+class PhaseSeen:
+    phase: JobPhase
+    steps: list[StepSeen] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class JobSeen:
+    job: Job
+    phases: list[PhaseSeen] = field(default_factory=list)
+
+    @property
+    def steps(self) -> list[StepSeen]:
+        return [step for phase in self.phases for step in phase.steps]
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """`step_count` counts all attempts, also those that are not on this page."""
+
+    jobs: list[JobSeen]
+    step_count: int
+
+    @property
+    def steps(self) -> list[StepSeen]:
+        return [step for job in self.jobs for step in job.steps]
+
+
+def opened(session: Session, slug: str, reference: int | UUID) -> Opened | None:
+    """By the number people say, or by the id that links of the API carry."""
+    mine = Build.number == reference if isinstance(reference, int) else Build.id == reference
+    of_project = Build.project_id.in_(select(Project.id).where(Project.slug == slug))
+    found = select(Build, told_reasons(), OutsideBuild).where(of_project, mine)
+    elsewhere = found.outerjoin(OutsideBuild, OutsideBuild.build_id == Build.id)
+    row = session.execute(elsewhere).one_or_none()
+    return None if row is None else Opened(row[0], [why(each) for each in row[1] or []], row[2])
+
+
+def told_reasons() -> ScalarSelect[Any]:
+    each = func.jsonb_build_object(
+        "reason", FailureReason.reason, "data", FailureReason.data, "job_id", FailureReason.job_id,
+        "step_id", FailureReason.step_id, "is_replaced", JobStep.replacement_id.is_not(None),
+    )  # fmt: skip
+    told = select(func.jsonb_agg(aggregate_order_by(each, FailureReason.id), type_=JSONB))
+    told = told.select_from(FailureReason).outerjoin(JobStep, JobStep.id == FailureReason.step_id)
+    return told.where(FailureReason.build_id == Build.id).correlate(Build).scalar_subquery()
+
+
+def why(told: dict[str, Any]) -> Why:
+    job_id, step_id = (UUID(told[name]) if told[name] else None for name in ("job_id", "step_id"))
+    text = reasons.sentence(told["reason"], told["data"])
+    return Why(told["reason"], text, job_id, step_id, is_replaced=told["is_replaced"])
+
+
+# --- what ran ----------------------------------------------------------------------------
+
+
+def anatomy(session: Session, build: Build, page: Page) -> Anatomy:
+    """Jobs and phases always; of the steps those of this page, which are the worst at first."""
+    rows = session.execute(tree(build, page)).all()
+    jobs: dict[UUID, JobSeen] = {}
+    phases: dict[UUID, PhaseSeen] = {}
+    for job, phase, step, commands, _ in sorted(rows, key=place_of):
+        seen = jobs.setdefault(job.id, JobSeen(job))
+        if phase is not None and phase.id not in phases:
+            phases[phase.id] = PhaseSeen(phase)
+            seen.phases.append(phases[phase.id])
+        if step is not None:
+            phases[phase.id].steps.append(StepSeen(step, [command(each) for each in commands or []]))
+    return Anatomy(list(jobs.values()), rows[0][4] or 0 if rows else 0)
+
+
+def tree(build: Build, page: Page) -> Select[Any]:
+    worst = worst_steps(build, page).subquery()
+    found = select(Job, JobPhase, JobStep, ran_commands(), counted(build))
+    found = found.outerjoin(JobPhase, JobPhase.job_id == Job.id)
+    on_page = (JobStep.phase_id == JobPhase.id) & JobStep.id.in_(select(worst.c.id))
+    return found.outerjoin(JobStep, on_page).where(Job.build_id == build.id).options(joinedload(JobStep.node))
+
+
+def worst_steps(build: Build, page: Page) -> Select[UUID]:
+    of_build = select(JobStep.id).join(Job, Job.id == JobStep.job_id).where(Job.build_id == build.id)
+    return of_build.order_by(severity(), JobStep.id).offset(page.offset).limit(page.size)
+
+
+def severity() -> ColumnElement[int]:
+    is_bad = JobStep.result.in_([Result.FAILED, Result.INFRA_FAILED, Result.ABORTED])
+    is_alive = JobStep.status != Status.FINISHED
+    return case((is_bad & JobStep.replacement_id.is_(None), 0), (is_alive, 1), else_=2)
+
+
+def counted(build: Build) -> ScalarSelect[int]:
+    of_build = select(func.count(JobStep.id)).join(Job, Job.id == JobStep.job_id)
+    return of_build.where(Job.build_id == build.id).correlate(None).scalar_subquery()
+
+
+def ran_commands() -> ScalarSelect[Any]:
+    each = func.jsonb_build_object(
+        "label", Command.label, "status", Command.status, "return_code", Command.return_code
+    )
+    told = select(func.jsonb_agg(aggregate_order_by(each, Command.order), type_=JSONB))
+    return told.where(Command.step_id == JobStep.id).correlate(JobStep).scalar_subquery()
+
+
+def command(told: dict[str, Any]) -> CommandSeen:
+    return CommandSeen(told["label"], Status(told["status"]), told["return_code"])
+
+
+def place_of(row: Sequence[Any]) -> tuple[int, int, int]:
+    """As the work went: jobs by number, phases by order, attempts by age."""
+    job, phase, step = row[:3]
+    return job.number, phase.order if phase else 0, step.id.int if step else 0

@@ -1,0 +1,101 @@
+"""When a step leaves its machine: room for others, and doubt about a machine that loses one after the other.
+
+A machine in quarantine gets nothing for a while, then one step to try (dispatch.py). What its steps did
+before an operator let it in again does not count.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from changes.base import bell
+from changes.base.process import settings
+from changes.base.task import NOW
+from changes.builds import lanes, queue_rules, reasons
+from changes.builds.models import FailureReason, JobStep, Node
+from changes.builds.queue_rules import NodeState
+from changes.builds.rules import Result, Status
+
+LEAVE_CHANNEL = "leave"
+# The machine has nothing to do with it that somebody stopped its agent.
+INNOCENT = (reasons.AGENT_STOPPED,)
+
+log = structlog.get_logger()
+
+
+def note_end(session: Session, step: JobStep) -> None:
+    """Called with the step in its new state, whatever that is."""
+    if step.status not in (Status.COLLECTING_RESULTS, Status.FINISHED):
+        return
+    lanes.make_room(session, step)
+    if step.status == Status.FINISHED and step.result == Result.INFRA_FAILED and step.node_id is not None:
+        doubt(session, step.node_id)
+
+
+def doubt(session: Session, node_id: UUID) -> None:
+    limit = settings.get().node_quarantine_after
+    # Not waited for: whoever holds the machine's row may be waiting for the build that we hold.
+    mine = select(Node).where(Node.id == node_id).with_for_update(skip_locked=True)
+    node = session.execute(mine.execution_options(populate_existing=True)).scalar_one_or_none()
+    if node is None or not queue_rules.is_to_be_quarantined(newest_lost(session, node, limit), limit=limit):
+        return
+    now = session.execute(select(NOW)).scalar_one()
+    is_waiting = node.quarantined_until is not None and node.quarantined_until > now
+    if is_waiting or not others_live(session, node_id):
+        # It is out already, or nobody else is there: a machine that may fail is better than none.
+        return
+    for_s = queue_rules.quarantine_s(settings.get().node_quarantine_s, earlier=node.quarantines)
+    node.quarantined_until = now + timedelta(seconds=for_s)
+    node.quarantines += 1
+    log.warning("node in quarantine", node=node.label, lost=limit, seconds=for_s)
+    tell(session, node_id)
+
+
+def newest_lost(session: Session, node: Node, limit: int) -> list[bool]:
+    """Of the newest steps of this machine, newest first, whether it lost them."""
+    innocent = select(FailureReason.id).where(
+        FailureReason.step_id == JobStep.id, FailureReason.reason.in_(INNOCENT)
+    )
+    newest = select(JobStep.result).where(
+        JobStep.node_id == node.id, JobStep.status == Status.FINISHED, ~innocent.exists()
+    )
+    if node.date_trusted is not None:
+        newest = newest.where(JobStep.date_finished > node.date_trusted)
+    found = session.execute(newest.order_by(JobStep.id.desc()).limit(limit)).scalars()
+    return [result == Result.INFRA_FAILED for result in found]
+
+
+def others_live(session: Session, node_id: UUID) -> bool:
+    since = func.now() - timedelta(seconds=settings.get().node_silence_max_s)
+    live = select(Node.id).where(
+        Node.id != node_id,
+        Node.state == NodeState.ACTIVE,
+        Node.token_digest.is_not(None),
+        Node.date_last_seen > since,
+        Node.quarantined_until.is_(None),
+    )
+    return session.execute(live.limit(1)).first() is not None
+
+
+def lift_quarantines(session: Session) -> int:
+    """Of machines that have proved themselves after it."""
+    proved = select(JobStep.id).where(
+        JobStep.node_id == Node.id,
+        JobStep.status == Status.FINISHED,
+        JobStep.result.in_((Result.PASSED, Result.FAILED)),
+        JobStep.date_finished > Node.quarantined_until,
+    )
+    lifted = update(Node).where(Node.quarantined_until < NOW, proved.exists())
+    trusted = lifted.values(quarantined_until=None, quarantines=0, date_trusted=NOW).returning(Node.id)
+    found = session.execute(trusted).scalars().all()
+    for node_id in found:
+        tell(session, node_id)
+    return len(found)
+
+
+def tell(session: Session, node_id: UUID) -> None:
+    """To its agent, which asks again, and to those who look at it."""
+    bell.tell(session, f"{LEAVE_CHANNEL}:{node_id.hex}", f"node:{node_id.hex}")

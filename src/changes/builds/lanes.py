@@ -1,0 +1,195 @@
+"""Steps enter the queue here, each into the lane of those that are like it.
+
+A lane is one project and person, one priority, and one set of what a machine must have. Its id is made
+of these, so nobody has to look for it. A hand-out looks at lanes, of which there are few, and not at
+steps, of which there may be a hundred thousand.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from changes.builds.models import JobStep, Node
+from changes.builds.queue_models import Lane
+
+STEPS_CHANNEL = "steps"
+# PostgreSQL takes at most 8,000 bytes; whoever gets "anything" looks by himself.
+NOTICE_MAX_BYTES = 7_900
+ANYTHING_MAX = 1_000
+
+# 6 is pending_allocation, 0 of a node is active. Whoever makes a step, or opens one that waited, calls
+# this in the same transaction; a step whose time has not come is passed over until then.
+ENTER = """
+with arrived as materialized (
+    select
+        step.id, step.project_id, step.priority, build.is_automatic, build.author_id, step.cluster,
+        case when jsonb_typeof(step.data->'labels') = 'object' then step.data->'labels' else '{}' end
+            as labels,
+        case when jsonb_typeof(step.data->'cpus') = 'number' then (step.data->>'cpus')::int else 0 end
+            as cpus,
+        case when jsonb_typeof(step.data->'memory') = 'number' then (step.data->>'memory')::int else 0 end
+            as memory_mb,
+        nullif(step.data->>'concurrency_group', '') as concurrency_group
+    from job_step step
+    join job on job.id = step.job_id
+    join build on build.id = job.build_id
+    where step.status = 6 and step.lane_id is null
+        and (step.not_before is null or step.not_before <= statement_timestamp())
+    -- Of two who see the same steps, each takes his own and waits for nobody.
+    for update of step skip locked
+), classed as (
+    select *,
+        jsonb_build_array(priority, is_automatic) as class,
+        jsonb_build_array(priority, is_automatic, project_id) as project,
+        jsonb_build_array(priority, is_automatic, project_id, author_id) as person
+    from arrived
+), keyed as materialized (
+    select *,
+        md5(class::text)::uuid as class_turn_id,
+        md5(project::text)::uuid as project_turn_id,
+        md5(person::text)::uuid as person_turn_id,
+        md5((person || jsonb_build_array(cluster, labels, cpus, memory_mb, concurrency_group))::text)::uuid
+            as lane_id
+    from classed
+), missing as materialized (
+    select distinct on (keyed.lane_id) keyed.* from keyed
+    left join lane on lane.id = keyed.lane_id where lane.id is null
+    order by keyed.lane_id
+), turns as (
+    insert into turn (id)
+    select distinct unnest(array[class_turn_id, project_turn_id, person_turn_id]) as id from missing
+    order by id
+    on conflict do nothing
+), lanes as (
+    insert into lane (
+        id, project_id, priority, is_automatic, author_id, cluster, labels, cpus, memory_mb,
+        concurrency_group, class_turn_id, project_turn_id, person_turn_id
+    )
+    select
+        lane_id, project_id, priority, is_automatic, author_id, cluster, labels, cpus, memory_mb,
+        concurrency_group, class_turn_id, project_turn_id, person_turn_id
+    from missing order by lane_id
+    on conflict do nothing
+), entered as (
+    update job_step set lane_id = keyed.lane_id from keyed where job_step.id = keyed.id
+    returning job_step.id
+), needed as (
+    select json_build_array(cluster, labels, cpus, memory_mb, count(*)) as needs
+    from keyed group by cluster, labels, cpus, memory_mb
+), notice as (
+    select json_agg(needs)::text as full_text, (select count(*) from entered) as count from needed
+)
+select count, pg_notify('steps', case when octet_length(full_text) < :most then full_text else :anything end)
+from notice where count > 0
+"""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a machine must have for the steps of a lane; the empty one fits every machine."""
+
+    cluster: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    cpus: int = 0
+    memory_mb: int = 0
+
+    @property
+    def share_a_machine(self) -> bool:
+        """Whether it depends on what else the machine does just now."""
+        return self.cpus > 0 or self.memory_mb > 0
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a machine has. Of one that never told its size nothing is asked."""
+
+    clusters: frozenset[str] = frozenset()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    cpus: int = 0
+    memory_mb: int = 0
+
+    def suits(self, needs: Needs) -> bool:
+        """Whether it could ever run this, empty as it may be."""
+        return not self.missing(needs)
+
+    def missing(self, needs: Needs) -> list[str]:
+        """What it lacks, in the words a plan uses."""
+        lacks = []
+        if needs.cluster is not None and needs.cluster not in self.clusters:
+            lacks.append(f"cluster {needs.cluster}")
+        lacks += [
+            f"label {name}={value}" for name, value in needs.labels.items() if self.labels.get(name) != value
+        ]
+        if 0 < self.cpus < needs.cpus:
+            lacks.append(f"{needs.cpus} cpus")
+        if 0 < self.memory_mb < needs.memory_mb:
+            lacks.append(f"{needs.memory_mb} MB of memory")
+        return lacks
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """So many steps with these needs wait since now; None = nobody says what they need."""
+
+    needs: Needs | None
+    count: int
+    # False: nothing is known to have arrived, some are to look all the same.
+    is_news: bool = True
+
+
+def enter(session: Session) -> int:
+    """Everything that waits for an agent and is in no lane yet; wakes as many agents as there are steps."""
+    session.flush()
+    given = {"most": NOTICE_MAX_BYTES, "anything": json.dumps([[None, None, 0, 0, ANYTHING_MAX]])}
+    found = session.execute(text(ENTER), given).first()
+    return int(found[0]) if found else 0
+
+
+def read_notice(payload: str) -> list[Arrival]:
+    """The other end of `enter`: what the database tells those who listen."""
+    told = json.loads(payload)
+    if isinstance(told, int):
+        return [Arrival(None, told, is_news=False)]
+    return [
+        Arrival(None if labels is None else Needs(cluster, labels, cpus, memory_mb), count)
+        for cluster, labels, cpus, memory_mb, count in told
+    ]
+
+
+def wake(session: Session, count: int) -> None:
+    """Something changed that may let waiting steps go, and nobody can say which."""
+    if count:
+        notice = json.dumps([[None, None, 0, 0, count]])
+        session.execute(select(func.pg_notify(STEPS_CHANNEL, notice)))
+
+
+def knock(session: Session, count: int) -> None:
+    """So many are to look, in case a notice got lost or time alone has changed something."""
+    if count:
+        session.execute(select(func.pg_notify(STEPS_CHANNEL, str(count))))
+
+
+def make_room(session: Session, step: JobStep) -> None:
+    """At the end of a step that kept others waiting."""
+    if not step.is_limited:
+        return
+    wake(session, 1)
+    if step.node_id is not None:
+        # Its own machine has room for something larger now, and may be asking for long already.
+        session.execute(select(func.pg_notify("leave", step.node_id.hex)))
+
+
+def clusters_of(labels: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(name for name in str(labels.get("cluster", "")).split(",") if name)
+
+
+def offer_of(node: Node) -> Offer:
+    return Offer(clusters_of(node.labels), node.labels, node.cpus, node.memory_mb)
+
+
+def needs_of(lane: Lane) -> Needs:
+    return Needs(lane.cluster, lane.labels, lane.cpus, lane.memory_mb)

@@ -1,0 +1,63 @@
+"""The lock of a build: whoever changes anything of a build, or of what is below it, holds its row.
+
+With the lock comes the time by the database's clock: those of web servers and workers decide nothing.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.orm import Session, joinedload, lazyload
+
+from changes.base.task import NOW
+from changes.builds.models import Build, Job, JobStep
+
+# What a session knows since it locked a build. It forgets rows that nobody holds, and the build is
+# needed again at the end.
+LOCKED_BUILD = "locked build"
+MOMENT = "moment"
+
+
+def lock_build(session: Session, build_id: UUID) -> Build:
+    """Taken first by whoever changes anything of a build, so that nobody waits in a circle."""
+    build = take_lock(session, Build.id == build_id)
+    return build if build is not None else session.get_one(Build, build_id)
+
+
+def lock_step(session: Session, step_id: UUID) -> JobStep | None:
+    """The step as it is now, with its build locked."""
+    its_job = select(Job.build_id).join(JobStep, JobStep.job_id == Job.id).where(JobStep.id == step_id)
+    if take_lock(session, Build.id == its_job.scalar_subquery()) is None:
+        return None
+    with_job = [joinedload(JobStep.job)]
+    return session.get(JobStep, step_id, options=with_job, populate_existing=True)
+
+
+def lock_job(session: Session, job_id: UUID) -> Job | None:
+    """The job as it is now, with its build locked."""
+    its_build = select(Job.build_id).where(Job.id == job_id).scalar_subquery()
+    if take_lock(session, Build.id == its_build) is None:
+        return None
+    return session.get(Job, job_id, populate_existing=True)
+
+
+def take_lock(session: Session, mine: ColumnElement[bool]) -> Build | None:
+    row = session.execute(locked(mine)).one_or_none()
+    if row is None:
+        return None
+    session.info[LOCKED_BUILD], session.info[MOMENT] = row
+    return row[0]
+
+
+def locked(mine: ColumnElement[bool]) -> Select[Build, datetime]:
+    """Without what a build is usually shown with: this is asked at every word of an agent."""
+    row = select(Build, NOW).where(mine).options(lazyload("*"))
+    return row.with_for_update(of=Build).execution_options(populate_existing=True)
+
+
+def moment(session: Session) -> datetime:
+    """When this happens. Of a build that is just being made nobody took the lock yet."""
+    if MOMENT not in session.info:
+        session.info[MOMENT] = session.execute(select(NOW)).scalar_one()
+    at: datetime = session.info[MOMENT]
+    return at

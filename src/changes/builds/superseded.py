@@ -1,0 +1,58 @@
+"""When somebody asks for a newer build of a branch, jobs of older ones may not matter any more.
+
+A plan says so (`job.cancel-superseded`, or `cancel_superseded: true` in the repository). Only jobs of
+the same plan end: other plans of the older build go on. Repetitions supersede nothing.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from changes.builds import cancel, terms
+from changes.builds.models import Build, Job, JobPlan
+from changes.builds.rules import Cause, Status
+from changes.projects.models import Revision, Source
+
+
+def drop_older(session: Session, build: Build) -> int:
+    """Returns how many jobs were ended."""
+    if build.cause == Cause.RETRY:
+        return 0
+    mine = select(JobPlan.plan_id, JobPlan.data).where(JobPlan.build_id == build.id)
+    plans = [row.plan_id for row in session.execute(mine) if terms.thawed(row.data).cancels_superseded]
+    if not plans:
+        return 0
+    dropped = [cancel.cancel_job(session, row.id) for row in older_jobs(session, build, plans)]
+    return sum(dropped)
+
+
+def older_jobs(session: Session, build: Build, plans: Sequence[UUID]) -> Sequence[Row[UUID, str, list[str]]]:
+    """In the order in which everybody locks builds."""
+    found = (
+        select(Job.id, Build.target, Revision.branches)
+        .join(JobPlan, JobPlan.job_id == Job.id)
+        .join(Build, Build.id == Job.build_id)
+        .join(Source, Source.id == Build.source_id)
+        .join(
+            Revision,
+            (Revision.repository_id == Source.repository_id) & (Revision.sha == Source.revision_sha),
+        )
+        .where(JobPlan.plan_id.in_(plans), Job.status != Status.FINISHED)
+        .where(Build.project_id == build.project_id, Build.number < build.number)
+    )
+    of_patch = build.source.patch_id is not None
+    alike = Source.patch_id.is_not(None) if of_patch else Source.patch_id.is_(None)
+    rows = session.execute(found.where(alike).order_by(Build.id, Job.number)).all()
+    return [row for row in rows if is_same_line(build, row.target, row.branches)]
+
+
+def is_same_line(build: Build, target: str, branches: Sequence[str]) -> bool:
+    """Patches are versions of one change when they have one target; commits when their first branch,
+    the one they were asked for by or the default one, is the same.
+    """
+    if build.source.patch_id is not None:
+        return build.target == target
+    mine = build.source.revision.branches
+    return bool(mine) and bool(branches) and mine[0] == branches[0]

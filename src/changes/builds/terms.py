@@ -1,0 +1,169 @@
+"""What a plan says about its job as a whole, beside what its steps do. Pure.
+
+It is frozen in the JobPlan as `data["terms"]`, so later changes of the plan do not reach the job.
+Plans on the server say it by options, those in `.changes.yml` by keys of the same meaning.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from changes.builds import complaints
+from changes.builds.complaints import Wrong
+from changes.builds.implementations import TIMEOUT_MAX_MIN
+from changes.projects.plan_options import (
+    CANCEL_SUPERSEDED,
+    EXPECT_TESTS,
+    GROUP,
+    GROUP_MAX,
+    INCREMENT_MAX_S,
+    NEEDS,
+    OPTIONAL,
+    RETRY_INCREMENT,
+    RETRY_PATTERNS,
+    RETRY_TIMES,
+    TIMEOUT,
+    TIMES_MAX,
+    lines_in,
+    pattern_problem,
+)
+
+__all__ = [
+    "EXPECT_TESTS",
+    "GROUP",
+    "NEEDS",
+    "OPTIONAL",
+    "RETRY_INCREMENT",
+    "RETRY_PATTERNS",
+    "RETRY_TIMES",
+    "TIMEOUT",
+    "Retry",
+    "Terms",
+]
+
+RETRY_FIELDS = ("times", "increment", "patterns")
+
+
+@dataclass(frozen=True)
+class Retry:
+    """After failure k of a step its next attempt waits k times the increment; patterns are
+    looked for in its log, and without any every failure counts.
+    """
+
+    times: int = 0
+    increment_s: int = 0
+    patterns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Terms:
+    needs: tuple[str, ...] = ()
+    is_optional: bool = False
+    group: str | None = None
+    retry: Retry = Retry()
+    expects_tests: bool = False
+    # For steps that have no limit of their own; 0 = the server's.
+    timeout_min: int = 0
+    # A newer build of the same branch ends this job (superseded.py).
+    cancels_superseded: bool = False
+
+    def frozen(self) -> dict[str, Any]:
+        """As it is kept, and as an API answer has it."""
+        return {
+            "needs": list(self.needs),
+            "optional": self.is_optional,
+            "group": self.group,
+            "retry": {
+                "times": self.retry.times,
+                "increment_s": self.retry.increment_s,
+                "patterns": list(self.retry.patterns),
+            },
+            "expect_tests": self.expects_tests,
+            "timeout_min": self.timeout_min,
+            "cancel_superseded": self.cancels_superseded,
+        }
+
+
+def thawed(data: Mapping[str, Any]) -> Terms:
+    """From a JobPlan's data; one made before there were terms has the usual ones."""
+    kept = data.get("terms") or {}
+    retry = kept.get("retry") or {}
+    return Terms(
+        needs=tuple(kept.get("needs", ())),
+        is_optional=bool(kept.get("optional", False)),
+        group=kept.get("group"),
+        retry=Retry(retry.get("times", 0), retry.get("increment_s", 0), tuple(retry.get("patterns", ()))),
+        expects_tests=bool(kept.get("expect_tests", False)),
+        timeout_min=int(kept.get("timeout_min", 0)),
+        cancels_superseded=bool(kept.get("cancel_superseded", False)),
+    )
+
+
+# --- options of a plan on the server --------------------------------------------------------
+
+
+def of_options(options: Mapping[str, str]) -> Terms:
+    """Options were checked when they were stored; what an older version stored counts as not said."""
+    return Terms(
+        needs=tuple(lines_in(options.get(NEEDS, ""))),
+        is_optional=options.get(OPTIONAL) == "1",
+        group=options.get(GROUP, "").strip() or None,
+        retry=Retry(
+            times=min(number(options.get(RETRY_TIMES)), TIMES_MAX),
+            increment_s=min(number(options.get(RETRY_INCREMENT)), INCREMENT_MAX_S),
+            patterns=tuple(lines_in(options.get(RETRY_PATTERNS, ""))),
+        ),
+        expects_tests=options.get(EXPECT_TESTS) == "1",
+        timeout_min=min(number(options.get(TIMEOUT)), TIMEOUT_MAX_MIN),
+        cancels_superseded=options.get(CANCEL_SUPERSEDED) == "1",
+    )
+
+
+def number(text: str | None) -> int:
+    is_number = text is not None and text.isascii() and text.isdecimal() and len(text) < len(str(10**9))
+    return int(text) if text is not None and is_number else 0
+
+
+# --- keys of a plan in its repository ---------------------------------------------------------
+
+
+def of_keys(said: Mapping[str, Any]) -> Terms:
+    """The caller has seen that `wrong_keys` finds nothing."""
+    retry = said.get("retry") or {}
+    return Terms(
+        needs=tuple(each.strip() for each in said.get("needs", [])),
+        is_optional=said.get("optional", False),
+        group=(said.get("group") or "").strip() or None,
+        retry=Retry(retry.get("times", 0), retry.get("increment", 0), tuple(retry.get("patterns", ()))),
+        expects_tests=said.get("expect_tests", False),
+        cancels_superseded=said.get("cancel_superseded", False),
+    )
+
+
+def wrong_keys(said: Mapping[str, Any]) -> list[Wrong]:
+    wrong = complaints.wrong_texts(said, "needs", "names of plans")
+    wrong += complaints.wrong_flag(said, "optional") + complaints.wrong_flag(said, "expect_tests")
+    wrong += complaints.wrong_flag(said, "cancel_superseded") + complaints.wrong_text(said, "group")
+    if not wrong and len(said.get("group") or "") > GROUP_MAX:
+        wrong.append(Wrong(("group",), f"group must have at most {GROUP_MAX} characters"))
+    return wrong + wrong_retry(said.get("retry"))
+
+
+def wrong_retry(retry: Any) -> list[Wrong]:
+    if retry is None:
+        return []
+    if not isinstance(retry, dict):
+        return [Wrong(("retry",), f"retry must be a mapping of {', '.join(RETRY_FIELDS)}")]
+    way = ("retry",)
+    wrong = complaints.unknown_names(retry, RETRY_FIELDS, way)
+    wrong += complaints.wrong_number(retry, "times", TIMES_MAX, way)
+    wrong += complaints.wrong_number(retry, "increment", INCREMENT_MAX_S, way)
+    wrong += complaints.wrong_texts(retry, "patterns", "regular expressions", way)
+    if not wrong:
+        wrong = [each for pattern in retry.get("patterns", []) for each in wrong_pattern(pattern)]
+    return wrong
+
+
+def wrong_pattern(pattern: str) -> list[Wrong]:
+    problem = pattern_problem(pattern)
+    return [Wrong(("retry", "patterns"), problem)] if problem else []

@@ -1,0 +1,204 @@
+"""Why a step waits, decided from facts. Pure.
+
+The order is the rule: first what somebody has to mend, then what somebody has decided, then what time
+will bring.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from changes.builds.lanes import Needs, Offer
+
+NAMED_MAX = 5
+
+
+class Block(StrEnum):
+    """What holds it up now."""
+
+    NOT_YET = "not_yet"
+    NO_AGENTS = "no_agents"
+    NEVER = "never"
+    AWAY = "away"
+    OUT = "out"
+    PAUSED = "paused"
+    LIMIT = "limit"
+    GROUP_LIMIT = "group_limit"
+    NO_ROOM = "no_room"
+    BUSY = "busy"
+    NEXT = "next"
+
+
+# Nobody can say when it begins: first somebody has to do something.
+UNTIL_SOMEBODY_ACTS = frozenset({Block.NO_AGENTS, Block.NEVER, Block.AWAY, Block.OUT, Block.PAUSED})
+
+
+@dataclass(frozen=True)
+class Machine:
+    name: str
+    offer: Offer
+    slots: int
+    held: int = 0
+    free_cpus: int = 0
+    free_memory_mb: int = 0
+    is_live: bool = True
+    # Drained, disabled or in quarantine, in words; None = it may work.
+    out: str | None = None
+
+    @property
+    def has_slot(self) -> bool:
+        return self.held < self.slots
+
+    def has_room(self, needs: Needs) -> bool:
+        fits_cpus = self.offer.cpus == 0 or needs.cpus <= self.free_cpus
+        return fits_cpus and (self.offer.memory_mb == 0 or needs.memory_mb <= self.free_memory_mb)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A build of which steps run that count for a limit."""
+
+    build_id: UUID
+    project: str
+    number: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Limit:
+    name: str
+    most: int
+    held: int
+    holders: Sequence[Holder] = ()
+
+    @property
+    def is_reached(self) -> bool:
+        return self.held >= self.most
+
+
+@dataclass(frozen=True)
+class Facts:
+    needs: Needs
+    machines: Sequence[Machine]
+    project_limit: Limit | None = None
+    group_limit: Limit | None = None
+    # Set while that moment is still to come.
+    not_before: datetime | None = None
+    ahead: int = 0
+    silence_s: int = 60
+
+
+@dataclass(frozen=True)
+class Waiting:
+    block: Block
+    sentence: str
+    missing: Sequence[str] = ()
+    machines: Sequence[str] = ()
+    limit: Limit | None = field(default=None)
+
+
+def decide(facts: Facts) -> Waiting:
+    if facts.not_before is not None:
+        return Waiting(
+            Block.NOT_YET, f"It is handed out not before {facts.not_before:%Y-%m-%d %H:%M:%S} UTC."
+        )
+    return by_machines(facts) or by_limits(facts) or by_time(facts)
+
+
+def by_machines(facts: Facts) -> Waiting | None:
+    """Nobody could run it now, however long it waits, unless something is done."""
+    if not any(machine.is_live for machine in facts.machines):
+        return Waiting(
+            Block.NO_AGENTS,
+            f"No agent was heard of within {facts.silence_s} seconds: start one with `changes agent`.",
+        )
+    suited = [machine for machine in facts.machines if machine.offer.suits(facts.needs)]
+    if not suited:
+        lacks = nearest(facts)
+        text = f"No machine could ever run this: none offers {' and '.join(lacks)}."
+        return Waiting(Block.NEVER, text, missing=lacks)
+    live = [machine for machine in suited if machine.is_live]
+    if not live:
+        text = f"Only {named(suited)} could run this, and nothing is heard of {them(suited)}."
+        return Waiting(Block.AWAY, text, machines=[machine.name for machine in suited])
+    if all(machine.out for machine in live):
+        whys = ", ".join(f"{machine.name} is {machine.out}" for machine in live[:NAMED_MAX])
+        text = f"No machine that could run this may work now: {whys}{more(live)}."
+        return Waiting(Block.OUT, text, machines=[machine.name for machine in live])
+    return None
+
+
+def nearest(facts: Facts) -> list[str]:
+    """What the machines lack that come nearest to it; of live ones if there are any."""
+    live = [machine for machine in facts.machines if machine.is_live]
+    return min((machine.offer.missing(facts.needs) for machine in live or facts.machines), key=len)
+
+
+def by_limits(facts: Facts) -> Waiting | None:
+    mine, group = facts.project_limit, facts.group_limit
+    if mine is not None and mine.most == 0:
+        return Waiting(Block.PAUSED, f"The project {mine.name} is paused: its limit is 0 steps.", limit=mine)
+    if group is not None and group.most == 0:
+        return Waiting(Block.PAUSED, f"The group {group.name} is paused: its limit is 0 steps.", limit=group)
+    if mine is not None and mine.is_reached:
+        text = f"The project {mine.name} runs {steps(mine.held)}, and its limit is {mine.most}"
+        return Waiting(Block.LIMIT, f"{text}{held_by(mine)}.", limit=mine)
+    if group is not None and group.is_reached:
+        text = f"The group {group.name} runs {steps(group.held)}, and its limit is {group.most}"
+        return Waiting(Block.GROUP_LIMIT, f"{text}{held_by(group)}.", limit=group)
+    return None
+
+
+def by_time(facts: Facts) -> Waiting:
+    able = [machine for machine in facts.machines if may_run(machine, facts.needs)]
+    names = [machine.name for machine in able[:NAMED_MAX]]
+    free = [machine for machine in able if machine.has_slot]
+    if not free:
+        text = "It waits for a free slot of an agent:"
+        text = f"{text} {of_many(able)} that could run it {'works' if len(able) == 1 else 'work'} on others"
+        return Waiting(Block.BUSY, f"{text}{in_line(facts)}.", machines=names)
+    if not any(machine.has_room(facts.needs) for machine in free):
+        wanted = [f"{facts.needs.cpus} cpus"] if facts.needs.cpus else []
+        wanted += [f"{facts.needs.memory_mb} MB of memory"] if facts.needs.memory_mb else []
+        text = f"It needs {' and '.join(wanted)}, and so much is not free on one machine now"
+        return Waiting(Block.NO_ROOM, f"{text}{in_line(facts)}.", machines=names)
+    return Waiting(Block.NEXT, f"An agent takes it next{in_line(facts)}.", machines=names)
+
+
+def may_run(machine: Machine, needs: Needs) -> bool:
+    return machine.is_live and not machine.out and machine.offer.suits(needs)
+
+
+def in_line(facts: Facts) -> str:
+    return (
+        f"; {steps(facts.ahead)} {'comes' if facts.ahead == 1 else 'come'} before it" if facts.ahead else ""
+    )
+
+
+def of_many(machines: Sequence[Machine]) -> str:
+    return "the one machine" if len(machines) == 1 else f"all {len(machines)} machines"
+
+
+def named(machines: Sequence[Machine]) -> str:
+    return ", ".join(machine.name for machine in machines[:NAMED_MAX]) + more(machines)
+
+
+def more(machines: Sequence[Machine]) -> str:
+    return f" and {len(machines) - NAMED_MAX} more" if len(machines) > NAMED_MAX else ""
+
+
+def them(machines: Sequence[Machine]) -> str:
+    return "it" if len(machines) == 1 else "them"
+
+
+def held_by(limit: Limit) -> str:
+    """Which builds hold it; of many the first few."""
+    names = [f"{each.project} #{each.number}" for each in limit.holders[:NAMED_MAX]]
+    rest = len(limit.holders) - len(names)
+    return f" (held by {', '.join(names)}{f' and {rest} more' if rest else ''})" if names else ""
+
+
+def steps(count: int) -> str:
+    return f"{count} step" if count == 1 else f"{count} steps"

@@ -1,0 +1,217 @@
+"""Machines that are drained, disabled, in quarantine, or avoided."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.orm import Session
+from tests import factories
+from tests.builds import agents, queues
+
+from changes.base import clock
+from changes.base.settings import Settings
+from changes.builds import health, lanes, machines, reasons, retry, tending
+from changes.builds.models import JobStep, Node
+from changes.builds.queue_rules import NodeState, is_to_be_quarantined, quarantine_s
+from changes.builds.reasons import Reason
+from changes.builds.rules import ReplaceLimits, Result, Status
+
+LIMITS = ReplaceLimits(10, 10)
+LOST = Reason(reasons.AGENT_LOST, {"node": "n", "silence_s": 60})
+
+
+def a_busy_node(session: Session) -> tuple[Node, JobStep]:
+    node = queues.a_node(session)
+    build = factories.a_build(session)
+    queues.hand_out(session, node)
+    (step,) = factories.steps_of(session, build)
+    agents.begin(session, step)
+    return node, step
+
+
+def test_a_drained_machine_ends_what_it_has_and_gets_nothing_new(session: Session) -> None:
+    node, step = a_busy_node(session)
+    queues.a_queue(session, "p")
+
+    machines.drain(session, node, "new disk")
+
+    assert queues.hand_out(session, node) == []
+    assert agents.end(session, step)
+    assert (node.state, node.state_reason) == (NodeState.DRAINED, "new disk")
+
+
+def test_what_a_disabled_machine_works_on_is_done_elsewhere(session: Session) -> None:
+    node, step = a_busy_node(session)
+
+    stopped = machines.disable(session, node, "", LIMITS)
+
+    replacement = session.get_one(JobStep, step.replacement_id)
+    assert stopped == 1
+    assert agents.state(step) == (Status.FINISHED, Result.INFRA_FAILED)
+    assert queues.hand_out(session, node) == []
+    assert len(queues.hand_out(session, queues.a_node(session))) == 1
+    session.refresh(replacement)
+    assert replacement.status == Status.ALLOCATED
+
+
+def test_an_enabled_machine_works_again(session: Session) -> None:
+    node = queues.a_node(session)
+    machines.drain(session, node, "")
+    queues.a_queue(session, "p")
+
+    machines.enable(session, node)
+
+    assert queues.hand_out(session, node) == ["p"]
+
+
+def lose(session: Session, node: Node, times: int = 1, why: Reason = LOST) -> None:
+    for _ in range(times):
+        build = factories.a_build(session)
+        (step,) = factories.steps_of(session, build)
+        retry.replace_lost_step(session, factories.give_to(session, step, node), why, ReplaceLimits(0, 0))
+        session.flush()
+
+
+def test_a_machine_that_loses_one_step_after_the_other_gets_nothing_for_a_while(
+    session: Session, settings: Settings
+) -> None:
+    node, other = queues.a_node(session), queues.a_node(session)
+
+    lose(session, node, settings.node_quarantine_after)
+    queues.a_queue(session, "p", 2)
+
+    assert node.quarantined_until is not None
+    assert queues.hand_out(session, node) == []
+    assert queues.hand_out(session, other) == ["p"]
+
+
+def test_one_step_that_went_well_in_between_is_enough(session: Session, settings: Settings) -> None:
+    node, _ = queues.a_node(session), queues.a_node(session)
+    lose(session, node, settings.node_quarantine_after - 1)
+    (step,) = factories.steps_of(session, factories.a_build(session))
+    agents.end(session, factories.give_to(session, step, node))
+
+    lose(session, node)
+
+    assert node.quarantined_until is None
+
+
+def test_the_only_machine_is_never_put_into_quarantine(session: Session, settings: Settings) -> None:
+    node = queues.a_node(session)
+
+    lose(session, node, settings.node_quarantine_after)
+
+    assert node.quarantined_until is None
+
+
+def test_an_agent_that_somebody_stopped_is_not_to_blame(session: Session, settings: Settings) -> None:
+    node, _ = queues.a_node(session), queues.a_node(session)
+
+    lose(session, node, settings.node_quarantine_after, Reason(reasons.AGENT_STOPPED, {"node": "n"}))
+
+    assert node.quarantined_until is None
+
+
+def test_after_its_quarantine_a_machine_gets_one_step_to_try(session: Session) -> None:
+    node = queues.a_node(session, quarantined_until=clock.now() - timedelta(seconds=1), quarantines=1)
+    queues.a_queue(session, "p", 5)
+
+    assert queues.hand_out(session, node, 4) == ["p"]
+    assert queues.hand_out(session, node, 4) == []
+
+
+def test_a_machine_that_passed_its_trial_is_trusted_again(session: Session) -> None:
+    node = queues.a_node(session, quarantined_until=clock.now() - timedelta(seconds=1), quarantines=1)
+    queues.a_queue(session, "p", 9)
+    queues.hand_out(session, node, 4)
+
+    queues.end_all(session, Result.FAILED)
+    health.lift_quarantines(session)
+    session.refresh(node)
+
+    assert (node.quarantined_until, node.quarantines) == (None, 0)
+    assert len(queues.hand_out(session, node, 4)) == 4
+
+
+def test_a_machine_that_fails_its_trial_waits_twice_as_long(session: Session, settings: Settings) -> None:
+    node, _ = queues.a_node(session), queues.a_node(session)
+    lose(session, node, settings.node_quarantine_after)
+    node.quarantined_until = clock.now() - timedelta(seconds=1)
+
+    lose(session, node)
+
+    left_s = (node.quarantined_until - clock.now()).total_seconds()
+    assert left_s > settings.node_quarantine_s * 1.5
+
+
+def test_an_operator_lifts_a_quarantine_and_what_was_is_forgiven(
+    session: Session, settings: Settings
+) -> None:
+    node, _ = queues.a_node(session), queues.a_node(session)
+    lose(session, node, settings.node_quarantine_after)
+
+    machines.enable(session, node)
+    lose(session, node)
+
+    assert node.quarantined_until is None
+
+
+@pytest.mark.parametrize(("lost", "limit"), [([True] * 2, 3), ([False, True, True, True], 3), ([], 0)])
+def test_quarantine_needs_losses_in_a_row(lost: list[bool], limit: int) -> None:
+    assert not is_to_be_quarantined(lost, limit=limit)
+
+
+def test_quarantines_grow_and_have_an_end() -> None:
+    assert [quarantine_s(600, earlier=earlier) for earlier in (0, 1, 2)] == [600, 1200, 2400]
+    assert quarantine_s(600, earlier=50) == quarantine_s(600, earlier=6)
+
+
+def test_a_step_avoids_the_machine_that_lost_it_while_another_lives(session: Session) -> None:
+    node, other = queues.a_node(session), queues.a_node(session)
+    build = factories.a_build(session)
+    (step,) = factories.steps_of(session, build)
+    retry.replace_lost_step(session, factories.give_to(session, step, node), LOST, LIMITS)
+
+    refused = queues.hand_out(session, node)
+    other.date_last_seen = clock.now() - timedelta(seconds=1000)
+
+    assert refused == []
+    assert queues.hand_out(session, node) == [build.project.slug]
+
+
+def test_a_machine_takes_newer_steps_when_the_oldest_avoids_it(session: Session) -> None:
+    node, _ = queues.a_node(session), queues.a_node(session)
+    project = queues.a_queue(session, "p", 2)
+    first = session.query(JobStep).filter_by(project_id=project.id).order_by(JobStep.id).first()
+    assert first is not None
+    first.data = {**first.data, "avoid_nodes": [node.id.hex]}
+
+    assert queues.hand_out(session, node, 5) == ["p"]
+
+
+def test_a_step_that_is_not_due_yet_is_in_no_lane_until_then(session: Session) -> None:
+    project = queues.a_project(session, "p")
+    build = queues.ask_for(session, project)
+    queues.change(session, build, not_before=clock.now() + timedelta(seconds=60))
+    node = queues.a_node(session)
+
+    early = queues.hand_out(session, node)
+    factories.steps_of(session, build)[0].not_before = clock.now() - timedelta(seconds=1)
+    entered = lanes.enter(session)
+
+    assert (early, entered) == ([], 1)
+    assert queues.hand_out(session, node) == ["p"]
+
+
+def test_how_long_steps_take_is_learned_from_those_that_ended(session: Session) -> None:
+    project = queues.a_queue(session, "p", 2)
+    for step, seconds in zip(session.query(JobStep).filter_by(project_id=project.id), (10, 20), strict=True):
+        step.status, step.result = Status.FINISHED, Result.PASSED
+        step.date_started = clock.now()
+        step.date_finished = step.date_started + timedelta(seconds=seconds)
+    session.flush()
+
+    tending.tend(session)
+
+    (lane,) = queues.lanes_of(session, project)
+    session.refresh(lane)
+    assert lane.typical_s == 15
