@@ -152,7 +152,7 @@ def test_an_agent_is_held_until_there_is_a_step(
         slug, sha = build.project.slug, build.source.revision_sha
     agent.next()
     held = together(agent.next, wait_s=20)
-    wait_until(lambda: live.is_waited_for("steps"))
+    wait_until(lambda: len(live.app.state.room) == 1)
 
     made = live.post("/builds/", project=slug, sha=sha).json()[0]
 
@@ -164,7 +164,7 @@ def test_an_agent_that_waits_is_sent_away_when_the_server_stops(
     stopping: Live, together: Callable[..., Future[Any]]
 ) -> None:
     held = together(stopping.agent().next, wait_s=20)
-    wait_until(lambda: stopping.is_waited_for("steps"))
+    wait_until(lambda: len(stopping.app.state.room) == 1)
 
     stopping.stop()
 

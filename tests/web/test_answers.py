@@ -309,6 +309,7 @@ def test_every_name_in_an_address_is_described(app: FastAPI) -> None:
 def test_every_list_describes_its_pages(app: FastAPI) -> None:
     lists = ["/builds/", "/projects/", "/repositories/", "/nodes/", "/tasks/", "/users/", "/tokens/"]
     lists += ["/projects/{project_id}/builds/", "/projects/{project_id}/plans/", "/jobs/{job_id}/artifacts/"]
+    lists += ["/nodes/{node_id}/jobs/"]
     described = {
         name
         for name, each in operations(app)

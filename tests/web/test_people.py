@@ -67,7 +67,7 @@ def test_machines_are_listed_without_their_keys(reader: TestClient, session: Ses
 
     assert [each["name"] for each in answer.json()] == ["builder"]
     assert str(node.token_digest) not in answer.text
-    assert reader.get(f"{API}/nodes/{node.id.hex}/").json() == answer.json()[0]
+    assert reader.get(f"{API}/nodes/{node.id.hex}/").json().items() >= answer.json()[0].items()
 
 
 def test_background_work_is_listed_newest_first(admin: TestClient) -> None:

@@ -1,20 +1,25 @@
 """Which agent asks, and what it is offered: a request for steps is held until there are some."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import Request
 from psycopg import AsyncConnection
 
 from changes.base.errors import NotSignedIn
+from changes.base.process import settings
 from changes.builds import dispatch, nodes
+from changes.builds.dispatch import Taken
 from changes.builds.nodes import KnownNode
 from changes.protocol import HOLD_MAX_S, Ask, StepOffer
-from changes.web import auth
+from changes.web import auth, waiting_room
 
 STEPS_AT_ONCE = 64
+# By how much of the time a request is held at most this differs between agents.
+SPREAD = 0.1
 
 
 @asynccontextmanager
@@ -33,31 +38,54 @@ async def recognised(request: Request, connection: AsyncConnection[Any]) -> Know
 
 
 async def offers_for(request: Request, asked: Ask) -> list[StepOffer]:
-    """Subscribes before it looks, so that no ring is lost; one that leads to nothing is passed on."""
-    bell = request.app.state.bell
-    until = time.monotonic() + min(asked.wait_s, HOLD_MAX_S)
-    count = max(1, min(asked.slots, STEPS_AT_ONCE))
-    offers: list[StepOffer] = []
-    is_rung = has_left = False
-    try:
-        while not offers and not has_left and not bell.closed.is_set():
-            with bell.listening("steps") as ring, ExitStack() as stack:
+    """Until there are steps, the time is over, or the agent stops."""
+    async with known(request) as (_, node):
+        pass
+    bell, room = request.app.state.bell, request.app.state.room
+    until = time.monotonic() + hold_s(node, asked.wait_s)
+    taken: list[Taken] = []
+    called: waiting_room.Called | None = None
+    # Rung when it gives steps back because it stops, and when something is said about its machine:
+    # it asks again then, if it is still there.
+    with bell.listening(f"leave:{node.id.hex}") as left:
+        while not taken and not left.done() and not bell.closed.is_set():
+            with room.seat(node.offer, is_open=node.is_welcome) as seat:
                 if await request.is_disconnected():
+                    room.hand_back(called, seat.called)
                     break  # whoever hung up must not be given a step
-                async with known(request) as (connection, node):
-                    # Rung when it gives steps back because it stops: it must not be given them again.
-                    left = stack.enter_context(bell.listening(f"leave:{node.id.hex}"))
-                    offers = await dispatch.take_steps(
-                        connection, node_id=node.id, clusters=node.clusters, count=count
-                    )
-                if offers and ring.done():
-                    bell.ring("steps", 1)  # this ring was meant for somebody who still waits
-                if offers or time.monotonic() >= until:
+                if called is not None or room.is_news(node.id):
+                    taken = await look(request, node, asked.slots)
+                room.served(called, [each.needs for each in taken])
+                wait_s = until - time.monotonic()
+                if taken or wait_s <= 0:
+                    room.served(seat.called, [each.needs for each in taken], has_looked=False)
                     break
-                if not left.done():
-                    await bell.wait(ring, until - time.monotonic())
-                is_rung, has_left = ring.done(), left.done()
-    finally:
-        if is_rung and not offers:
-            bell.ring("steps", 1)
-    return offers
+                await asyncio.wait({seat.ring, left}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+                called = seat.called
+        else:
+            room.hand_back(called)
+            room.forget_look(node.id)
+    return [each.offer for each in taken]
+
+
+def hold_s(node: KnownNode, wait_s: float) -> float:
+    """A little less for some than for others: a thousand agents that were let go together, by a server
+    that was started again, are not to come back together for ever.
+    """
+    return min(wait_s, HOLD_MAX_S) * (1 - SPREAD * (node.id.int % 1000) / 1000)
+
+
+async def look(request: Request, node: KnownNode, slots: int) -> list[Taken]:
+    room = request.app.state.room
+    if not node.is_welcome:
+        return []
+    heard_before = room.heard
+    async with room.turnstile, request.app.state.pool.connection() as connection:
+        taken = await dispatch.take_steps(
+            connection,
+            node_id=node.id,
+            count=max(1, min(slots, STEPS_AT_ONCE)),
+            silence_s=settings.get().node_silence_max_s,
+        )
+    room.note_look(node.id, heard_before, found=bool(taken))
+    return taken

@@ -1,6 +1,7 @@
 """Who is asking, and whether they may.
 
-A program brings `Authorization: Bearer <token>`; a browser brings the session cookie.
+A program brings `Authorization: Bearer <token>`; a browser brings the session cookie, or a proxy
+that the settings trust says in a header whose browser it is.
 """
 
 import hashlib
@@ -12,13 +13,18 @@ from uuid import UUID
 from fastapi import Request
 
 from changes.base.db import Session
-from changes.base.errors import Forbidden, NotSignedIn
+from changes.base.errors import Forbidden, Invalid, NotSignedIn
 from changes.base.process import settings
+from changes.base.settings import secret_key
+from changes.base.sign_in_settings import is_within
 from changes.people import rules, tokens, users
 from changes.people.models import User
 from changes.people.rules import Scope
+from changes.web import proxies
 
 COOKIE = "changes_session"
+# Browsers let nobody but this very site set a cookie of this kind, and only over https.
+SECURE_PREFIX = "__Host-"
 # Where a form, or a script, brings its proof.
 PROOF_FIELD = "proof"
 PROOF_HEADER = "Changes-Proof"
@@ -34,6 +40,8 @@ class Caller:
     user_id: UUID | None = None
     token_id: UUID | None = None
     name: str = "anonymous"
+    # Patterns of the slugs of projects that this caller may administer.
+    patterns: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -41,8 +49,27 @@ class Caller:
         asker = self.token_id or self.user_id
         return asker.hex if asker else self.name
 
+    def may_administer(self, slug: str) -> bool:
+        """With the scope admin every project; with write those that the patterns name."""
+        if self.scope is None or not rules.allows(self.scope, Scope.WRITE):
+            return False
+        is_admin = rules.allows(self.scope, Scope.ADMIN)
+        return rules.may_administer_project(is_admin=is_admin, patterns=self.patterns, slug=slug)
+
 
 ANONYMOUS = Caller(None)
+
+
+def is_secure() -> bool:
+    return settings.get().base_url.startswith("https:")
+
+
+def cookie_name() -> str:
+    return f"{SECURE_PREFIX if is_secure() else ''}{COOKIE}"
+
+
+def session_cookie(request: Request) -> str | None:
+    return request.cookies.get(cookie_name())
 
 
 def bearer(request: Request) -> str | None:
@@ -50,9 +77,17 @@ def bearer(request: Request) -> str | None:
     return secret.strip() if kind.lower() == "bearer" and secret.strip() else None
 
 
-def proof_for(cookie: str) -> str:
-    """What our own pages put into their forms; whoever cannot read the cookie cannot know it."""
-    return hmac.digest(cookie.encode(), b"a form of ours", hashlib.sha256).hex()
+def proof_for(secret: str) -> str:
+    """What our own pages put into their forms; whoever does not know the secret cannot know it."""
+    return hmac.digest(secret.encode(), b"a form of ours", hashlib.sha256).hex()
+
+
+def proof_of(request: Request) -> str:
+    """Made of what the browser brings, so that it holds for this sign-in only."""
+    email = vouched_for(request)
+    if email is not None:
+        return proof_for(f"{secret_key(settings.get())} {email}")
+    return proof_for(session_cookie(request) or "")
 
 
 def refuse_strangers(request: Request) -> None:
@@ -61,16 +96,16 @@ def refuse_strangers(request: Request) -> None:
     """
     if bearer(request) is not None:
         return
-    if request.cookies.get(COOKIE) is None:
+    if session_cookie(request) is None and vouched_for(request) is None:
         raise NotSignedIn(PLEASE)
     refuse_foreign_page(request)
 
 
-def refuse_without_proof(request: Request, cookie: str) -> None:
-    """A cookie is sent by the browser whoever made it ask; the proof says that it was a page of ours."""
+def refuse_without_proof(request: Request) -> None:
+    """A browser sends what it has whoever made it ask; the proof says that it was a page of ours."""
     refuse_foreign_page(request)
     given = getattr(request.state, "proof", None) or request.headers.get(PROOF_HEADER, "")
-    if not hmac.compare_digest(str(given).encode(), proof_for(cookie).encode()):
+    if not hmac.compare_digest(str(given).encode(), proof_of(request).encode()):
         raise Forbidden("This form is of an earlier sign-in. Go back, reload the page and send it again.")
 
 
@@ -82,28 +117,62 @@ def refuse_foreign_page(request: Request) -> None:
         raise Forbidden("This form was sent from the page of another site.")
 
 
+def vouched_for(request: Request) -> str | None:
+    """The address that a proxy gives us; whoever else sends that header is not listened to."""
+    told = told_by_proxy(request)
+    return told[0].strip() or None if len(told) == 1 else None
+
+
+def told_by_proxy(request: Request) -> list[str]:
+    name = settings.get().trusted_proxy_header
+    if name is None or not is_within(settings.get().trusted_proxies, proxies.peer(request)):
+        return []
+    return request.headers.getlist(name)
+
+
+def refuse_two_names(request: Request) -> None:
+    """A proxy that adds its header to a visitor's own would let visitors choose who they are."""
+    if len(told_by_proxy(request)) > 1:
+        name = settings.get().trusted_proxy_header
+        raise Invalid(f"The proxy sent {name} more than once; it must replace what a visitor sends.")
+
+
 def identify(session: Session, request: Request) -> Caller:
     secret = bearer(request)
     if secret is not None:
         return by_token(session, secret)
-    cookie = request.cookies.get(COOKIE)
-    user = users.signed_in(session, cookie) if cookie else None
-    if user is None or cookie is None:
+    user = in_browser(session, request)
+    if user is None:
         return ANONYMOUS
     if request.method not in READING:
-        refuse_without_proof(request, cookie)
+        refuse_without_proof(request)
     return by_user(user)
+
+
+def in_browser(session: Session, request: Request) -> User | None:
+    refuse_two_names(request)
+    email = vouched_for(request)
+    if email is not None:
+        return users.at_first_sight(session, email)
+    cookie = session_cookie(request)
+    return users.signed_in(session, cookie) if cookie else None
 
 
 def by_token(session: Session, secret: str) -> Caller:
     token = tokens.recognise(session, secret)
     if token is None:
         raise NotSignedIn("This token is unknown or was revoked.")
-    return Caller(token.scope, user_id=token.user_id, token_id=token.id, name=f"token {token.name}")
+    owner = token.user
+    if owner is None:
+        return Caller(token.scope, token_id=token.id, name=f"token {token.name}")
+    scope = rules.scope_of_token(token.scope, rules.scope_of_user(is_admin=owner.is_admin))
+    patterns = tuple(owner.project_permissions)
+    return Caller(scope, owner.id, token.id, name=f"token {token.name}", patterns=patterns)
 
 
 def by_user(user: User) -> Caller:
-    return Caller(Scope.ADMIN if user.is_admin else Scope.WRITE, user_id=user.id, name=user.email)
+    scope = rules.scope_of_user(is_admin=user.is_admin)
+    return Caller(scope, user.id, name=user.email, patterns=tuple(user.project_permissions))
 
 
 def require(caller: Caller, needed: Scope) -> None:
@@ -114,4 +183,11 @@ def require(caller: Caller, needed: Scope) -> None:
     if not rules.allows(caller.scope, needed):
         raise Forbidden(
             f"This needs the scope {needed.name.lower()}; {caller.name} has {caller.scope.name.lower()}."
+        )
+
+
+def require_project(caller: Caller, slug: str) -> None:
+    if not caller.may_administer(slug):
+        raise Forbidden(
+            f"This needs the right to administer the project {slug}; {caller.name} has not got it."
         )

@@ -31,6 +31,13 @@ class Call:
     caller: Caller
     once: idempotency.Request | None = None
 
+    def may_administer(self, slug: str) -> bool:
+        return self.caller.may_administer(slug)
+
+    def require_project(self, slug: str) -> None:
+        """For what only those may do who administer this project."""
+        auth.require_project(self.caller, slug)
+
     def answer(self, data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
         self.remember(data, status)
         return answers.json(data, status, headers)
@@ -39,6 +46,11 @@ class Call:
         """A secret is told once: who asks again with the same key learns all but that."""
         self.remember({**data, name: None}, 201)
         return answers.json(data, 201)
+
+    def go(self, where: str, toast: str = "") -> Response:
+        """After a form; whoever sent it twice is led to the same place, and it was done once."""
+        self.remember({"where": where, "toast": toast}, answers.SEE_OTHER)
+        return answers.go(where, toast)
 
     def answer_nothing(self) -> Response:
         if self.once is not None:
@@ -112,10 +124,14 @@ def open_to_all(request: Request) -> Iterator[Call]:
 
 
 def repeatable(request: Request, caller: Caller) -> idempotency.Request | None:
-    key = request.headers.get(HEADER)
-    if key is None or request.method != "POST":
+    if request.method != "POST":
         return None
-    return idempotency.Request(asker=caller.key, key=key, digest=digest_of(request))
+    digest = digest_of(request)
+    key = request.headers.get(HEADER)
+    if key is None and getattr(request.state, "once", None):
+        # Somebody who goes back and types something else asks for something else.
+        key = f"form {request.state.once} {digest}"
+    return None if key is None else idempotency.Request(asker=caller.key, key=key, digest=digest)
 
 
 def digest_of(request: Request) -> str:
@@ -127,6 +143,8 @@ def digest_of(request: Request) -> str:
 
 
 def answer_again(request: Request, error: Replayed) -> Response:
+    if error.status == answers.SEE_OTHER:
+        return answers.go(**json.loads(error.body))
     headers = {**answers.HEADERS, "Idempotent-Replayed": "true"}
     kind = "application/json" if error.body else None
     return Response(error.body, error.status, headers, media_type=kind)

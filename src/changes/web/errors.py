@@ -29,6 +29,7 @@ HTTP_STATUS: dict[type[errors.ChangesError], int] = {
     errors.Gone: 410,
     errors.TooLarge: 413,
     errors.OtherVersion: 426,
+    errors.TooOften: 429,
     errors.Unavailable: 503,
 }
 log = structlog.get_logger()
@@ -58,7 +59,10 @@ HEADERS: dict[int, dict[str, str]] = {401: {"WWW-Authenticate": "Bearer"}, 503: 
 
 def answer_known(request: Request, error: errors.ChangesError) -> Response:
     status = next(code for kind, code in HTTP_STATUS.items() if isinstance(error, kind))
-    return tell(request, status, error.message, error.problems, HEADERS.get(status))
+    headers = HEADERS.get(status)
+    if isinstance(error, errors.TooOften):
+        headers = {"Retry-After": str(error.retry_after_s)}
+    return tell(request, status, error.message, error.problems, headers)
 
 
 def answer_invalid(request: Request, error: RequestValidationError | ValidationError) -> Response:

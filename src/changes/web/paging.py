@@ -32,6 +32,11 @@ def page_of(request: Request, *, size: int = SIZE_DEFAULT, by_id: bool = False) 
     return Page(number, size if size > 0 else SIZE_OF_EVERYTHING, position)
 
 
+def walked(request: Request, *, size: int) -> Page:
+    """For lists whose order has no numbers of pages: always by position, from the first row on."""
+    return Page(1, size, position_of(request) or Position())
+
+
 def position_of(request: Request) -> Position | None:
     """An empty `after` begins at the newest; from there the links lead on."""
     given = {name: request.query_params.get(name) for name in ("after", "before", "page")}

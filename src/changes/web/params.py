@@ -12,6 +12,9 @@ from changes.base.errors import Invalid, TooLarge
 from changes.web import auth, storable
 
 BODY_MAX_BYTES = 32 * 1024 * 1024
+STRANGERS_MAX_BYTES = 16 * 1024
+# Where a form brings what tells this drawing of it from every other.
+ONCE_FIELD = "once"
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -74,6 +77,18 @@ def parameters(model: type[Model]) -> Any:
     return Depends(read)
 
 
+def form_of_strangers(model: type[Model]) -> Any:
+    """The same for the few forms that nobody has signed in for yet: a page of ours, and small."""
+
+    async def read(request: Request) -> Model:
+        auth.refuse_foreign_page(request)
+        values = await from_body(request, STRANGERS_MAX_BYTES)
+        values.pop(auth.PROOF_FIELD, None)
+        return model.model_validate(dict(request.query_params) | values)
+
+    return Depends(read)
+
+
 async def merged(request: Request) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name in request.query_params:
@@ -84,6 +99,7 @@ async def merged(request: Request) -> dict[str, Any]:
         auth.refuse_strangers(request)
         values |= await from_body(request)
         request.state.proof = values.pop(auth.PROOF_FIELD, None)
+        request.state.once = values.pop(ONCE_FIELD, None)
     return values
 
 
@@ -102,8 +118,8 @@ async def body_of(request: Request, max_bytes: int = BODY_MAX_BYTES) -> bytes:
     return b"".join(pieces)
 
 
-async def from_body(request: Request) -> dict[str, Any]:
-    body = await body_of(request)
+async def from_body(request: Request, max_bytes: int = BODY_MAX_BYTES) -> dict[str, Any]:
+    body = await body_of(request, max_bytes)
     kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
         return await from_form(Request(request.scope, replay(body)))

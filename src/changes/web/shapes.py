@@ -11,9 +11,9 @@ from uuid import UUID
 from changes.base.process import settings
 from changes.base.task import Task
 from changes.builds import reasons
-from changes.builds.models import Build, Command, FailureReason, Job, JobPhase, JobStep, Node
+from changes.builds.models import Build, Command, FailureReason, Job, JobPhase, JobStep, Node, OutsideBuild
 from changes.builds.rules import CAUSE_LABELS, RESULT_LABELS, STATUS_LABELS, CommandType, Result
-from changes.people.models import Author, Token, User
+from changes.people.models import AdminMessage, Author, Token, User
 from changes.projects.models import Patch, Plan, Project, Repository, Revision, Source, Step
 from changes.projects.rules import RepositoryBackend, RepositoryStatus
 from changes.results.models import Artifact, LogChunk, LogSource, Test, TestRun
@@ -78,6 +78,15 @@ def token(each: Token) -> Json:
         "dateCreated": when(each.date_created),
         "dateLastUsed": when(each.date_last_used),
         "dateRevoked": when(each.date_revoked),
+    }
+
+
+def admin_message(each: AdminMessage) -> Json:
+    return {
+        "id": each.id.hex,
+        "user": user(each.user) if each.user else None,
+        "message": each.message,
+        "dateCreated": when(each.date_created),
     }
 
 
@@ -177,6 +186,7 @@ def build(
         "status": enum(each.status),
         "result": enum(each.result),
         "cause": enum(each.cause),
+        "retryOf": hex_or_none(each.retried_id),
         "priority": each.priority.name.lower(),
         "selectiveTestingPolicy": {"id": "disabled", "name": "Disabled"},
         "project": project(each.project),
@@ -195,6 +205,13 @@ def build(
         "dateDecided": when(each.date_decided),
         "link": f"{settings.get().base_url}/projects/{each.project.slug}/builds/{each.id.hex}/",
     }
+
+
+def outside(each: OutsideBuild | None) -> Json | None:
+    """None for a build of our own."""
+    if each is None:
+        return None
+    return {"externalId": each.external_id, "url": each.url or None, "dateHeard": when(each.date_heard)}
 
 
 def failure(each: FailureReason) -> Json:
@@ -220,11 +237,11 @@ def job(each: Job, stats: Mapping[str, int] | None = None) -> Json:
         "name": each.label,
         "status": enum(each.status),
         "result": enum(each.result),
+        "isOptional": each.is_optional,
         "project": project(each.build.project),
         "build": {"id": each.build_id.hex},
         "duration": each.duration_ms,
-        # No average is kept per plan yet.
-        "estimatedDuration": None,
+        "estimatedDuration": each.expected_ms,
         "external": None,
         "stats": dict(stats or {}),
         "dateCreated": when(each.date_created),
@@ -253,6 +270,7 @@ def job_step(each: JobStep) -> Json:
         "name": each.label,
         "phase": {"id": each.phase_id.hex},
         "attempt": each.attempt,
+        "origin": enum(each.origin),
         "data": each.data,
         "status": enum(each.status),
         "result": enum(each.result),

@@ -2,24 +2,23 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
-from tests.factories import a_build, a_node, a_project, give_to, steps_of
+from tests.factories import a_build, a_node, a_project, a_source, an_author, give_to, steps_of
+from tests.finished import a_patch, an_ended_build, end_step, explain, lose, print_to
 from tests.web.conftest import first_step
 
 from changes.builds import queries, reasons
 from changes.builds.models import Build, FailureReason, JobStep
-from changes.builds.rules import Result, Status
+from changes.builds.rules import Cause, Result, Status
 from changes.results import testruns
 from changes.results.formats import junit
-from changes.web.pages import builds as pages
-from changes.web.pages import states
 
 HOSTILE = "<script>alert(1)</script>"
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PAGE = "/projects/server/builds/1/"
 
 
 @pytest.fixture
@@ -86,7 +85,7 @@ def test_it_says_why_it_is_not_green(browser: TestClient, session: Session, buil
     finish(session, build, Result.INFRA_FAILED)
 
     assert (
-        "The agent builder-7 was not heard of for 180 seconds."
+        "The agent builder-7 was not heard of for 180 seconds"
         in browser.get("/projects/server/builds/1/").text
     )
 
@@ -131,24 +130,17 @@ def test_it_shows_what_ran_where_and_how_it_ended(
     assert "exit 3" in page
 
 
-def test_every_attempt_is_shown(browser: TestClient, session: Session, build: Build) -> None:
+def test_every_attempt_is_shown_and_a_lost_one_leads_to_the_next(
+    browser: TestClient, session: Session, build: Build
+) -> None:
     first = first_step(session, build)
-    again = JobStep(
-        job_id=first.job_id, phase_id=first.phase_id, project_id=first.project_id,
-        label=first.label, attempt=2, timeout_s=60,
-    )  # fmt: skip
-    session.add(again)
-    session.flush()
-    first.replacement_id = again.id
-    lost = FailureReason(
-        build_id=build.id, step_id=first.id, reason=reasons.AGENT_RESTARTED, data={"node": "builder-7"}
-    )
-    session.add(lost)
-    session.flush()
+    again = lose(session, first)
+    explain(session, first, reasons.AGENT_RESTARTED, node="builder-7")
 
-    page = browser.get("/projects/server/builds/1/").text
+    page = browser.get(PAGE).text
 
     assert "was made again: The agent builder-7 was started again" in page
+    assert f'<a href="/steps/{again.id.hex}/">Next attempt</a>' in page
     assert "attempt 2" in page
 
 
@@ -166,7 +158,7 @@ def test_hostile_text_is_only_text(browser: TestClient, session: Session, build:
     page = browser.get("/projects/server/builds/1/").text
 
     assert HOSTILE not in page
-    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 5
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 4
 
 
 def test_more_steps_ask_no_more_questions(session: Session, questions: Callable[[str], int]) -> None:
@@ -183,46 +175,146 @@ def test_the_first_page_links_to_the_build(browser: TestClient, build: Build) ->
     assert 'href="/projects/server/builds/1/"' in browser.get("/").text
 
 
-def test_a_long_message_is_cut() -> None:
-    assert pages.excerpt("short") == "short"
-    assert pages.excerpt("line\n" * 100).count("line") == pages.MESSAGE_LINES
-    assert pages.excerpt("line\n" * 100).endswith("…")
+def test_the_end_of_the_log_of_a_failing_step_is_there_in_colour(
+    browser: TestClient, session: Session, build: Build
+) -> None:
+    step = first_step(session, build)
+    print_to(session, step, b"gone\n" + b"dull\n" * 19 + b"\x1b[31mred <b>\x1b[0m\n")
+    end_step(session, step, Result.FAILED)
+    finish(session, build, Result.FAILED)
+
+    page = browser.get(PAGE).text
+
+    assert '<span class="ansi-1">red &lt;b&gt;</span>' in page
+    assert "gone" not in page
 
 
-def test_what_waits_is_counted_from_when_it_was_asked_for() -> None:
-    build = Build(status=Status.QUEUED, result=Result.UNKNOWN, date_created=NOON)
+def test_a_step_that_was_right_shows_no_log(browser: TestClient, session: Session, build: Build) -> None:
+    step = first_step(session, build)
+    print_to(session, step, b"all is well\n")
+    end_step(session, step, Result.PASSED)
 
-    assert pages.sentence(build, {}, NOON + timedelta(seconds=20)) == "Waiting for a machine since 20 s."
-
-
-def test_what_runs_says_what_failed_already() -> None:
-    build = Build(status=Status.IN_PROGRESS, result=Result.UNKNOWN, date_created=NOON, date_started=NOON)
-    counts = {Result.FAILED: 1, Result.PASSED: 1}
-
-    told = pages.sentence(build, counts, NOON + timedelta(minutes=2))
-
-    assert told == "Running since 2 min; 1 of 2 tests failed."
+    assert "all is well" not in browser.get(PAGE).text
 
 
-def test_a_step_waits_and_then_runs() -> None:
-    step = JobStep(
-        status=Status.FINISHED, result=Result.PASSED, date_created=NOON,
-        date_started=NOON + timedelta(seconds=4), date_finished=NOON + timedelta(seconds=9),
-    )  # fmt: skip
+def test_it_says_since_when_it_is_red(browser: TestClient, session: Session, build: Build) -> None:
+    finish(session, build, Result.PASSED)
+    for _ in range(2):
+        an_ended_build(session, build.project, Result.FAILED)
 
-    waited, ran = pages.spans(step, NOON, NOON)
+    second, third = (browser.get(f"/projects/server/builds/{number}/").text for number in (2, 3))
 
-    assert (waited.start_s, waited.end_s, waited.state) == (0, 4, states.WAITING)
-    assert (ran.start_s, ran.end_s, ran.state) == (4, 9, states.PASSED)
+    assert "The first red build" in second
+    assert re.search(r"Red since\s+<a[^>]*builds/2/", third)
+    assert re.search(r"Last green\s+<a[^>]*builds/1/", third)
 
 
-def test_a_machine_whose_clock_is_behind_began_when_it_was_asked() -> None:
-    step = JobStep(
-        status=Status.IN_PROGRESS, result=Result.UNKNOWN, date_created=NOON,
-        date_started=NOON - timedelta(hours=1),
-    )  # fmt: skip
+def test_it_leads_to_the_builds_before_and_after_it(
+    browser: TestClient, session: Session, build: Build
+) -> None:
+    for _ in range(2):
+        an_ended_build(session, build.project)
 
-    waited, ran = pages.spans(step, NOON, NOON + timedelta(seconds=5))
+    page = browser.get("/projects/server/builds/2/").text
 
-    assert waited.end_s == ran.start_s == 0
-    assert ran.end_s == 5
+    assert re.search(r'builds/1/" rel="prev"', page)
+    assert re.search(r'builds/3/" rel="next"', page)
+
+
+def test_builds_that_were_asked_for_together_know_each_other(
+    browser: TestClient, session: Session, build: Build
+) -> None:
+    sister = an_ended_build(session, a_project(session, "client"))
+    sister.collection_id = build.collection_id
+    session.flush()
+
+    page = browser.get(PAGE).text
+
+    assert page.index("Asked for together") < page.index("/projects/client/builds/1/")
+
+
+def test_a_running_build_says_how_long_it_will_take(
+    browser: TestClient, session: Session, build: Build
+) -> None:
+    build.status, build.date_started = Status.IN_PROGRESS, build.date_created
+    build.project.avg_build_time_ms = 3_600_000
+    session.flush()
+
+    assert re.search(r"about 59 min \d+ s left|about 1 h left", browser.get(PAGE).text)
+
+
+@pytest.mark.parametrize(
+    ("cause", "told"),
+    [
+        (Cause.PUSH, "Pushed to the repository"),
+        (Cause.RETRY, "Retry of #1"),
+        (Cause.MANUAL, "Asked for by hand"),
+        (Cause.UNKNOWN, "Asked for through the API"),
+    ],
+)
+def test_it_says_who_or_what_asked_for_it(
+    browser: TestClient, session: Session, build: Build, cause: Cause, told: str
+) -> None:
+    an_ended_build(session, build.project, source=build.source).cause = cause
+    session.flush()
+
+    assert told in browser.get("/projects/server/builds/2/").text
+
+
+def test_whoever_asked_by_hand_is_named(browser: TestClient, session: Session, build: Build) -> None:
+    build.cause, build.author = Cause.MANUAL, an_author(session)
+    session.flush()
+
+    assert f"Asked for by {build.author.name} by hand" in browser.get(PAGE).text
+
+
+def test_many_steps_come_in_pages_with_the_worst_first(
+    browser: TestClient, session: Session, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = a_build(session, a_project(session, "large"), plans=3)
+    end_step(session, steps_of(session, large)[2], Result.FAILED)
+    monkeypatch.setattr("changes.web.pages.builds.STEPS_SHOWN", 1)
+
+    first, last = (browser.get(f"/projects/large/builds/1/?steps={number}").text for number in (1, 3))
+
+    assert steps_of(session, large)[2].id.hex in first
+    assert "3 steps in all" in first
+    assert 'href="?steps=2"' in first
+    assert 'href="?steps=4"' not in last
+
+
+def test_a_red_build_asks_no_more_than_eight_questions(
+    session: Session, build: Build, questions: Callable[[str], int]
+) -> None:
+    step = fail_tests(session, build, "test_refund")
+    print_to(session, step, b"boom\n")
+    end_step(session, step, Result.FAILED)
+    finish(session, build, Result.FAILED)
+
+    assert questions(PAGE) <= 8
+
+
+def test_a_patch_is_shown_with_its_signs(browser: TestClient, session: Session) -> None:
+    project = a_project(session, "server")
+    an_ended_build(session, project, source=a_patch(session, project))
+
+    page = browser.get(f"{PAGE}patch/").text
+
+    assert re.search(r'class="diff-added">.*?new</td>', page)
+    assert f'href="{PAGE}patch/"' in browser.get(PAGE).text
+
+
+def test_of_a_long_patch_the_beginning_is_shown(browser: TestClient, session: Session) -> None:
+    project = a_project(session, "server")
+    lines = b"".join(b"+line\n" for _ in range(900))
+    diff = b"--- a/x\n+++ b/x\n@@ -0,0 +1,900 @@\n" + lines
+    an_ended_build(session, project, source=a_source(session, project, patch=diff))
+
+    page = browser.get(f"{PAGE}patch/").text
+
+    assert "101 more lines are not shown here" in page
+    assert page.count('class="diff-added"') == 799
+
+
+def test_a_build_of_a_commit_has_no_patch(browser: TestClient, build: Build) -> None:
+    assert browser.get(f"{PAGE}patch/").status_code == 404

@@ -5,10 +5,13 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
-from tests.factories import a_build, a_node, give_to
+from tests.factories import a_build, a_node, a_project, give_to
+from tests.finished import end_step
 from tests.web.conftest import first_step
 
-from changes.base import clock
+from changes.base import clock, ids
+from changes.builds.models import Node
+from changes.builds.rules import Result
 
 
 def test_without_machines_the_page_says_how_to_get_one(browser: TestClient) -> None:
@@ -50,3 +53,53 @@ def test_a_hostile_name_is_only_text(browser: TestClient, session: Session) -> N
 
     assert "<script>alert" not in page
     assert "<script>x" not in page
+
+
+def test_a_machine_shows_what_it_runs_and_what_it_ran(browser: TestClient, session: Session) -> None:
+    node = a_node(session, "builder-7")
+    node.date_last_seen = clock.now()
+    now, before = (first_step(session, a_build(session, a_project(session, slug))) for slug in ("one", "two"))
+    for step in (now, before):
+        give_to(session, step, node)
+    end_step(session, before, Result.FAILED)
+
+    page = browser.get(f"/nodes/{node.id.hex}/").text
+    runs_now, _, ran = page.partition("Steps it worked on")
+
+    assert f"/steps/{now.id.hex}/" in runs_now
+    assert f"/steps/{before.id.hex}/" not in runs_now
+    assert f"/steps/{before.id.hex}/" in ran
+    assert "/projects/two/builds/1/" in ran
+    assert "1 of 2" in page
+
+
+def test_a_machine_that_never_worked_says_so(browser: TestClient, session: Session) -> None:
+    page = browser.get(f"/nodes/{a_node(session).id.hex}/").text
+
+    assert "It has not worked yet" in page
+    assert "was not heard of yet" in page
+
+
+def test_a_machine_without_its_key_says_so(browser: TestClient, session: Session) -> None:
+    node = a_node(session)
+    node.token_digest = None
+    session.flush()
+
+    assert "Its key was revoked" in browser.get(f"/nodes/{node.id.hex}/").text
+
+
+def test_a_machine_that_does_not_exist_is_a_page_that_says_so(browser: TestClient) -> None:
+    assert browser.get(f"/nodes/{ids.new().hex}/").status_code == 404
+
+
+def test_more_steps_of_a_machine_ask_no_more_questions(
+    session: Session, questions: Callable[[str], int]
+) -> None:
+    node = a_node(session)
+    where = f"/nodes/{node.id.hex}/"
+    give_to(session, first_step(session, a_build(session)), node)
+    one = questions(where)
+    for _ in range(3):
+        give_to(session, first_step(session, a_build(session)), session.get_one(Node, node.id))
+
+    assert questions(where) == one <= 8

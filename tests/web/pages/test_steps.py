@@ -1,33 +1,31 @@
 """One attempt at one step: commands, artifacts and the end of its log."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 from tests.factories import a_build, a_project
+from tests.finished import lose, print_to
 from tests.web.conftest import first_step
 
 from changes.base import ids
 from changes.builds import queries, reasons
-from changes.builds.models import FailureReason, JobStep
-from changes.results.models import Artifact, LogChunk, LogSource
-from changes.web.pages import steps as pages
+from changes.builds.models import Build, FailureReason, JobStep
+from changes.results.models import Artifact
 
 HOSTILE = "<script>alert(1)</script>"
 
 
 @pytest.fixture
+def build(session: Session) -> Build:
+    return a_build(session, a_project(session, "client"), commands=("make", "make test"))
+
+
+@pytest.fixture
 def step(session: Session) -> JobStep:
     return first_step(session, a_build(session, a_project(session, "server"), commands=("make test",)))
-
-
-def print_to(session: Session, step: JobStep, data: bytes, name: str = "console") -> None:
-    source = LogSource(id=ids.new(), step_id=step.id, job_id=step.job_id, name=name, size_bytes=len(data))
-    session.add(source)
-    session.flush()
-    session.add(LogChunk(source_id=source.id, offset=0, size_bytes=len(data), data=data))
-    session.flush()
 
 
 def leave(session: Session, step: JobStep, name: str) -> Artifact:
@@ -116,27 +114,85 @@ def test_more_artifacts_ask_no_more_questions(
     assert questions(path) == one
 
 
-def test_only_the_last_lines_are_shown_with_their_own_numbers() -> None:
-    end = pages.end_of(b"line\n" * 501, is_whole=True)
+def test_a_long_log_is_read_in_parts_from_both_ends(
+    browser: TestClient, session: Session, step: JobStep
+) -> None:
+    print_to(session, step, b"".join(b"line %04d\n" % number for number in range(1, 1301)))
 
-    assert (len(end.lines), end.first, end.is_cut) == (500, 2, True)
+    here = f"/steps/{step.id.hex}/"
+    end = browser.get(here).text
+    before = browser.get(here + to_part("prev", end)).text
+    beginning = browser.get(f"{here}?from=0").text
+    after = browser.get(here + to_part("next", beginning)).text
+
+    assert [numbers(page) for page in (end, before, beginning, after)] == [
+        (801, 1300),
+        (301, 800),
+        (1, 500),
+        (501, 1000),
+    ]
+    assert "line 0301" in before
 
 
-def test_what_begins_in_the_middle_of_a_line_begins_with_the_next() -> None:
-    end = pages.end_of(b"\x9f half\nwhole\n", is_whole=False)
-
-    assert end.lines == ["whole"]
+def to_part(which: str, page: str) -> str:
+    return str(re.findall(f'href="([^"]*)#log" rel="{which}"', page)[0])
 
 
-@pytest.mark.parametrize(
-    ("raw", "shown"),
-    [
-        ("\x1b[1;31mred\x1b[0m", "red"),
-        ("\x1b]8;;http://bad.example\x07link\x1b]8;;\x07", "link"),
-        ("10 %\r50 %\r100 %\r", "100 %"),
-        ("bell\x07 and\ttab", "bell and\ttab"),
-        ("x" * 3000, "x" * 2000 + "…"),
-    ],
-)
-def test_a_line_is_shown_as_a_terminal_ends_up_with_it(raw: str, shown: str) -> None:
-    assert pages.plain(raw) == shown
+def numbers(page: str) -> tuple[int, int]:
+    """Of the first and the last line on the page; each has the text of its own number."""
+    found = re.findall(r'<li id="L(\d+)".*?line (\d+)</span>', page)
+    assert all(int(number) == int(text) for number, text in found)
+    return int(found[0][0]), int(found[-1][0])
+
+
+@pytest.mark.parametrize("place", ["from=99999999", "to=0", "to=3", "from=3&to=1"])
+def test_any_place_in_a_log_can_be_asked_for(
+    browser: TestClient, session: Session, step: JobStep, place: str
+) -> None:
+    print_to(session, step, b"first\nsecond\n")
+
+    assert browser.get(f"/steps/{step.id.hex}/?{place}").status_code == 200
+
+
+@pytest.mark.parametrize("place", ["from=-1", "to=word", "from=9223372036854775808"])
+def test_a_place_that_cannot_be_is_refused(browser: TestClient, step: JobStep, place: str) -> None:
+    assert browser.get(f"/steps/{step.id.hex}/?{place}").status_code == 400
+
+
+def test_every_attempt_leads_to_the_others(browser: TestClient, session: Session, step: JobStep) -> None:
+    again = lose(session, step)
+
+    first, second = (browser.get(f"/steps/{each.id.hex}/").text for each in (step, again))
+
+    assert f'<a href="/steps/{again.id.hex}/">attempt 2</a>' in first
+    assert f'<a href="/steps/{step.id.hex}/">attempt 1</a>' in second
+
+
+def test_a_failing_command_is_open_and_others_can_be_opened(
+    browser: TestClient, session: Session, build: Build
+) -> None:
+    step = first_step(session, build)
+    good, bad = queries.commands_of(session, [step.id])
+    good.return_code, bad.return_code = 0, 3
+    session.flush()
+
+    page = browser.get(f"/steps/{step.id.hex}/").text
+
+    assert re.findall(r"<details( open)?>.*?command-label\">(.*?)<", page, re.DOTALL) == [
+        ("", "make"),
+        (" open", "make test"),
+    ]
+    assert "exit 3" in page
+
+
+def test_a_step_asks_no_more_than_eight_questions(
+    session: Session, step: JobStep, questions: Callable[[str], int]
+) -> None:
+    print_to(session, step, b"line\n" * 1000)
+    leave(session, step, "one")
+    lose(session, step)
+
+    where = f"/steps/{step.id.hex}/"
+
+    assert questions(where) <= 8
+    assert questions(f"{where}?to=3000") <= 8

@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import Field, field_validator
 
 from changes.base.process import settings
-from changes.builds import ask, cancel, queries, waiting
+from changes.builds import ask, cancel, outside, queries, waiting
 from changes.builds.models import Build
 from changes.builds.rules import Cause, Result
 from changes.people.rules import Scope
@@ -136,6 +136,7 @@ def details(request: Request, build_id: UUID) -> dict[str, Any]:
             "waiting": waiting.sentence(this.session, build, silence_s=settings.get().node_silence_max_s),
             "lostAttempts": [shapes.failure(why) for why in waiting.lost_attempts(this.session, build_id)],
             "testFailures": test_failures(this, build_id, stats[build_id].get("test_failures", 0)),
+            "outside": shapes.outside(outside.of_build(this.session, build_id)),
             "events": [],
             "seenBy": [],
             "parents": [],

@@ -1,4 +1,4 @@
-"""/nodes/, /patches/, /tasks/, /commands/: what builds run on and what runs beside them."""
+"""/patches/, /tasks/, /commands/: what builds are made of and what runs beside them."""
 
 from typing import Annotated
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from changes.base import jobs
-from changes.builds import nodes, queries
+from changes.builds import queries
 from changes.people.rules import Scope
 from changes.projects import queries as projects
 from changes.web import call, paging, shapes, streams
@@ -17,29 +17,6 @@ api = APIRouter(tags=["infrastructure"])
 
 class Raw(Parameters):
     raw: str | None = None
-
-
-@api.get("/nodes/", openapi_extra=documented_query(paged=True))
-def list_nodes(request: Request) -> Response:
-    page = paging.page_of(request)
-    with call.begin(request, Scope.READ) as this:
-        shaped, headers = paging.shaped(request, page, queries.nodes(this.session, page), shapes.node)
-        return this.answer(shaped, headers=headers)
-
-
-@api.get("/nodes/{node_id:uuid}/")
-def show_node(request: Request, node_id: UUID) -> Response:
-    with call.begin(request, Scope.READ) as this:
-        return this.answer(shapes.node(queries.node(this.session, node_id)))
-
-
-@api.post("/nodes/{node_id:uuid}/revoke/")
-def revoke_node(request: Request, node_id: UUID) -> Response:
-    """Takes the agent's key away; it may enrol again with a new one-time token."""
-    with call.begin(request, Scope.ADMIN) as this:
-        node = queries.node(this.session, node_id)
-        nodes.revoke(this.session, node_id)
-        return this.answer(shapes.node(node))
 
 
 @api.get("/commands/{command_id:uuid}/")

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from changes.base.errors import NotFound
-from changes.builds import queries
+from changes.builds import attempts, queries
+from changes.builds.models import JobStep
 from changes.people.rules import Scope
 from changes.results import artifacts, logs, statistics
 from changes.results.models import LogSource
@@ -18,6 +19,7 @@ api = APIRouter(tags=["jobs"])
 BYTES_SHOWN = 50_000
 BYTES_SHOWN_MAX = 1024 * 1024
 OFFSET_MAX = 2**62
+TOLD_OF_ATTEMPTS = ("id", "attempt", "origin", "status", "result", "node", "dateStarted", "dateFinished")
 
 
 class LogPart(Parameters):
@@ -85,10 +87,17 @@ def show_step(request: Request, step_id: UUID) -> Response:
                 **shapes.job_step(step),
                 "job": {"id": step.job_id.hex, "number": step.job.number},
                 "build": {"id": step.job.build_id.hex},
+                "attempts": [attempt(each) for each in attempts.of_step(this.session, step)],
                 "commands": [shapes.command(each) for each in queries.commands_of(this.session, [step.id])],
                 "logSources": [shapes.log_source(source) for source in sources],
             }
         )
+
+
+def attempt(each: JobStep) -> dict[str, Any]:
+    """One of those at the same piece of work, as short as it can be told."""
+    shaped = shapes.job_step(each)
+    return {name: shaped[name] for name in TOLD_OF_ATTEMPTS}
 
 
 @api.get("/jobsteps/{step_id:uuid}/artifacts/")

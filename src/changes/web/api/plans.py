@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from changes.builds import recipes
+from changes.builds import recipes, remove_plan
 from changes.people.rules import Scope
 from changes.projects import create, plans, queries
 from changes.projects.rules import PlanStatus
@@ -60,8 +60,9 @@ def create_plan(
     request: Request, project_id: str, asked: Annotated[NewPlan, parameters(NewPlan)]
 ) -> Response:
     """New plans are inactive: give it steps, then `POST /plans/<id>/` with status=active."""
-    with call.begin(request, Scope.ADMIN) as this:
+    with call.begin(request, Scope.WRITE) as this:
         project = queries.project(this.session, project_id)
+        this.require_project(project.slug)
         plan = create.create_plan(this.session, project, asked.name)
         return this.answer(shapes.plan(queries.plan(this.session, plan.id)))
 
@@ -76,11 +77,22 @@ def show_plan(request: Request, plan_id: UUID) -> Response:
 def change_plan(
     request: Request, plan_id: UUID, asked: Annotated[PlanChange, parameters(PlanChange)]
 ) -> Response:
-    with call.begin(request, Scope.ADMIN) as this:
+    with call.begin(request, Scope.WRITE) as this:
         plan = queries.plan(this.session, plan_id)
+        this.require_project(plan.project.slug)
         status = PlanStatus[asked.status.upper()] if asked.status else None
         plans.change(this.session, plan, label=asked.name, status=status)
         return this.answer(shapes.plan(plan))
+
+
+@api.delete("/plans/{plan_id:uuid}/")
+def delete_plan(request: Request, plan_id: UUID) -> Response:
+    """Only a plan that never ran: what ran keeps its plan."""
+    with call.begin(request, Scope.WRITE) as this:
+        plan = queries.plan(this.session, plan_id)
+        this.require_project(plan.project.slug)
+        remove_plan.remove_plan(this.session, plan)
+        return this.answer({})
 
 
 @api.get("/plans/{plan_id:uuid}/steps/")
@@ -92,8 +104,9 @@ def list_steps(request: Request, plan_id: UUID) -> Response:
 
 @api.post("/plans/{plan_id:uuid}/steps/", openapi_extra=documented(NewStep))
 def create_step(request: Request, plan_id: UUID, asked: Annotated[NewStep, parameters(NewStep)]) -> Response:
-    with call.begin(request, Scope.ADMIN) as this:
+    with call.begin(request, Scope.WRITE) as this:
         plan = queries.plan(this.session, plan_id)
+        this.require_project(plan.project.slug)
         recipes.read(asked.implementation, asked.data)
         step = create.create_step(this.session, plan, asked.implementation, asked.data, asked.order)
         return this.answer(shapes.step_of_plan(step), 201)
@@ -110,8 +123,9 @@ def change_step(
     request: Request, step_id: UUID, asked: Annotated[StepChange, parameters(StepChange)]
 ) -> Response:
     """What is left out stays as it is."""
-    with call.begin(request, Scope.ADMIN) as this:
+    with call.begin(request, Scope.WRITE) as this:
         step = queries.step(this.session, step_id)
+        this.require_project(queries.plan(this.session, step.plan_id).project.slug)
         implementation = asked.implementation or step.implementation
         data = asked.data if asked.data is not None else step.data
         recipes.read(implementation, data)
@@ -121,6 +135,8 @@ def change_step(
 
 @api.delete("/steps/{step_id:uuid}/")
 def delete_step(request: Request, step_id: UUID) -> Response:
-    with call.begin(request, Scope.ADMIN) as this:
-        plans.delete_step(this.session, queries.step(this.session, step_id))
+    with call.begin(request, Scope.WRITE) as this:
+        step = queries.step(this.session, step_id)
+        this.require_project(queries.plan(this.session, step.plan_id).project.slug)
+        plans.delete_step(this.session, step)
         return this.answer({})

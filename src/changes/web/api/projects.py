@@ -1,6 +1,5 @@
 """/projects/ and /repositories/."""
 
-from ipaddress import ip_address
 from typing import Annotated
 from uuid import UUID
 
@@ -15,11 +14,17 @@ from changes.base.process import settings
 from changes.builds import queries as builds
 from changes.builds.rules import Cause, Result
 from changes.people.rules import Scope
-from changes.projects import create, queries
+from changes.projects import change, create, options, queries
+from changes.projects.change import ProjectChange, RepositoryChange
 from changes.projects.models import Repository
-from changes.projects.rules import ProjectStatus, RepositoryBackend
+from changes.projects.rules import (
+    ProjectStatus,
+    RepositoryBackend,
+    RepositoryStatus,
+    listens_here_only,
+)
 from changes.results import statistics
-from changes.web import call, paging, shapes
+from changes.web import call, option_fields, paging, shapes
 from changes.web.params import (
     Flag,
     OptionalText,
@@ -46,6 +51,30 @@ class NewProject(Parameters):
     name: Annotated[str, Field(min_length=1)]
     slug: OptionalText = None
     repository: Annotated[str, Field(min_length=1, description="URL or id of a known repository")]
+
+
+class ChangedRepository(Parameters):
+    """What is left out stays as it is."""
+
+    url: OptionalText = None
+    backend: Annotated[str | None, Field(pattern="^(git|hg|unknown)$")] = None
+    status: Annotated[str | None, Field(pattern="^(active|inactive)$")] = None
+
+
+class ChangedProject(Parameters):
+    """What is left out stays as it is."""
+
+    name: str | None = None
+    slug: OptionalText = None
+    repository: Annotated[OptionalText, Field(description="URL or id of a known repository")] = None
+    status: Annotated[str | None, Field(pattern="^(active|inactive)$")] = None
+
+
+class ChangedOptions(Parameters):
+    """Those that have an effect today; what is left out stays as it is."""
+
+
+AllOptions = option_fields.with_options(ChangedOptions)
 
 
 class Query(Parameters):
@@ -77,14 +106,6 @@ def create_repository(
         return this.answer(shapes.repository(made))
 
 
-def listens_here_only(host: str) -> bool:
-    """Then whoever administers it has this machine's files before his eyes anyhow."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 @api.get("/repositories/", openapi_extra=documented_query(Query, paged=True))
 def list_repositories(request: Request, asked: Annotated[Query, parameters(Query)]) -> Response:
     page = paging.page_of(request)
@@ -102,6 +123,25 @@ def show_repository(request: Request, repository_id: UUID) -> Response:
         return this.answer(
             {**shapes.repository(repository), "projects": [shapes.project(each) for each in projects]}
         )
+
+
+@api.post("/repositories/{repository_id:uuid}/", openapi_extra=documented(ChangedRepository))
+def change_repository(
+    request: Request,
+    repository_id: UUID,
+    asked: Annotated[ChangedRepository, parameters(ChangedRepository)],
+) -> Response:
+    """Another address is read anew in the background."""
+    with call.begin(request, Scope.ADMIN) as this:
+        repository = queries.repository(this.session, repository_id)
+        wanted = RepositoryChange(
+            url=asked.url,
+            backend=RepositoryBackend[asked.backend.upper()] if asked.backend else None,
+            status=RepositoryStatus[asked.status.upper()] if asked.status else None,
+        )
+        may_be_local = listens_here_only(settings.get().host)
+        change.change_repository(this.session, repository, wanted, may_be_local=may_be_local)
+        return this.answer(shapes.repository(repository))
 
 
 @api.post("/projects/", openapi_extra=documented(NewProject))
@@ -152,9 +192,39 @@ def show_project(request: Request, project_id: str) -> Response:
             {
                 **shapes.project(project),
                 "repository": shapes.repository(project.repository),
-                "options": queries.options(this.session, project),
+                "options": options.with_defaults(queries.options(this.session, project)),
             }
         )
+
+
+@api.post("/projects/{project_id}/", openapi_extra=documented(ChangedProject))
+def change_project(
+    request: Request, project_id: str, asked: Annotated[ChangedProject, parameters(ChangedProject)]
+) -> Response:
+    with call.begin(request, Scope.WRITE) as this:
+        project = queries.project(this.session, project_id)
+        this.require_project(project.slug)
+        wanted = ProjectChange(
+            name=asked.name,
+            slug=asked.slug,
+            repository=named_repository(this.session, asked.repository) if asked.repository else None,
+            status=ProjectStatus[asked.status.upper()] if asked.status else None,
+        )
+        change.change_project(this.session, project, wanted)
+        repository = shapes.repository(project.repository)
+        return this.answer({**shapes.project(project), "repository": repository})
+
+
+@api.post("/projects/{project_id}/options/", openapi_extra=documented(AllOptions))
+def change_options(
+    request: Request, project_id: str, asked: Annotated[ChangedOptions, parameters(AllOptions)]
+) -> Response:
+    """Those that have an effect today."""
+    with call.begin(request, Scope.WRITE) as this:
+        project = queries.project(this.session, project_id)
+        this.require_project(project.slug)
+        options.change(this.session, project, option_fields.given(asked))
+        return this.answer({})
 
 
 @api.get(

@@ -1,18 +1,19 @@
 import htmx from "htmx.org";
-import "htmx.org/dist/ext/hx-sse.js";
 
 import * as copy from "./copy";
 import * as dialogs from "./dialogs";
 import * as filters from "./filters";
 import * as keys from "./keys";
+import * as live from "./live";
 import * as menus from "./menus";
 import * as palette from "./palette";
+import * as slugs from "./slugs";
 import * as theme from "./theme";
 import * as times from "./times";
 import * as toasts from "./toasts";
 import * as verdict from "./verdict";
 
 // Each listens on the document, so what a fragment brings later works without being wired up.
-for (const part of [copy, dialogs, filters, keys, menus, palette, theme, times, toasts, verdict]) part.start();
+for (const part of [copy, dialogs, filters, keys, live, menus, palette, slugs, theme, times, toasts, verdict]) part.start();
 
 document.documentElement.dataset.scripted = htmx.version;

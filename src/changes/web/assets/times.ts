@@ -13,19 +13,21 @@ export function start(): void {
   setInterval(() => {
     if (!document.hidden) rewrite();
   }, EVERY_MS);
-  document.addEventListener("visibilitychange", rewrite);
-  document.addEventListener("htmx:after:swap", rewrite);
-  setInterval(countOn, 1000);
+  document.addEventListener("visibilitychange", () => rewrite());
+  document.addEventListener("htmx:after:swap", () => rewrite());
+  setInterval(() => countOn(), 1000);
 }
 
-function rewrite(): void {
-  for (const each of document.querySelectorAll<HTMLTimeElement>("time[data-relative], time[data-exact]")) {
+// A page that was asked for again is rewritten before it is compared with this one: nothing then differs but what changed.
+export function rewrite(root: ParentNode = document): void {
+  for (const each of root.querySelectorAll<HTMLTimeElement>("time[data-relative], time[data-exact]")) {
     const moment = new Date(each.dateTime);
     if (Number.isNaN(moment.getTime())) continue;
     write(each, "exact" in each.dataset ? short.format(moment) : ago(moment) ?? each.textContent ?? "");
     const title = zoned.format(moment);
     if (each.title !== title) each.title = title;
   }
+  countOn(root);
 }
 
 // A year-old date stays what the server wrote.
@@ -44,9 +46,9 @@ export function ago(moment: Date, now: Date = new Date()): string | null {
 }
 
 // What still runs counts on.
-function countOn(): void {
+function countOn(root: ParentNode = document): void {
   if (document.hidden) return;
-  for (const each of document.querySelectorAll<HTMLTimeElement>("time[data-since]")) {
+  for (const each of root.querySelectorAll<HTMLTimeElement>("time[data-since]")) {
     const since = new Date(each.dataset.since ?? "").getTime();
     if (!Number.isNaN(since)) write(each, duration(Math.max(0, (Date.now() - since) / 1000)));
   }

@@ -1,4 +1,5 @@
-// A live page carries its verdict (macro ui.verdict); when a fragment brings another, the tab says so.
+// The tab tells the verdict: by its title and its icon. A fragment may carry another (macro ui.verdict), and a page that
+// was asked for again brings its own.
 export function start(): void {
   document.addEventListener("htmx:after:swap", tell);
 }
@@ -6,7 +7,14 @@ export function start(): void {
 function tell(): void {
   const verdict = document.getElementById("verdict");
   if (!verdict) return;
-  const { title, icon } = verdict.dataset;
+  tellTab(verdict.dataset.title ?? "", verdict.dataset.icon ?? "");
+}
+
+export function follow(fresh: Document): void {
+  tellTab(fresh.title, fresh.querySelector("link[rel=icon]")?.getAttribute("href") ?? "");
+}
+
+function tellTab(title: string, icon: string): void {
   if (title && document.title !== title) document.title = title;
   const link = document.querySelector<HTMLLinkElement>("link[rel=icon]");
   if (link && icon && link.getAttribute("href") !== icon) link.href = icon;

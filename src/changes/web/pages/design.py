@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from changes.base import clock
 from changes.web import call
-from changes.web.pages import diffs, drawing, states
+from changes.web.pages import design_builds, diffs, drawing, states
 from changes.web.pages.charts import Point, Span
 from changes.web.pages.states import State
 
@@ -86,6 +86,7 @@ def design(request: Request) -> Response:
 
 def samples() -> dict[str, Any]:
     return {
+        "sample": design_builds.sample(clock.now()),
         "states": states.ALL,
         "tones": TONES,
         "icons": [name for name in drawing.shapes() if not name.startswith("state-")],

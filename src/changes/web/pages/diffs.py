@@ -60,6 +60,18 @@ def parse(text: str) -> list[FileDiff]:
     return files
 
 
+def first_lines(files: list[FileDiff], most: int) -> tuple[list[FileDiff], int]:
+    """As many files and lines as a page holds, and how many lines are left out."""
+    shown, room = [], most
+    total = sum(len(file.lines) for file in files)
+    for file in files:
+        if room <= 0:
+            break
+        shown.append(FileDiff(file.path, file.lines[:room]))
+        room -= len(file.lines)
+    return shown, max(0, total - most)
+
+
 def opens_file(raw: str, files: list[FileDiff]) -> bool:
     """By its `diff` line, or by `---` where a tool wrote none or the file before had its say."""
     if FILE_START.match(raw):

@@ -12,14 +12,16 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from fastapi import Request, Response
-from fastapi.responses import RedirectResponse
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from changes.base import clock
-from changes.web import auth
-from changes.web.pages import charts, links, phrasing, states
+from changes.base import clock, ids
+from changes.people.rules import Scope
+from changes.web import answers, auth, banner
+from changes.web.answers import TOAST_COOKIE
+from changes.web.auth import Caller
+from changes.web.pages import ansi, charts, links, phrasing, states
 from changes.web.pages.states import State
 
 FOLDER = Path(__file__).parent.parent
@@ -53,9 +55,6 @@ TAB_COLOUR_OTHERWISE = "#80868f"
 SIGNS = {"passed": "✓", "failed": "✗", "infra": "⚠", "aborted": "⊘", "running": "▸", "collecting": "▸"}
 SIGN_OTHERWISE = "·"
 PRODUCT = "Changes"
-# Told by the next page, then forgotten.
-TOAST_COOKIE = "changes_toast"
-TOAST_VALID_S = 30
 # Text, address, icon, keys.
 NAVIGATION = [
     ("Home", "/", "home", "g h"),
@@ -72,12 +71,8 @@ def page(request: Request, name: str, values: dict[str, Any], status: int = 200)
     return answer
 
 
-def go(where: str, toast: str = "") -> Response:
-    """To the page that shows what a form has done, with a word about it. `where` is a path of ours."""
-    answer = RedirectResponse(where, 303)
-    if toast:
-        answer.set_cookie(TOAST_COOKIE, quote(toast), max_age=TOAST_VALID_S, httponly=True, samesite="lax")
-    return answer
+# To the page that shows what a form has done; a form that must not act twice asks `Call.go`.
+go = answers.go
 
 
 def error_page(request: Request, status: int, message: str) -> Response:
@@ -97,14 +92,25 @@ def shell(request: Request) -> dict[str, Any]:
         "version": bundle_version(),
         "toast": unquote(request.cookies.get(TOAST_COOKIE, "")),
         "viewer": viewer(request),
-        "proof": auth.proof_for(request.cookies.get(auth.COOKIE, "")),
+        "is_admin": asking(request).scope == Scope.ADMIN,
+        "may_build": asking(request).scope in (Scope.WRITE, Scope.ADMIN),
+        "may_administer": asking(request).may_administer,
+        "admin_message": banner.shown(request),
+        "proof": auth.proof_of(request),
+        # Every drawing of a form is sent once, however often its button is pressed.
+        "once": ids.new().hex,
     }
 
 
 def viewer(request: Request) -> str:
     """Who is signed in, as pages show it; empty where anybody may read."""
-    caller = getattr(request.state, "caller", auth.ANONYMOUS)
+    caller = asking(request)
     return caller.name if caller.scope is not None else ""
+
+
+def asking(request: Request) -> Caller:
+    caller: Caller = getattr(request.state, "caller", auth.ANONYMOUS)
+    return caller
 
 
 def chosen(cookies: dict[str, str]) -> dict[str, str]:
@@ -155,17 +161,19 @@ def environment() -> Environment:
     env.filters |= {
         name: getattr(phrasing, name)
         for name in ("duration", "machine_duration", "ago", "exact", "machine_time", "number")
-    } | {name: getattr(phrasing, name) for name in ("initials", "avatar_colour")}
+    } | {name: getattr(phrasing, name) for name in ("initials", "avatar_colour", "share", "size", "gist")}
     env.globals |= {
         name: getattr(charts, name) for name in ("bars", "plot_width", "place", "ran_s", "shares", "top_of")
     }
     env.globals |= {
+        "coloured": ansi.lines,
         "counted": phrasing.counted,
         "favicon": favicon,
         "head": links.head,
         "now": clock.now,
         "page_title": page_title,
         "state_of": states.state_of,
+        "verdict_of": states.verdict_of,
         "with_query": links.with_query,
     }
     env.globals["ui"] = SimpleNamespace(**dict(components(env)))

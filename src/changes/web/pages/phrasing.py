@@ -8,6 +8,11 @@ MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 # From here on a date says more than a number of days.
 DATE_AFTER_S = 30 * DAY_S
 EXACT_BELOW_S = 10
+EXACT_BELOW = 10
+STALE_AFTER_DAYS = 30
+KILO = 1000
+GIST_CHARACTERS = 160
+UNITS = ("kB", "MB", "GB", "TB")
 AVATAR_COLOURS = 8
 
 
@@ -47,6 +52,40 @@ def ago(moment: datetime, now: datetime) -> str:
     if size is None:
         return "just now"
     return f"{size} ago" if seconds > 0 else f"in {size}"
+
+
+def stale(last: datetime | None, now: datetime) -> str:
+    """What a reader should know before trusting an old verdict; empty where it is fresh."""
+    if last is None:
+        return "No build yet"
+    days = int((now - last).total_seconds() // DAY_S)
+    return f"No build in the last {STALE_AFTER_DAYS} days" if days >= STALE_AFTER_DAYS else ""
+
+
+def share(part: float | None) -> str:
+    """Whole percents; all and nothing are only said where they are true."""
+    if part is None:
+        return NOTHING
+    percent = round(part * 100)
+    if percent in {0, 100} and part not in {0.0, 1.0}:
+        return "< 1 %" if percent == 0 else "> 99 %"
+    return f"{percent} %"
+
+
+def gist(text: str) -> str:
+    """The line of a message that says the most in a list: the first that is no frame or heading."""
+    told = [line.strip() for line in text.split("\n") if line.strip()]
+    spoken = [line for line in told if line[0].isalnum() or line[0] in "<'\"([{"]
+    return (spoken or told or [""])[0][:GIST_CHARACTERS]
+
+
+def size(count: int) -> str:
+    """Bytes, in units of a thousand."""
+    if count < KILO:
+        return counted(count, "byte")
+    power = min(len(UNITS), (len(str(count)) - 1) // 3)
+    value = count / KILO**power
+    return f"{value:.1f} {UNITS[power - 1]}" if value < EXACT_BELOW else f"{value:,.0f} {UNITS[power - 1]}"
 
 
 def rough(seconds: float) -> str | None:

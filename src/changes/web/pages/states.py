@@ -94,3 +94,8 @@ def state_of(status: Status, result: Result, test_failures: int = 0) -> State:
         return NONE if result == Result.UNKNOWN else OF_RESULT[result]
     calm, failing = OF_STATUS[status]
     return failing if result == Result.FAILED or test_failures else calm
+
+
+def verdict_of(result: Result | None) -> State:
+    """Of what may never have ended."""
+    return NONE if result is None else OF_RESULT[result]

@@ -1,79 +1,82 @@
-"""One attempt at one step: its commands, what it left behind, and the end of its log."""
+"""One attempt at one step: its commands, what it left behind, its other attempts, and its log in parts."""
 
-import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
+from pydantic import Field
 
+from changes.base import clock
 from changes.base.db import Session
-from changes.builds import queries, reasons
+from changes.builds import attempts, queries, reasons
 from changes.builds.models import JobStep
 from changes.results import artifacts, logs
+from changes.results.models import LogSource
 from changes.web import call
-from changes.web.pages import drawing
+from changes.web.pages import drawing, logview
+from changes.web.pages.logview import LogPart
+from changes.web.params import Parameters, parameters
 
 pages = APIRouter()
 CONSOLE = "console"
-LINES_SHOWN = 500
-BYTES_READ = 256 * 1024
-LINE_CHARACTERS = 2000
-ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+Offset = Annotated[int | None, Field(ge=0, lt=2**63)]
+
+
+class Place(Parameters):
+    """The part of the log from one byte on, or up to one; without any of both its end."""
+
+    since: Annotated[Offset, Field(alias="from")] = None
+    until: Annotated[Offset, Field(alias="to")] = None
 
 
 @pages.get("/steps/{step_id:uuid}/")
-def show_step(request: Request, step_id: UUID) -> Response:
+def show_step(request: Request, step_id: UUID, asked: Annotated[Place, parameters(Place)]) -> Response:
     with call.reading(request) as this:
-        step = queries.step(this.session, step_id)
+        step = attempts.step(this.session, step_id)
         told = queries.failures_of_step(this.session, step)
         values = {
             "step": step,
             "job": step.job,
             "build": step.job.build,
+            "project": step.job.build.project,
             "commands": queries.commands_of(this.session, [step.id]),
             "artifacts": artifacts.of_step(this.session, step.id),
+            "attempts": attempts.of_step(this.session, step),
             "reasons": [reasons.sentence(each.reason, each.data) for each in told],
-            **log_of(this.session, step),
+            "waited_s": waited_s(step),
+            **log_of(this.session, step, asked),
         }
         return drawing.page(request, "step.html", values)
 
 
-def log_of(session: Session, step: JobStep) -> dict[str, Any]:
+def waited_s(step: JobStep) -> float | None:
+    """An attempt that never began waited until its end; one that waits still counts on."""
+    ended = step.date_started or step.date_finished or clock.now()
+    return max(0.0, (ended - step.date_created).total_seconds())
+
+
+def log_of(session: Session, step: JobStep, asked: Place) -> dict[str, Any]:
     sources = logs.sources_of_steps(session, [step.id])[step.id]
     console = next((source for source in sources if source.name == CONSOLE), None)
     others = [source for source in sources if source is not console]
     if console is None:
-        return {"log": None, "other_logs": others}
-    data = logs.tail(session, console, bytes_max=BYTES_READ)
-    return {"log": end_of(data, is_whole=len(data) == console.size_bytes), "other_logs": others}
+        return {"console": None, "log": None, "live": None, "other_logs": others}
+    part = logview.part(session, console, since=asked.since, until=asked.until)
+    is_followed = not step.is_finished and asked.since is None and asked.until is None
+    return {
+        "console": console,
+        "log": part,
+        "live": end_of(console, part) if is_followed else None,
+        "other_logs": others,
+    }
 
 
-@dataclass(frozen=True)
-class End:
-    """`first` is the number of the first line shown, 1 where nobody counted those before it."""
-
-    lines: list[str]
-    first: int
-    is_cut: bool
-
-
-def end_of(data: bytes, *, is_whole: bool) -> End:
-    """The last lines, as text and nothing else."""
-    lines = data.decode("utf-8", "replace").split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    if not is_whole and len(lines) > 1:
-        # It begins in the middle of a line, perhaps of a character.
-        del lines[0]
-    shown = lines[-LINES_SHOWN:]
-    before = len(lines) - len(shown)
-    return End([plain(line) for line in shown], before + 1 if is_whole else 1, bool(before) or not is_whole)
-
-
-def plain(line: str) -> str:
-    """What a terminal would show: progress bars paint over themselves, colours are left out."""
-    last = line.rstrip("\r").rpartition("\r")[2]
-    text = CONTROLS.sub("", ESCAPES.sub("", last))
-    return f"{text[:LINE_CHARACTERS]}…" if len(text) > LINE_CHARACTERS else text
+def end_of(source: LogSource, part: LogPart) -> dict[str, Any]:
+    """Where the script goes on: at the first line that is not complete."""
+    last = part.first + len(part.lines) if part.first is not None else len(part.lines) + 1
+    return {
+        "source": source.id.hex,
+        "offset": part.end - part.open_bytes,
+        "line": last - (1 if part.open_bytes else 0),
+        "is_open": part.open_bytes > 0,
+    }

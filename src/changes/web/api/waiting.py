@@ -1,0 +1,101 @@
+"""/queue/ and why something waits: what is in line, what holds it up, and who may change that."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+
+from changes.base.process import settings
+from changes.builds import groups, load, priority, queries, queue_queries, waiting
+from changes.builds.rules import Priority, Status
+from changes.people.rules import Scope
+from changes.web import call, queue_shapes, shapes
+from changes.web.params import Parameters, documented, parameters
+
+api = APIRouter(tags=["queue"])
+STEPS_EXPLAINED = 25
+
+
+class NewPriority(Parameters):
+    priority: Literal["high", "default", "low"]
+
+
+class GroupLimit(Parameters):
+    name: Annotated[str, Field(min_length=1, max_length=groups.NAME_MAX)]
+    limit: Annotated[int, Field(ge=0, le=groups.LIMIT_MAX, description="0 pauses the group")]
+
+
+@api.get("/jobsteps/{step_id:uuid}/waiting/")
+def show_why_step_waits(request: Request, step_id: UUID) -> Response:
+    """`null` when it waits for no agent: it runs, has ended, or an earlier phase is still at it."""
+    with call.begin(request, Scope.READ) as this:
+        step = queries.step(this.session, step_id)
+        if step.status != Status.PENDING_ALLOCATION:
+            return this.answer(None)
+        silence_s = settings.get().node_silence_max_s
+        return this.answer(queue_shapes.explanation(waiting.explain(this.session, step, silence_s=silence_s)))
+
+
+@api.get("/builds/{build_id:uuid}/waiting/")
+def show_why_build_waits(request: Request, build_id: UUID) -> Response:
+    """Its oldest steps that wait for an agent, each with why."""
+    with call.begin(request, Scope.READ) as this:
+        queries.build(this.session, build_id)
+        silence_s = settings.get().node_silence_max_s
+        steps = waiting.steps_that_wait(this.session, build_id, limit=STEPS_EXPLAINED)
+        explained = [waiting.explain(this.session, step, silence_s=silence_s) for step in steps]
+        return this.answer([queue_shapes.explanation(each) for each in explained])
+
+
+@api.post("/builds/{build_id:uuid}/priority/", openapi_extra=documented(NewPriority))
+def change_priority(
+    request: Request, build_id: UUID, asked: Annotated[NewPriority, parameters(NewPriority)]
+) -> Response:
+    """Of all its steps that still wait; what runs goes on."""
+    with call.begin(request, Scope.WRITE) as this:
+        build = queries.build(this.session, build_id)
+        priority.change(this.session, build, Priority[asked.priority.upper()])
+        return this.answer(shapes.build(build))
+
+
+@api.get("/queue/")
+def show_queue(request: Request) -> Response:
+    """How many steps wait, in which lanes, for how long; limits with a name, and what holds them."""
+    with call.begin(request, Scope.READ) as this:
+        lanes, count = queue_queries.open_lanes(this.session)
+        now = load.count(this.session)
+        return this.answer(
+            {
+                "steps": now.steps,
+                "liveNodes": now.live_nodes,
+                "priorities": [
+                    queue_shapes.priority(*each) for each in queue_queries.waiting_by_priority(this.session)
+                ],
+                "laneCount": count,
+                "lanes": [queue_shapes.lane(each) for each in lanes],
+                "groups": [queue_shapes.group(*each) for each in queue_queries.groups(this.session)],
+            }
+        )
+
+
+@api.get("/queue/groups/")
+def list_groups(request: Request) -> Response:
+    """Limits that plans of any project share by naming them."""
+    with call.begin(request, Scope.READ) as this:
+        return this.answer([queue_shapes.group(*each) for each in queue_queries.groups(this.session)])
+
+
+@api.post("/queue/groups/", openapi_extra=documented(GroupLimit))
+def set_group_limit(request: Request, asked: Annotated[GroupLimit, parameters(GroupLimit)]) -> Response:
+    """Acts at once on everything that waits; what runs is not stopped."""
+    with call.begin(request, Scope.ADMIN) as this:
+        groups.set_limit(this.session, asked.name, asked.limit)
+        return this.answer([queue_shapes.group(*each) for each in queue_queries.groups(this.session)])
+
+
+@api.delete("/queue/groups/{name}/")
+def remove_group_limit(request: Request, name: str) -> Response:
+    with call.begin(request, Scope.ADMIN) as this:
+        groups.remove(this.session, name)
+        return this.answer_nothing()

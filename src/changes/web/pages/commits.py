@@ -1,0 +1,87 @@
+"""The commits of a project with their builds, one commit, and the patch that a build was for."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+
+from changes.base.errors import NotFound
+from changes.builds import queries as builds
+from changes.builds.models import Build
+from changes.builds.queries import BuildFilter
+from changes.projects import commits, queries
+from changes.web import call, paging
+from changes.web.pages import diffs, drawing
+from changes.web.pages.builds import find
+from changes.web.pages.builds import frame_of as frame_of_build
+from changes.web.pages.projects import frame_of, rows
+from changes.web.params import Parameters, parameters
+
+pages = APIRouter()
+COMMITS_PER_PAGE = 50
+# Of all commits of a page together; more only where somebody builds one commit again and again.
+BUILDS_MAX = 400
+LINES_SHOWN = 800
+
+
+class CommitsAsked(Parameters):
+    branch: str = ""
+    query: str = ""
+
+
+@pages.get("/projects/{slug}/commits/")
+def list_commits(
+    request: Request, slug: str, asked: Annotated[CommitsAsked, parameters(CommitsAsked)]
+) -> Response:
+    page = paging.page_of(request, size=COMMITS_PER_PAGE)
+    with call.reading(request) as this:
+        project = queries.project(this.session, slug)
+        text = asked.query.strip()
+        part = commits.commits(this.session, project.repository, page, branch=asked.branch, text=text)
+        shas = [revision.sha for revision in part.rows]
+        newer, older = paging.newer_and_older(request, page, part)
+        names = commits.branches(this.session, project.repository)
+        values = {
+            **frame_of(project),
+            "commits": part.rows,
+            "builds": builds.of_commits(this.session, project, shas, limit=BUILDS_MAX),
+            "branch_choices": [("", "All"), *((name, name) for name in names)],
+            "asked": asked,
+            "is_filtered": bool(asked.branch or text),
+            "newer": newer,
+            "older": older,
+        }
+        return drawing.page(request, "commits.html", values)
+
+
+@pages.get("/projects/{slug}/commits/{sha}/")
+def show_commit(request: Request, slug: str, sha: str) -> Response:
+    page = paging.page_of(request, by_id=True)
+    with call.reading(request) as this:
+        project = queries.project(this.session, slug)
+        revision = commits.commit(this.session, project.repository, sha)
+        part = builds.builds(this.session, page, BuildFilter(project=project, sha=revision.sha))
+        newer, older = paging.newer_and_older(request, page, part)
+        values = {
+            **frame_of(project),
+            "revision": revision,
+            **rows(this.session, part.rows),
+            "newer": newer,
+            "older": older,
+        }
+        return drawing.page(request, "commit.html", values)
+
+
+@pages.get("/projects/{slug}/builds/{reference}/patch/")
+def show_patch(request: Request, slug: str, reference: str) -> Response:
+    with call.reading(request) as this:
+        build = find(this.session, slug, reference).build
+        return drawing.page(request, "patch.html", {**frame_of_build(build), **patch_of(build)})
+
+
+def patch_of(build: Build) -> dict[str, Any]:
+    patch = build.source.patch
+    if patch is None:
+        raise NotFound("This build is of a commit, without a patch on top.")
+    files = diffs.parse(patch.diff.decode("utf-8", "replace"))
+    shown, left = diffs.first_lines(files, LINES_SHOWN)
+    return {"patch": patch, "files": shown, "file_count": len(files), "lines_left": left}

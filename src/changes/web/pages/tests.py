@@ -1,0 +1,140 @@
+"""The tests of a build: failures first, by package, by name, slowest first; and one run with its words."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+
+from changes.base.db import Session
+from changes.builds.rules import Result
+from changes.results import artifacts, suite, testruns
+from changes.results.suite import Package, PastRun, SuiteAsked
+from changes.web import call, paging
+from changes.web.pages import drawing, states
+from changes.web.pages.builds import find, frame_of
+from changes.web.pages.charts import Point
+from changes.web.params import Parameters, parameters
+
+pages = APIRouter()
+TESTS_PER_PAGE = 100
+HISTORY_SHOWN = 40
+MS_PER_S = 1000
+MESSAGE_CHARACTERS = 200_000
+RESULT_CHOICES = [
+    ("", "Any"),
+    ("failed", "Failed"),
+    ("passed", "Passed"),
+    ("skipped", "Skipped"),
+    ("quarantined", "Quarantined"),
+]
+SORT_CHOICES = [("", "Failures first"), ("name", "Name"), ("slowest", "Slowest first")]
+BAD = (Result.FAILED, Result.QUARANTINED_FAILED)
+
+
+class TestsAsked(Parameters):
+    result: Annotated[str, Field(pattern="^(failed|passed|skipped|quarantined|)$")] = ""
+    query: str = ""
+    prefix: str = ""
+    sort: Annotated[str, Field(pattern="^(failures|name|slowest|)$")] = ""
+
+
+@pages.get("/projects/{slug}/builds/{reference}/tests/")
+def list_tests(
+    request: Request, slug: str, reference: str, asked: Annotated[TestsAsked, parameters(TestsAsked)]
+) -> Response:
+    page = paging.walked(request, size=TESTS_PER_PAGE)
+    with call.reading(request) as this:
+        build = find(this.session, slug, reference).build
+        wanted = SuiteAsked(asked.result, asked.query.strip(), asked.prefix, asked.sort or "failures")
+        part = suite.runs(this.session, build.id, page, wanted)
+        before, after = paging.newer_and_older(request, page, part)
+        values = {
+            **frame_of(build),
+            **counts(testruns.counts_of_build(this.session, build.id)),
+            "runs": part.rows,
+            "packages": packages_of(this.session, build.id, asked.prefix),
+            "before": before,
+            "after": after,
+            **filters(asked),
+        }
+        return drawing.page(request, "tests.html", values)
+
+
+def packages_of(session: Session, build_id: UUID, prefix: str) -> list[Package]:
+    return suite.packages(session, build_id, suite.common_prefix(session, build_id, prefix))
+
+
+def counts(found: dict[Result, int]) -> dict[str, Any]:
+    return {
+        "test_parts": [(states.OF_RESULT[result], found[result]) for result in sorted(found)],
+        "test_count": sum(found.values()),
+        "failed_count": found.get(Result.FAILED, 0),
+    }
+
+
+def filters(asked: TestsAsked) -> dict[str, Any]:
+    return {
+        "asked": asked,
+        "is_filtered": bool(asked.result or asked.query or asked.prefix),
+        "result_choices": RESULT_CHOICES,
+        "sort_choices": SORT_CHOICES,
+        "trail": trail(asked.prefix),
+    }
+
+
+def trail(prefix: str) -> list[tuple[str, str]]:
+    """The steps down to `prefix`, each with the prefix it stands for."""
+    steps, begins = [], 0
+    for index, letter in enumerate(prefix):
+        is_end = letter in "./:" and prefix[index + 1 : index + 2] != ":"
+        if is_end or index == len(prefix) - 1:
+            steps.append((prefix[begins : index + 1], prefix[: index + 1]))
+            begins = index + 1
+    return steps
+
+
+@pages.get("/projects/{slug}/builds/{reference}/tests/{run_id:uuid}/")
+def show_run(request: Request, slug: str, reference: str, run_id: UUID) -> Response:
+    with call.reading(request) as this:
+        build = find(this.session, slug, reference).build
+        run, test, step, message = suite.run(this.session, build, run_id)
+        past = suite.past_runs(this.session, test.id, limit=HISTORY_SHOWN)
+        values = {
+            **frame_of(build),
+            "run": run,
+            "test": test,
+            "step": step,
+            "said": message[:MESSAGE_CHARACTERS],
+            "is_cut": len(message) > MESSAGE_CHARACTERS,
+            "artifacts": artifacts.of_step(this.session, step.id),
+            "points": points(slug, past),
+            "seen_before": seen_before(run.id, past),
+        }
+        return drawing.page(request, "test.html", values)
+
+
+def points(slug: str, past: Sequence[PastRun]) -> list[Point]:
+    """Oldest left."""
+    return [
+        Point(
+            None if run.duration_ms is None else run.duration_ms / MS_PER_S,
+            states.OF_RESULT[run.result],
+            f"Build #{run.number}",
+            f"/projects/{slug}/builds/{run.number}/tests/{run.id.hex}/",
+        )
+        for run in reversed(past)
+    ]
+
+
+def seen_before(run_id: UUID, past: Sequence[PastRun]) -> str:
+    """Whether this failure is news, as far as the newest runs tell."""
+    earlier = [run for run in past if run.id < run_id]
+    failures = [run for run in earlier if run.result in BAD]
+    if not earlier:
+        return "This is its first run."
+    if not failures:
+        return f"It had not failed in the {len(earlier)} runs before." if len(earlier) > 1 else ""
+    last = failures[0]
+    return f"It failed in {len(failures)} of the {len(earlier)} runs before, last in build #{last.number}."

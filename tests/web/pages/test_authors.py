@@ -1,0 +1,46 @@
+"""The builds of one author."""
+
+from collections.abc import Callable
+
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+from tests.factories import a_project, an_author
+from tests.finished import an_ended_build
+
+from changes.base import ids
+
+
+def test_builds_of_all_projects_are_listed_and_those_of_others_are_not(
+    browser: TestClient, session: Session
+) -> None:
+    author = an_author(session)
+    for slug in ("server", "client"):
+        an_ended_build(session, a_project(session, slug), author=author)
+    an_ended_build(session, a_project(session, "other"))
+
+    page = browser.get(f"/authors/{author.id.hex}/").text
+
+    assert "/projects/server/builds/1/" in page
+    assert "/projects/client/builds/1/" in page
+    assert "/projects/other/" not in page
+
+
+def test_an_author_without_builds_says_so(browser: TestClient, session: Session) -> None:
+    assert "Nothing by this author was built" in browser.get(f"/authors/{an_author(session).id.hex}/").text
+
+
+def test_an_author_who_does_not_exist_is_a_page_that_says_so(browser: TestClient) -> None:
+    assert browser.get(f"/authors/{ids.new().hex}/").status_code == 404
+
+
+def test_many_builds_come_in_pages_and_ask_no_more_questions(
+    browser: TestClient, session: Session, questions: Callable[[str], int]
+) -> None:
+    author, project = an_author(session), a_project(session)
+    for _ in range(26):
+        an_ended_build(session, project, author=author)
+    where = f"/authors/{author.id.hex}/"
+
+    assert browser.get(where).text.count('data-row="build"') == 25
+    assert browser.get(f"{where}?page=2").text.count('data-row="build"') == 1
+    assert questions(where) <= 8
