@@ -214,6 +214,72 @@ def test_without_waiting_only_the_id_is_printed(run: Command, greeting: str) -> 
     assert re.fullmatch(r"[0-9a-f]{32}\n", done.stdout)
 
 
+def test_a_build_is_asked_for_again_and_cancelled(run: Command, greeting: str) -> None:
+    first = run("build", greeting, "--wait").stdout.strip()
+
+    again = run("retry", first)
+    told = [run("cancel", first), run("cancel", "0" * 32)]
+
+    assert re.fullmatch(r"[0-9a-f]{32}\n", again.stdout)
+    assert again.stdout.strip() != first
+    assert [(done.returncode, done.stdout) for done in told] == [(0, ""), (WRONG_USAGE, "")]
+    assert "had ended already" in told[0].stderr
+
+
+def test_what_failed_is_done_again_in_the_same_build(
+    run: Command, system: RunningSystem, tmp_path: Path
+) -> None:
+    marker = tmp_path / "mended"
+    config = f"plans:\n  - name: tests\n    commands: ['test -e {marker}']\n"
+    build = run("build", system.project({".changes.yml": config}), "--wait").stdout.strip()
+    (job,) = answer_of(run("status", build, "--json"))["jobs"]
+    marker.touch()
+
+    done = [
+        run("retry", build, "--only-failed"),
+        ended(run, system, build),
+        run("retry", job["id"], "--job"),
+        ended(run, system, build),
+        run("restart", build),
+        ended(run, system, build),
+    ]
+
+    assert [each.returncode for each in done] == [0] * len(done)
+    assert [each.stdout.strip() for each in done[::2]] == [build, job["id"], build]
+    assert [each["origin"]["id"] for each in system.api.attempts(build)] == ["first", *["asked"] * 3]
+    assert run("retry", build, "--only-failed").returncode == REFUSED
+    assert run("retry", build, "--only-failed", "--job").returncode == WRONG_USAGE
+
+
+def ended(run: Command, system: RunningSystem, build: str) -> subprocess.CompletedProcess[str]:
+    assert system.api.finished(build)["result"]["id"] == "passed"
+    return run("status", build)
+
+
+@pytest.mark.parametrize("part", ["--job", "--step"])
+def test_a_part_of_a_build_is_cancelled(run: Command, system: RunningSystem, part: str) -> None:
+    config = "plans:\n  - name: tests\n    commands: ['sleep 60']\n"
+    build = run("build", system.project({".changes.yml": config})).stdout.strip()
+    (job,) = system.api.get(f"/builds/{build}/")["jobs"]
+    (step,) = system.api.attempts(build)
+
+    done = run("cancel", job["id"] if part == "--job" else step["id"], part)
+
+    assert (done.returncode, done.stderr.strip()) == (0, "Cancelled.")
+    assert system.api.finished(build)["result"]["id"] == "aborted"
+
+
+def test_a_word_above_every_page_is_said_printed_and_taken_away(run: Command) -> None:
+    said = run("message", "Agents pause at noon.")
+    told = run("message")
+    taken = run("message", "--clear")
+    nothing = run("message")
+
+    assert [done.returncode for done in (said, told, taken, nothing)] == [0] * 4
+    assert (told.stdout, nothing.stdout) == ("Agents pause at noon.\n", "")
+    assert run("message", "words", "--clear").returncode == WRONG_USAGE
+
+
 def test_a_patch_is_built_on_top(run: Command, system: RunningSystem, greeting: str, tmp_path: Path) -> None:
     (tmp_path / "change.diff").write_text(PATCH)
 
@@ -298,7 +364,7 @@ def test_status_shows_a_build_with_its_steps_and_reasons(run: Command, system: R
     one, newest = run("status", build_id), run("status")
 
     assert one.stdout.startswith(f"{slug} #1 failed  ")
-    assert "There were 1 failing tests." in one.stdout
+    assert "1 test failed." in one.stdout
     assert re.search(r"step [0-9a-f]{32} failed on tester", one.stdout)
     assert f"{slug} #1 failed" in newest.stdout
 

@@ -22,7 +22,9 @@ from sqlalchemy.orm import Session
 from changes.app import broker
 from changes.base import db, events, idempotency, jobs, sweep
 from changes.base.task import IS_OPEN, Task, TaskState
-from changes.builds.tasks import sweep_steps
+from changes.builds import lanes
+from changes.builds.tasks import sweep_builds, sweep_outside, sweep_steps, tend_queue
+from changes.people import expiry
 
 BEAT_EVERY_S = 1.0
 LOCK_NUMBER = 0x6368616E6765  # "change"
@@ -43,7 +45,7 @@ class Periodic:
 
 def clean_up() -> None:
     """Each in a transaction of its own: what takes long holds up no other."""
-    for clean in (sweep.clean, events.clean, idempotency.clean):
+    for clean in (sweep.clean, events.clean, idempotency.clean, expiry.clean):
         with db.transaction() as session:
             count = clean(session)
         if count:
@@ -52,6 +54,9 @@ def clean_up() -> None:
 
 PERIODIC = [
     Periodic(every_s=10, body=sweep_steps),
+    Periodic(every_s=30, body=sweep_builds),
+    Periodic(every_s=10, body=tend_queue),
+    Periodic(every_s=60, body=sweep_outside),
     Periodic(every_s=3600, body=clean_up),
 ]
 
@@ -77,6 +82,8 @@ def tick(room: int) -> None:
             return
         start_periods(session)
         sweep.sweep(session, room=room)
+        # Steps whose time has come, as after a pause between two attempts.
+        lanes.enter(session)
 
 
 def start_periods(session: Session) -> None:

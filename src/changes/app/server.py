@@ -10,18 +10,61 @@ from fastapi.staticfiles import StaticFiles
 
 from changes.base import db
 from changes.base.bell import Bell, running
-from changes.web import access, call, errors, health, openapi
-from changes.web.api import agents, builds, infrastructure, jobs, people, plans, projects
+from changes.builds.lanes import STEPS_CHANNEL
+from changes.web import access, banner, call, errors, health, live, openapi, proxies
+from changes.web.api import (
+    agents,
+    builds,
+    builds_again,
+    infrastructure,
+    jobs,
+    messages,
+    outside,
+    people,
+    plan_options,
+    plans,
+    projects,
+    waiting,
+)
+from changes.web.api import nodes as node_api
+from changes.web.pages import (
+    account,
+    build_actions,
+    design,
+    drawing,
+    home,
+    message,
+    new_project,
+    nodes,
+    plan_edit,
+    project_settings,
+    provider,
+    repositories,
+    search,
+    sign_in,
+    step_edit,
+    steps,
+)
+from changes.web.pages import authors as authors_pages
 from changes.web.pages import builds as builds_pages
-from changes.web.pages import design, drawing, home, nodes, search, sign_in, steps
+from changes.web.pages import commits as commits_pages
 from changes.web.pages import plans as plans_pages
 from changes.web.pages import projects as projects_pages
+from changes.web.pages import tests as tests_pages
+from changes.web.pages import tokens as tokens_pages
+from changes.web.pages import users as users_pages
+from changes.web.waiting_room import WaitingRoom
 
 STATIC = Path(drawing.FOLDER) / "static"
 API_PREFIX = "/api/0"
-CHANNELS = ["steps", "stop", "leave", "log", "build"]
+CHANNELS = [STEPS_CHANNEL, "stop", "leave", "log", "build", "project", "node", "message"]
 ASYNC_CONNECTIONS = 8
-PAGES = (home, projects_pages, builds_pages, steps, nodes, plans_pages, search, design, sign_in)
+LISTS = (home, projects_pages, builds_pages, steps, nodes, plans_pages, search, design, sign_in)
+DETAILS = (tests_pages, commits_pages, authors_pages)
+PEOPLE = (provider, account, users_pages, tokens_pages)
+# They stand before the pages, because `new` is no project.
+FORMS = (new_project, build_actions, plan_edit, step_edit, project_settings, repositories, message)
+PAGES = (*FORMS, *LISTS, *DETAILS, *PEOPLE)
 
 
 def create_app() -> FastAPI:
@@ -34,15 +77,30 @@ def create_app() -> FastAPI:
         lifespan=lifespan,
         responses=openapi.RESPONSES,
     )
-    for resource in (agents, builds, infrastructure, jobs, people, plans, projects):
+    for resource in (
+        agents,
+        builds,
+        builds_again,
+        infrastructure,
+        jobs,
+        messages,
+        outside,
+        people,
+        plan_options,
+        plans,
+        projects,
+        node_api,
+        waiting,
+    ):
         app.include_router(resource.api, prefix=API_PREFIX)
-    for part in (health, *PAGES):
+    for part in (health, live, *PAGES):
         app.include_router(part.pages, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
     openapi.install(app)
     errors.install(app)
     call.install(app)
     app.add_middleware(access.Access)
+    app.add_middleware(proxies.Proxies)
     return app
 
 
@@ -52,8 +110,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     bell = Bell(database.conninfo, CHANNELS)
     pool = database.async_pool(size=ASYNC_CONNECTIONS)
     app.state.bell, app.state.pool = bell, pool
+    app.state.room = WaitingRoom()
+    bell.hearers[STEPS_CHANNEL] = app.state.room.hear
     app.state.loop = asyncio.get_running_loop()
     await pool.open()
-    async with running(bell):
+    async with running(bell), banner.kept(app):
         yield
     await pool.close()

@@ -62,7 +62,7 @@ def supervise(children_of: Callable[[Settings], list[Child]], steps: Steps) -> i
 
 
 def children(current: Settings) -> list[Child]:
-    program = (sys.executable, "-m", "changes.app.programs")
+    program = (sys.executable, "-m", "changes.app.cli.programs")
     agent = ("agent", "--server", local_address(current), "--home", str(current.home / "agent"))
     return [
         Child("web", (*program, "web"), stop_rank=WEB_RANK),

@@ -1,5 +1,6 @@
 """The web process: uvicorn, with held requests ended as soon as it is asked to stop."""
 
+import resource
 from functools import partial
 from types import FrameType
 
@@ -13,6 +14,7 @@ from changes.base import settings as settings_of
 from changes.base.settings import Settings
 
 STOP_WITHIN_S = 5
+CONNECTIONS_WANTED = 16384
 # The process begins to answer before it looks for the broker.
 ANSWERS_FIRST_S = 1
 
@@ -49,7 +51,16 @@ def line_to_broker(settings: Settings) -> Line:
     return broker.Line(broker.make_celery(settings))
 
 
+def allow_many_connections() -> None:
+    """An open page holds a connection, and many systems begin with a limit of a thousand."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_WANTED if hard == resource.RLIM_INFINITY else min(CONNECTIONS_WANTED, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def main() -> None:
+    allow_many_connections()
     settings = settings_of.load()
     wiring.wire(settings)
     connect_bell(settings)
@@ -66,5 +77,7 @@ def main() -> None:
         log_level="warning",
         timeout_graceful_shutdown=STOP_WITHIN_S,
         server_header=False,
+        # web/proxies.py does that, and believes nobody whom the settings do not name.
+        proxy_headers=False,
     )
     Server(config, app).run()

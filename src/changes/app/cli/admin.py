@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from changes.app.cli.output import WRONG_USAGE, fail, say, say_json, table, tell
-from changes.app.programs import known_errors
+from changes.app.cli.programs import known_errors
 
 if TYPE_CHECKING:
     from changes.base.db import Session
@@ -85,14 +85,42 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fals
 def create_user(
     email: str,
     admin: Annotated[bool, typer.Option("--admin", help="May do everything.")] = False,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Also set a password: the first line of standard input.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Let somebody in; prints a link that signs them in once."""
-    from changes.people import users
+    from changes.people import passwords, users
 
+    password = first_line() if password_stdin else None
     with transaction() as session:
-        link = link_for(session, users.create(session, email, is_admin=admin).email)
+        made = users.create(session, email, is_admin=admin)
+        if password is not None:
+            passwords.set_password(made, password)
+        link = link_for(session, made.email)
     say_json({"email": email, "link": link}) if as_json else say(link)
+
+
+@user.command("password")
+def set_password(email: str) -> None:
+    """Set somebody's password: asked for, or the first line of standard input. Signs them out everywhere."""
+    from changes.people import passwords, sessions, users
+
+    password = asked_password() if sys.stdin.isatty() else first_line()
+    with transaction() as session:
+        found = users.by_email(session, email)
+        passwords.set_password(found, password)
+        sessions.end_all(session, found)
+    tell(f"The password of {email} is set.")
+
+
+def asked_password() -> str:
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt="The same again", err=True))
+
+
+def first_line() -> str:
+    return sys.stdin.readline().rstrip("\r\n")
 
 
 @user.command("link")
@@ -117,11 +145,15 @@ def list_users(as_json: AsJson = False) -> None:
     from changes.people import queries
 
     with transaction() as session:
-        found = [(each.email, each.is_admin) for each in queries.users(session, Page(size=10_000)).rows]
+        found = [
+            (each.email, each.is_admin, each.date_disabled is not None)
+            for each in queries.users(session, Page(size=10_000)).rows
+        ]
     if as_json:
-        say_json([{"email": email, "isAdmin": is_admin} for email, is_admin in found])
+        say_json([{"email": email, "isAdmin": is_admin, "disabled": off} for email, is_admin, off in found])
     else:
-        table(["EMAIL", "ADMIN"], [(email, "yes" if is_admin else "") for email, is_admin in found])
+        rows = [(email, "yes" if is_admin else "", "yes" if off else "") for email, is_admin, off in found]
+        table(["EMAIL", "ADMIN", "DISABLED"], rows)
 
 
 @token.command("create")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from changes.app.cli.output import tell
-from changes.app.programs import known_errors
+from changes.app.cli.programs import known_errors
 
 
 def add_to(app: typer.Typer) -> None:

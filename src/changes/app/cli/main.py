@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from changes.app.cli import admin, asking, demo, running
+from changes.app.cli import acting, admin, asking, demo, doctor, queue, report, running
 from changes.app.cli.output import fail
 
 EXIT_CODES = """
@@ -36,6 +36,10 @@ def about(
 running.add_to(app)
 admin.add_to(app)
 asking.add_to(app)
+acting.add_to(app)
+report.add_to(app)
+doctor.add_to(app)
+queue.add_to(app)
 demo.add_to(app)
 
 

@@ -1,5 +1,5 @@
 """The programs that run for weeks. Here they start without the command line, whose parser would
-take 14 MB in each of them: `python -m changes.app.programs web`.
+take 14 MB in each of them: `python -m changes.app.cli.programs web`.
 """
 
 import sys

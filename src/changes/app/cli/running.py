@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from changes.app import programs
+from changes.app.cli import programs
 
 
 def add_to(app: typer.Typer) -> None:

@@ -28,6 +28,18 @@ PATIENT = urllib3.Retry(
     backoff_max=5,
     raise_on_status=False,
 )
+# For what may be said twice: a POST, too, is sent again when its answer got lost.
+INSISTENT = urllib3.Retry(
+    total=None,
+    connect=6,
+    read=6,
+    status=6,
+    status_forcelist=(502, 503, 504),
+    allowed_methods=None,
+    backoff_factor=0.2,
+    backoff_max=5,
+    raise_on_status=False,
+)
 STREAM_TIMEOUT = urllib3.Timeout(connect=5, read=None)
 
 
@@ -68,6 +80,28 @@ def read_login(path: Path) -> Login | None:
         fail(f"{path} is damaged; remove it and `changes login` again.", WRONG_USAGE)
 
 
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: bytes
+
+    @property
+    def is_refusal(self) -> bool:
+        return self.status >= ERRORS_FROM
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.body) if self.body else None
+
+    @property
+    def error(self) -> str:
+        """The server's own sentence, or what can be said without one."""
+        try:
+            return str(json.loads(self.body)["error"])
+        except (ValueError, KeyError, TypeError):
+            return f"the server answered {self.status}"
+
+
 class Server:
     def __init__(self, login: Login, retries: urllib3.Retry = HASTY) -> None:
         self.login = login
@@ -105,6 +139,28 @@ class Server:
         refuse(response.status, response.data)
         return json.loads(response.data) if response.data else None
 
+    def send(self, method: str, path: str, body: object, headers: dict[str, str], **query: object) -> Answer:
+        """For whoever goes on whatever comes of it: raises urllib3's HTTPError where nobody answers."""
+        response = self.pool.request(
+            method,
+            self.address(path, query),
+            body=body,  # type: ignore[arg-type]
+            headers={**self.headers(), **headers},
+            timeout=TIMEOUT,
+        )
+        return Answer(response.status, response.data)
+
+    def get_or_none(self, path: str) -> Any:
+        """None where there is no such thing."""
+        try:
+            answer = self.send("GET", path, None, {})
+        except urllib3.exceptions.HTTPError as error:
+            unreachable(self.login.url, error)
+        if answer.status == NOT_FOUND:
+            return None
+        refuse(answer.status, answer.body)
+        return answer.data
+
     def stream(self, path: str, **query: object) -> Iterator[bytes]:
         try:
             response = self.pool.request(
@@ -140,10 +196,7 @@ def unreachable(url: str, error: Exception) -> Any:
 def refuse(status: int, body: bytes) -> None:
     if status < ERRORS_FROM:
         return
-    try:
-        text = str(json.loads(body)["error"])
-    except (ValueError, KeyError, TypeError):
-        text = f"the server answered {status}"
+    text = Answer(status, body).error
     codes = {
         UNAUTHORIZED: NOT_ALLOWED,
         FORBIDDEN: NOT_ALLOWED,

@@ -69,12 +69,10 @@ class Agent:
 
     async def take(self) -> bool:
         async with self.wires.pool.connection() as connection:
-            offers = await dispatch.take_steps(
-                connection, node_id=self.node_id, clusters=[self.machine.cluster], count=1
-            )
-        for offer in offers:
-            self.begin(UUID(offer.id))
-        return bool(offers)
+            taken = await dispatch.take_steps(connection, node_id=self.node_id, count=1, silence_s=60)
+        for each in taken:
+            self.begin(UUID(each.offer.id))
+        return bool(taken)
 
     def find_again(self) -> None:
         """What it held before it was started anew."""

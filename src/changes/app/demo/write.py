@@ -229,6 +229,8 @@ class JobWriter:
             priority=Priority.DEFAULT,
             timeout_s=TIMEOUT_S,
             last_heartbeat=self.now if is_held else attempt.state.date_finished,
+            date_pending=at,
+            date_allocated=attempt.state.date_started,
             data={"checkout_folder": SOURCE_FOLDER},
             **judged(attempt.state),
         )

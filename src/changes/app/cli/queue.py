@@ -1,0 +1,190 @@
+"""changes why | queue | priority | node | group: what waits for what, and the machines that build."""
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from changes.app.cli import server as servers
+from changes.app.cli.output import say, say_json, table
+from changes.app.cli.server import Server
+
+node = typer.Typer(no_args_is_help=True, help="The machines that build.")
+group = typer.Typer(no_args_is_help=True, help="Limits that plans of several projects share.")
+AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+Name = Annotated[str, typer.Argument(help="Name of the machine, as `changes node list` shows it.")]
+Why = Annotated[str, typer.Option("--reason", help="For people who wonder.")]
+IN_SECONDS_BELOW = 120
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(why)
+    app.command()(queue)
+    app.command()(priority)
+    app.add_typer(node, name="node")
+    app.add_typer(group, name="group")
+
+
+def why(
+    item: Annotated[str, typer.Argument(help="Id of a job step or of a build.")], as_json: AsJson = False
+) -> None:
+    """Say what a step, or each waiting step of a build, waits for."""
+    asked = servers.connect()
+    found = explanations(asked, item)
+    if as_json:
+        say_json(found)
+        return
+    if not found:
+        say("It waits for no agent.")
+    for each in found:
+        say(f"{each['step']['id']}  {each['text']}{start_of(each['estimate'])}")
+
+
+def explanations(asked: Server, item: str) -> list[dict[str, Any]]:
+    """One word for both, as people have an id and do not care of what."""
+    of_build: list[dict[str, Any]] | None = asked.get_or_none(f"/builds/{item}/waiting/")
+    if of_build is not None:
+        return of_build
+    of_step = asked.get(f"/jobsteps/{item}/waiting/")
+    return [of_step] if of_step else []
+
+
+def start_of(estimate: dict[str, int] | None) -> str:
+    if estimate is None:
+        return ""
+    return (
+        f" It starts in about {minutes(estimate['startInSeconds'])},"
+        f" give or take {minutes(estimate['plusMinusSeconds'])}."
+    )
+
+
+def minutes(seconds: int) -> str:
+    return f"{seconds} s" if seconds < IN_SECONDS_BELOW else f"{round(seconds / 60)} min"
+
+
+def queue(as_json: AsJson = False) -> None:
+    """Show what waits: lanes in order of priority, how many steps, for how long."""
+    found = servers.connect().get("/queue/")
+    if as_json:
+        say_json(found)
+        return
+    waiting = sum(each["waiting"] for each in found["priorities"])
+    say(f"{waiting} steps wait; {found['liveNodes']} machines are heard of.")
+    if found["lanes"]:
+        head = ["PROJECT", "AUTHOR", "PRIORITY", "WAITING", "OLDEST", "NEEDS"]
+        rows = [
+            (
+                lane["project"],
+                lane["author"] or "",
+                lane["priority"],
+                lane["waiting"],
+                minutes(lane["oldestAgeSeconds"]),
+                needs(lane),
+            )
+            for lane in found["lanes"]
+        ]
+        table(head, rows)
+    if found["groups"]:
+        held = [(each["name"], f"{each['held']} of {each['limit']}") for each in found["groups"]]
+        table(["GROUP", "RUNNING"], held)
+
+
+def needs(lane: dict[str, Any]) -> str:
+    words = [f"cluster={lane['cluster']}"] if lane["cluster"] else []
+    words += [f"{name}={value}" for name, value in lane["labels"].items()]
+    words += [f"{lane['cpus']} cpus"] if lane["cpus"] else []
+    words += [f"{lane['memory']} MB"] if lane["memory"] else []
+    return ", ".join([*words, *([f"group {lane['group']}"] if lane["group"] else [])])
+
+
+def priority(
+    build: Annotated[str, typer.Argument(help="Id of a build.")],
+    value: Annotated[str, typer.Argument(help="high, default or low.")],
+) -> None:
+    """Change how urgent a build is; what waits of it moves at once."""
+    servers.connect().post(f"/builds/{build}/priority/", {"priority": value})
+
+
+# --- machines ----------------------------------------------------------------------------
+
+
+@node.command("list")
+def list_nodes(as_json: AsJson = False) -> None:
+    """All machines, what they do and how they are."""
+    asked = servers.connect()
+    found = asked.get("/nodes/", per_page=0)
+    if as_json:
+        say_json(found)
+        return
+    rows = [
+        (
+            each["name"],
+            state_of(each),
+            f"{each['running']}/{each['slots']}",
+            each["infraFailures"],
+            each["labels"].get("cluster", ""),
+        )
+        for each in found
+    ]
+    table(["NAME", "STATE", "RUNNING", "LOST TODAY", "CLUSTER"], rows)
+
+
+def state_of(each: dict[str, Any]) -> str:
+    if each["state"] != "active":
+        return f"{each['state']}{': ' + each['stateReason'] if each['stateReason'] else ''}"
+    if each["quarantine"]:
+        return "on trial" if each["quarantine"]["isOnTrial"] else "in quarantine"
+    return "ready" if each["isLive"] else "silent"
+
+
+@node.command()
+def drain(name: Name, reason: Why = "") -> None:
+    """Let it end what it has, and give it nothing new."""
+    change(name, "drain", reason)
+
+
+@node.command()
+def disable(name: Name, reason: Why = "") -> None:
+    """Give it nothing new, and do what it works on elsewhere."""
+    change(name, "disable", reason)
+
+
+@node.command()
+def enable(name: Name) -> None:
+    """Let it work again; a quarantine is lifted too."""
+    change(name, "enable", "")
+
+
+def change(name: str, how: str, reason: str) -> None:
+    asked = servers.connect()
+    found = asked.get(f"/nodes/hostname/{quote(name, safe='')}/")
+    changed = asked.post(f"/nodes/{found['id']}/{how}/", {"reason": reason} if reason else {})
+    say(f"{name}: {state_of(changed)}")
+
+
+# --- limits with a name ------------------------------------------------------------------
+
+
+@group.command("limit")
+def set_limit(
+    name: Annotated[str, typer.Argument(help="As plans name it.")],
+    limit: Annotated[int, typer.Argument(help="Steps at a time; 0 pauses them all.")],
+) -> None:
+    """Say how many steps of a group may run at a time; it acts at once."""
+    servers.connect().post("/queue/groups/", {"name": name, "limit": limit})
+
+
+@group.command("list")
+def list_groups(as_json: AsJson = False) -> None:
+    """Groups with a limit, and how many of their steps run."""
+    found = servers.connect().get("/queue/groups/")
+    if as_json:
+        say_json(found)
+        return
+    table(["GROUP", "RUNNING", "LIMIT"], [(each["name"], each["held"], each["limit"]) for each in found])
+
+
+@group.command("remove")
+def remove_limit(name: Annotated[str, typer.Argument(help="As plans name it.")]) -> None:
+    """Lift the limit of a group."""
+    servers.connect().ask("DELETE", f"/queue/groups/{quote(name, safe='')}/")
