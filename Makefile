@@ -11,7 +11,7 @@ export UV_SYSTEM_CERTS := 1
 # An index from the environment would rewrite the lock file; installs are frozen and need none of it.
 LOCK_ENV := env -u UV_DEFAULT_INDEX -u UV_INDEX -u UV_INDEX_URL
 
-.PHONY: help up test test-fast test-long check format bench demo lock program tools venv clean develop upgrade resetdb
+.PHONY: help up test test-fast test-long check format bench demo screenshots lock program tools venv clean develop upgrade resetdb
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ demo: venv ## Run the system on ~/.changes-demo with sample data and builds that
 
 bench: venv ## Print each figure as a ratio to a peer or a bare limit
 	$(RUN)/python -m bench
+
+screenshots: venv system-packages ## Take the pictures of the docs anew; ALL=folder: sheets of every page
+	$(RUN)/python -m tests.browser.screenshots $(if $(ALL),--all $(ALL))
 
 lock: $(UV) ## Resolve the dependencies anew
 	$(LOCK_ENV) $(UV) lock

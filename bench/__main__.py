@@ -15,11 +15,15 @@ NAMES = (
     "cold_start",
     "idle_memory",
     "dispatch",
+    "claim",
     "throughput",
     "cancel",
+    "settle",
     "log_throughput",
     "junit_ingest",
     "builds_list",
+    "live",
+    "pages",
 )
 
 

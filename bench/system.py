@@ -56,7 +56,7 @@ class System:
         named = {"supervisor": mine}
         for child in mine.children():
             words = child.cmdline()
-            after = words.index("changes.app.programs") + 1 if "changes.app.programs" in words else 0
+            after = words.index("changes.app.cli.programs") + 1 if "changes.app.cli.programs" in words else 0
             named[words[after] if after else child.name()] = child
         return named
 
@@ -77,7 +77,17 @@ def running(*, slots: int = 0) -> Iterator[System]:
     with temporary_folder() as folder:
         command = [sys.executable, "-m", "bench.program", str(slots)]
         with started(command, folder / "home") as system:
+            # The web answers before all is prepared, and the key for our calls comes last.
+            wait_until(lambda: knows_us(system), START_WITHIN_S)
             yield system
+
+
+def knows_us(system: System) -> bool:
+    try:
+        system.caller().get("/api/0/projects/")
+    except (FileNotFoundError, ValueError, RuntimeError):
+        return False
+    return True
 
 
 @contextmanager

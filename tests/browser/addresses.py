@@ -1,0 +1,121 @@
+"""One address of every page, with the fullest examples that the database has."""
+
+from typing import Any
+
+from fastapi.routing import APIRoute
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from changes.app import server
+
+# Answered to a GET without being a page, or by nothing but a redirect.
+NO_PAGES = {"/palette.json", "/auth/provider/", "/auth/complete/"}
+# The build with most failed tests, a build that runs, and so on: where a page is fullest.
+EXAMPLES = {
+    "slug": "select slug from project join build on build.project_id = project.id"
+    " group by slug order by count(*) desc limit 1",
+    "red": "select project.slug || ' ' || build.number || ' ' || max(replace(test_run.id::text, '-', ''))"
+    " from build join project on project.id = build.project_id join job on job.build_id = build.id"
+    " join test_run on test_run.job_id = job.id and test_run.result = 2"
+    " group by project.slug, build.number order by count(*) desc, 1 limit 1",
+    "running": "select project.slug || ' ' || build.number from build"
+    " join project on project.id = build.project_id where build.status = 2 order by build.id desc limit 1",
+    "patched": "select project.slug || ' ' || build.number from build"
+    " join project on project.id = build.project_id join source on source.id = build.source_id"
+    " where source.patch_id is not null order by build.id desc limit 1",
+    "commit": "select project.slug || ' ' || revision.sha from revision join project"
+    " on project.repository_id = revision.repository_id join source on source.revision_sha = revision.sha"
+    " join build on build.source_id = source.id and build.project_id = project.id"
+    " group by 1 order by count(*) desc, 1 limit 1",
+    "step": "select replace(step_id::text, '-', '') from log_source"
+    " order by size_bytes desc, id desc limit 1",
+    "node": "select replace(node_id::text, '-', '') from job_step where node_id is not null"
+    " group by node_id order by count(*) desc limit 1",
+    "plan": "select replace(step.plan_id::text, '-', '') || ' ' || replace(min(step.id::text), '-', '')"
+    " from step group by step.plan_id order by count(*) desc, 1 limit 1",
+    "repository": "select replace(id::text, '-', '') from repository order by id limit 1",
+    "author": "select replace(author_id::text, '-', '') from build where author_id is not null"
+    " group by author_id order by count(*) desc limit 1",
+    "user": "select replace(id::text, '-', '') from \"user\" order by id limit 1",
+    "token": "select replace(id::text, '-', '') from token where date_revoked is null order by id limit 1",
+}
+PARTS = {
+    "red": ("red_slug", "red_number", "run"),
+    "running": ("running_slug", "running_number"),
+    "patched": ("patched_slug", "patched_number"),
+    "commit": ("commit_slug", "sha"),
+    "plan": ("plan", "plan_step"),
+}
+BUILD = "/projects/{slug}/builds/{reference}/"
+RED = "/projects/{red_slug}/builds/{red_number}/"
+RUNNING = "/projects/{running_slug}/builds/{running_number}/"
+PAGES = {
+    "/": "/",
+    "/projects/": "/projects/",
+    "/projects/new/": "/projects/new/",
+    "/projects/{slug}/": "/projects/{slug}/",
+    "/projects/{slug}/start/": "/projects/{slug}/start/",
+    "/projects/{slug}/build/": "/projects/{slug}/build/",
+    "/projects/{slug}/commits/": "/projects/{slug}/commits/",
+    "/projects/{slug}/commits/{sha}/": "/projects/{commit_slug}/commits/{sha}/",
+    "/projects/{slug}/details/": "/projects/{slug}/details/",
+    "/projects/{slug}/plans/": "/projects/{slug}/plans/",
+    "/projects/{slug}/plans/new/": "/projects/{slug}/plans/new/",
+    "/projects/{slug}/settings/": "/projects/{slug}/settings/",
+    BUILD: RED,
+    f"{BUILD}tests/": f"{RED}tests/",
+    f"{BUILD}tests/{{run_id:uuid}}/": f"{RED}tests/{{run}}/",
+    f"{BUILD}patch/": "/projects/{patched_slug}/builds/{patched_number}/patch/",
+    "/projects/{slug}/builds/{number:number}/cancel/": f"{RUNNING}cancel/",
+    "/steps/{step_id:uuid}/": "/steps/{step}/",
+    "/plans/": "/plans/",
+    "/plans/{plan_id:uuid}/": "/plans/{plan}/",
+    "/plans/{plan_id:uuid}/edit/": "/plans/{plan}/edit/",
+    "/plans/{plan_id:uuid}/delete/": "/plans/{plan}/delete/",
+    "/plans/{plan_id:uuid}/steps/new/": "/plans/{plan}/steps/new/",
+    "/plans/{plan_id:uuid}/steps/{step_id:uuid}/": "/plans/{plan}/steps/{plan_step}/",
+    "/plans/{plan_id:uuid}/steps/{step_id:uuid}/delete/": "/plans/{plan}/steps/{plan_step}/delete/",
+    "/nodes/": "/nodes/",
+    "/nodes/{node_id:uuid}/": "/nodes/{node}/",
+    "/repositories/": "/repositories/",
+    "/repositories/{repository_id:uuid}/": "/repositories/{repository}/",
+    "/repositories/{repository_id:uuid}/edit/": "/repositories/{repository}/edit/",
+    "/authors/{author_id:uuid}/": "/authors/{author}/",
+    "/search/": "/search/?q=build",
+    "/account/": "/account/",
+    "/account/tokens/{token_id:uuid}/revoke/": "/account/",
+    "/users/": "/users/",
+    "/users/new/": "/users/new/",
+    "/users/{user_id:uuid}/": "/users/{user}/",
+    "/users/{user_id:uuid}/disable/": "/users/{user}/disable/",
+    "/users/{user_id:uuid}/remove/": "/users/{user}/remove/",
+    "/tokens/": "/tokens/",
+    "/tokens/{token_id:uuid}/revoke/": "/tokens/{token}/revoke/",
+    "/admin/message/": "/admin/message/",
+    "/auth/login/": "/auth/login/",
+    "/auth/link/{secret}/": "/auth/link/no-such-link/",
+    "/design": "/design",
+}
+# The same page in another of its states.
+MORE = [RUNNING, "/search/?q=nothing+like+this"]
+ERRORS = ["/no/such/page"]
+
+
+def routes() -> set[str]:
+    """The paths that browsers ask for with GET."""
+    found = (route for part in server.PAGES for route in part.pages.routes if isinstance(route, APIRoute))
+    return {route.path for route in found if "GET" in (route.methods or ()) and route.path not in NO_PAGES}
+
+
+def examples(session: Session) -> dict[str, str]:
+    known: dict[str, str] = {}
+    for name, query in EXAMPLES.items():
+        found: Any = session.execute(text(query)).scalar()
+        words = str(found).split(" ")
+        known |= dict(zip(PARTS.get(name, (name,)), words, strict=True))
+    return known
+
+
+def addresses(session: Session) -> list[str]:
+    known = examples(session)
+    return [each.format(**known) for each in dict.fromkeys([*PAGES.values(), *MORE, *ERRORS])]
