@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from sqlalchemy.orm import Session
@@ -23,6 +24,12 @@ from changes.base import db, jobs, process, storage
 from changes.base.ids import new
 from changes.base.settings import Settings
 from changes.projects import mirrors
+
+# How fast this machine is at this moment is no property of the code.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 SERVER = "CHANGES_TEST_SERVER"
 TEMPLATE = "changes"
