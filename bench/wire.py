@@ -14,10 +14,11 @@ KEPT_S = 3
 
 
 class Caller:
-    def __init__(self, port: int, token: str = "") -> None:
+    def __init__(self, port: int, token: str = "", *, cookie: str = "") -> None:
         self._connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT_S)
         self._used_at = time.monotonic()
-        self._headers = {"Authorization": f"Bearer {token}", "Changes-Protocol": "1"}
+        who = {"Cookie": cookie} if cookie else {"Authorization": f"Bearer {token}"}
+        self._headers = {**who, "Changes-Protocol": "1"}
 
     def get(self, path: str) -> bytes:
         return self._ask("GET", path, None, {})
