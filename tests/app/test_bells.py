@@ -146,3 +146,13 @@ def test_an_eager_task_that_fails_does_not_fail_who_asked(
         jobs.enqueue(session, fail, ids.new())
 
     assert "in the task" in caplog.text
+
+
+def test_a_ring_is_not_kept_waiting_for_a_late_beginning() -> None:
+    sent: list[UUID] = []
+    bell = Doorbell(lambda: Publishing(sent.append), begin_after_s=3600)
+    bell.start()
+
+    bell.ring(ids.new())
+
+    assert wait_until(lambda: len(sent) == 1, WITHIN_S)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, sync_playwright
 from tests.conftest import copy_of_template
 from tests.factories import olga
 
@@ -42,7 +42,7 @@ FLAGS = [
 ]
 START_WITHIN_S = 20.0
 WAIT_MS = 10_000
-WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+WIDE, PHONE = ViewportSize(width=1440, height=900), ViewportSize(width=390, height=844)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench import system
 from bench.system import System
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, FloatRect, Page, ViewportSize, sync_playwright
 from tests.browser import addresses
 from tests.browser.conftest import FLAGS, PHONE, WIDE
 
@@ -93,8 +93,8 @@ class Camera:
                     names.append(f"{number:02}-{theme}-{screen['width']}.png")
                     page = self.opened(address, theme, screen)
                     height = min(int(page.evaluate("document.documentElement.scrollHeight")), TALLEST)
-                    clip = {"x": 0, "y": 0, "width": screen["width"], "height": height}
-                    page.screenshot(path=folder / names[-1], full_page=True, clip=clip)  # type: ignore[arg-type]
+                    clip = FloatRect(x=0, y=0, width=screen["width"], height=height)
+                    page.screenshot(path=folder / names[-1], full_page=True, clip=clip)
                     page.context.close()
             self.put_side_by_side(folder, f"{number:02}", address, names)
 
@@ -107,7 +107,7 @@ class Camera:
         page.screenshot(path=folder / f"sheet-{number}.png", full_page=True)
         page.close()
 
-    def opened(self, address: str, theme: str, screen: dict[str, int]) -> Page:
+    def opened(self, address: str, theme: str, screen: ViewportSize) -> Page:
         context: BrowserContext = self.browser.new_context(viewport=screen, color_scheme=theme)  # type: ignore[arg-type]
         context.add_cookies(self.cookies)  # type: ignore[arg-type]
         page = context.new_page()

@@ -49,7 +49,7 @@ class Visitor:
 @pytest.fixture
 def olga(whole: RunningSystem, browser: Browser) -> Iterator[Visitor]:
     """The administrator, who came in by the link that the command line printed."""
-    context = browser.new_context(viewport=WIDE)  # type: ignore[arg-type]
+    context = browser.new_context(viewport=WIDE)
     context.set_default_timeout(BUILD_WITHIN_MS)
     page = context.new_page()
     page.goto(link_for(whole, "olga@example.com"))
@@ -128,7 +128,7 @@ def test_an_operator_learns_why_the_queue_is_stuck_and_frees_it(
     slug = whole.project(GREEN)
     build = whole.api.post("/builds/", project=slug, sha="main")[0]
     page = olga.goes(f"/projects/{slug}/builds/{build['number']}/")
-    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    page.set_viewport_size(PHONE)
 
     expect(page.locator("main").get_by_text("Waiting").first).to_be_visible()
     expect(page.locator("main").get_by_text("agent").first).to_be_visible()

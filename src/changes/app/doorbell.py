@@ -29,23 +29,25 @@ class Line(Protocol):
 
 
 class Doorbell(threading.Thread):
-    """`connect` is called in the thread, as it may take its time."""
+    """`connect` is called in the thread, as it may take its time: at the first ring, or a while later."""
 
     def __init__(self, connect: Callable[[], Line], *, begin_after_s: float = 0) -> None:
         super().__init__(name="doorbell", daemon=True)
         self.connect = connect
         self.begin_after_s = begin_after_s
         self.waiting: queue.Queue[UUID] = queue.Queue(RINGS_KEPT_MAX)
+        self.is_needed = threading.Event()
         self.is_away = False
 
     def ring(self, task_id: UUID) -> None:
+        self.is_needed.set()
         try:
             self.waiting.put_nowait(task_id)
         except queue.Full:
             log.debug("ring dropped", task=task_id.hex)
 
     def run(self) -> None:
-        time.sleep(self.begin_after_s)
+        self.is_needed.wait(self.begin_after_s)
         line = self.connect()
         # The first connection takes half a second, mostly of imports: not in somebody's request.
         self.reach(line.count_waiting)

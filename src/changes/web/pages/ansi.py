@@ -109,7 +109,3 @@ def with_code(style: Style, code: int) -> Style:
         if first <= code < first + 8:
             return Style(code - first + offset, style.is_bold)
     return style
-
-
-def plain(line: Line) -> str:
-    return "".join(piece.text for piece in line)
