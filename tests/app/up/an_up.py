@@ -4,6 +4,7 @@ Words after home and port: `embedded` starts PostgreSQL and Valkey, `stubborn` m
 deaf to TERM, `no-web` makes the web end at once, `bad-prepare` and `slow-prepare` say themselves.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -21,6 +22,8 @@ def stop(*_):
     sys.exit(0)
 signal.signal(signal.SIGTERM, signal.SIG_IGN if "stubborn" in sys.argv else stop)
 subprocess.Popen(["sleep", "120"])
+with open(os.environ["CHANGES_HOME"] + "/here-" + os.environ["STAND_IN"], "w") as here:
+    here.write(str(os.getppid()))
 print("here", flush=True)
 while True:
     time.sleep(60)
@@ -49,7 +52,16 @@ def prepare(env: dict[str, str]) -> None:
         time.sleep(60)
 
 
+def is_here(home: Path, name: str) -> bool:
+    """Whether it listens to signals already, in this run and not in an earlier one of the same home."""
+    here = home / f"here-{name}"
+    return here.exists() and here.read_text() == str(os.getpid())
+
+
 def ready(env: dict[str, str]) -> None:
+    home = Path(env["CHANGES_HOME"])
+    while not all(is_here(home, name) for name in ("agent", "worker", "web")):
+        time.sleep(0.01)
     sys.stdout.write(f"READY on {env['PORT']}\n")
     sys.stdout.flush()
 
