@@ -1,0 +1,10 @@
+"""Credentials of repositories, options of checkouts, artifacts"""
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
