@@ -9,7 +9,7 @@ from typing import Self
 PERSON = "Zoë Müller <zoe@example.com>"
 MOMENT = 1_700_000_000
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "LC_ALL": "C.UTF-8",
     "HOME": "/nonexistent",
@@ -29,7 +29,7 @@ _ENVIRONMENT = {
 
 def call(*argv: str | Path, stdin: bytes = b"") -> str:
     """What a tool prints; the test fails where the tool does."""
-    finished = subprocess.run(argv, env=_ENVIRONMENT, input=stdin, capture_output=True, check=False)
+    finished = subprocess.run(argv, env=ENVIRONMENT, input=stdin, capture_output=True, check=False)
     assert finished.returncode == 0, finished.stderr.decode()
     return finished.stdout.decode().rstrip("\n")
 

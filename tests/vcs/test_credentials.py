@@ -128,12 +128,13 @@ def test_no_argument_shows_the_password(
 
 
 def test_ssh_uses_the_given_key_and_asks_nothing() -> None:
-    command = ssh_command(Credentials(ssh_key_path=Path("/a b/key"), known_hosts_path=Path("/a b/hosts")))
+    with ssh_command(Credentials(ssh_key="KEY", known_hosts="host ssh-ed25519 AAAA")) as command:
+        words = dict(option[2:].split("=", 1) for option in shlex.split(command)[1:])
 
-    assert '-oIdentityFile="/a b/key"' in shlex.split(command)
-    assert '-oUserKnownHostsFile="/a b/hosts"' in shlex.split(command)
-    assert "-oBatchMode=yes" in shlex.split(command)
-    assert "StrictHostKeyChecking=no" not in command
+        assert Path(words["IdentityFile"].strip('"')).read_text() == "KEY\n"
+        assert Path(words["UserKnownHostsFile"].strip('"')).read_text() == "host ssh-ed25519 AAAA\n"
+        assert (words["BatchMode"], words["StrictHostKeyChecking"]) == ("yes", "yes")
+    assert not Path(words["IdentityFile"].strip('"')).exists()
 
 
 def test_credentials_do_not_show_their_password() -> None:

@@ -7,11 +7,27 @@ from changes.vcs import errors, names
 from changes.vcs.run import Finished
 
 SHOWN_MAX_CHARS = 600
+OTHER_HOST_KEY = "REMOTE HOST IDENTIFICATION HAS CHANGED"
 
 Meanings = Mapping[type[errors.VcsError], tuple[str, ...]]
 
 # In each table the first meaning with a fitting pattern wins.
 GIT: Meanings = {
+    errors.LeftLocked: (r"Unable to create '.*\.lock': File exists", "cannot lock ref"),
+    errors.Damaged: (
+        "object file .* is empty",
+        "object .* is corrupt",
+        "packfile .* (is far too short|cannot be|is not a|claims to)",
+        "(pack|index) file .* (is too small|has bad|is corrupt|is of version)",
+        "unable to (read|parse) (sha1 file|tree|object)",
+        "could not read [0-9a-f]{40}",
+        "inflate: data stream error",
+        "did not send all necessary objects",
+        "bad (config line|config file line)",
+        "unable to unpack",
+        "missing (blob|tree|necessary objects)",
+        "garbage at end of loose object",
+    ),
     errors.Forbidden: (
         "Authentication failed",
         "could not read (Username|Password)",
@@ -54,6 +70,16 @@ GIT: Meanings = {
     ),
 }
 HG: Meanings = {
+    errors.LeftLocked: ("abandoned transaction",),
+    errors.Damaged: (
+        "integrity check failed",
+        "data/.*: no match found",
+        "00(changelog|manifest)\\.[id].*(no match|no node|index .* is corrupted)",
+        "index .* is corrupted",
+        "unknown (revlog|compression) ",
+        "repository requires features unknown",
+        "partial read of revlog",
+    ),
     errors.Forbidden: (
         "authorization failed",
         "http authorization required",
@@ -87,6 +113,8 @@ HG: Meanings = {
 
 def raise_failure(finished: Finished, meanings: Meanings, secrets: tuple[str, ...]) -> None:
     """Does nothing after a success."""
+    if finished.exit_code < 0:
+        raise errors.Killed(f"the tool was ended by signal {-finished.exit_code}")
     if finished.exit_code:
         raise meaning(finished.complaint, meanings)(words(finished, secrets))
 
@@ -101,4 +129,9 @@ def meaning(complaint: str, meanings: Meanings) -> type[errors.VcsError]:
 def words(finished: Finished, secrets: tuple[str, ...]) -> str:
     """The complaint as people may see it: short and without secrets."""
     complaint = names.mask(finished.complaint, secrets)
+    if OTHER_HOST_KEY in complaint:
+        # ssh shouts for a screen before it says so.
+        fingerprint = re.search(r"SHA256:\S+", complaint)
+        found = f" Its fingerprint now: {fingerprint[0]}" if fingerprint else ""
+        return f"The server has another host key than the known one.{found}"
     return complaint[:SHOWN_MAX_CHARS] or f"the tool ended with {finished.exit_code}"

@@ -25,6 +25,18 @@ class MissingFile(VcsError):
     """The revision has no such file, or a link that leads nowhere inside the repository."""
 
 
+class Killed(VcsError):
+    """Somebody ended the tool."""
+
+
+class Damaged(VcsError):
+    """The mirror holds other bytes than were written into it, or too few: it must be made anew."""
+
+
+class LeftLocked(VcsError):
+    """A tool that was killed left a lock of its own behind."""
+
+
 class TooLarge(VcsError):
     """The answer is longer than the caller wants to hold."""
 

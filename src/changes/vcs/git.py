@@ -3,20 +3,24 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from changes.vcs import git_output, git_worktree, names
-from changes.vcs.errors import MissingFile, TooLarge, UnknownRevision
-from changes.vcs.git_command import git_for
+from changes.vcs import git_leftovers, git_output, git_worktree, names
+from changes.vcs.errors import LeftLocked, MissingFile, TooLarge, UnknownRevision
+from changes.vcs.git_command import Git
 from changes.vcs.interface import (
     DIFF_MAX_BYTES,
     EVERYTHING,
     FILE_MAX_BYTES,
+    LOCAL_TIMEOUT_S,
     POLL_TIMEOUT_S,
     UPDATE_TIMEOUT_S,
+    WHOLE_TREE,
     Credentials,
     LogQuery,
     RevisionSeen,
+    Wanted,
 )
 from changes.vcs.lock import locked
+from changes.vcs.removal import remove_folder
 from changes.vcs.run import Finished, Limits, split
 
 BRANCHES = "refs/heads/"
@@ -42,24 +46,23 @@ class GitMirror:
     def __init__(self, url: str, path: Path, credentials: Credentials) -> None:
         self.url = url
         self.path = path
-        self._git = git_for(url, credentials)
+        self._git = Git(url, credentials)
         self._here = f"--git-dir={path}"
 
     def exists(self) -> bool:
         return git_worktree.refs_path(self.path).is_file()
 
     def reach(self, timeout_s: float = POLL_TIMEOUT_S) -> None:
-        self._git.read("ls-remote", "--", self.url, "HEAD", limits=Limits(timeout_s))
+        self._git.talk("ls-remote", "--", self.url, "HEAD", limits=Limits(timeout_s))
 
     def update(self, timeout_s: float = UPDATE_TIMEOUT_S) -> None:
         limits = Limits(timeout_s, ROOM_FOR_REFS_BYTES)
-        with locked(self.path, timeout_s):
-            remote = git_output.refs(
-                self._git.read("ls-remote", "--heads", "--tags", "--", self.url, limits=limits)
-            )
+        with locked(self.path, timeout_s) as lock:
+            listing = self._git.talk("ls-remote", "--heads", "--tags", "--", self.url, limits=limits)
+            remote = git_output.refs(listing)
             self._create(next(iter(remote.values()), ""))
             if remote != self._refs() or not self.exists():
-                self._fetch_all(limits)
+                self._fetch_all(self._git.holding(lock), limits)
 
     def _create(self, sha_of_any: str) -> None:
         if not (self.path / "HEAD").is_file():
@@ -74,28 +77,40 @@ class GitMirror:
                 str(self.path),
             )
 
-    def _fetch_all(self, limits: Limits) -> None:
-        self._git.read(self._here, *QUIET_FETCH, "--prune", "--", self.url, *TAGS_AND_BRANCHES, limits=limits)
+    def _fetch_all(self, git: Git, limits: Limits) -> None:
+        self._fetch(git, "--prune", "--", self.url, *TAGS_AND_BRANCHES, limits=limits)
         # Asked only here: to tell HEAD, a server lists every ref it has, pull requests and all.
-        listing = self._git.read("ls-remote", "--symref", "--", self.url, "HEAD", limits=limits)
+        listing = git.talk("ls-remote", "--symref", "--", self.url, "HEAD", limits=limits)
         if head := git_output.symbolic_head(listing):
-            self._git.read(self._here, "symbolic-ref", "HEAD", head)
+            git.read(self._here, "symbolic-ref", "HEAD", head)
         git_worktree.write_refs(self.path, self._refs())
         # In the foreground, so that it is over before somebody else may change the mirror.
-        self._git.read(self._here, "-c", "gc.auto=6700", "gc", "--auto", "--quiet", limits=GC_LIMITS)
+        git.read(self._here, "-c", "gc.auto=6700", "gc", "--auto", "--quiet", limits=GC_LIMITS)
 
-    def fetch(self, name: str, timeout_s: float = UPDATE_TIMEOUT_S) -> str:
+    def _fetch(self, git: Git, *arguments: str, limits: Limits) -> None:
+        """Only with the lock, so whatever lies about is of somebody who was killed."""
+        git_leftovers.remove_packs(self.path)
+        fetch = (self._here, *QUIET_FETCH, *arguments)
+        try:
+            git.talk(*fetch, limits=limits)
+        except LeftLocked:
+            git_leftovers.remove_locks(self.path)
+            git.talk(*fetch, limits=limits)
+
+    def fetch(self, name: str, timeout_s: float = UPDATE_TIMEOUT_S, *, depth: int | None = None) -> str:
         names.check_revision(name)
-        with locked(self.path, timeout_s):
-            limits = Limits(timeout_s)
+        limits = Limits(timeout_s)
+        with locked(self.path, timeout_s) as lock:
             sha = name if names.is_full_sha(name) else self._remote_sha(name, limits)
             self._create(sha)
             if not self.has(sha):
-                self._git.read(self._here, *QUIET_FETCH, "--", self.url, f"{sha}:{KEPT}{sha}", limits=limits)
+                how_deep = () if depth is None else (f"--depth={depth}",)
+                refs = f"{sha}:{KEPT}{sha}"
+                self._fetch(self._git.holding(lock), *how_deep, "--", self.url, refs, limits=limits)
             return self.resolve(sha)
 
     def _remote_sha(self, name: str, limits: Limits) -> str:
-        found = git_output.refs(self._git.read("ls-remote", "--", self.url, name, limits=limits))
+        found = git_output.refs(self._git.talk("ls-remote", "--", self.url, name, limits=limits))
         # ls-remote also lists what only ends with the name.
         wanted = (ref for ref in (name, f"{BRANCHES}{name}", f"refs/tags/{name}") if ref in found)
         if ref := next(wanted, None):
@@ -104,7 +119,7 @@ class GitMirror:
 
     def remote_branches(self, timeout_s: float = POLL_TIMEOUT_S) -> dict[str, str]:
         limits = Limits(timeout_s, ROOM_FOR_REFS_BYTES)
-        listing = self._git.read("ls-remote", "--heads", "--", self.url, limits=limits)
+        listing = self._git.talk("ls-remote", "--heads", "--", self.url, limits=limits)
         return git_output.under(BRANCHES, git_output.refs(listing))
 
     def resolve(self, name: str) -> str:
@@ -241,9 +256,15 @@ class GitMirror:
         )
         return answer.decode().split(" ")[0] or None
 
-    def checkout(self, sha: str, into: Path) -> None:
+    def checkout(self, sha: str, into: Path, wanted: Wanted = WHOLE_TREE) -> None:
         names.check_sha(sha)
-        git_worktree.checkout(self._git, self, sha, into)
+        for path in wanted.paths:
+            names.check_path(path)
+        git_worktree.checkout(self._git, self, sha, into, wanted)
+
+    def remove(self) -> None:
+        with locked(self.path, LOCAL_TIMEOUT_S):
+            remove_folder(self.path)
 
     def apply_patch(self, into: Path, diff: bytes) -> None:
         git_worktree.apply_patch(self._git, into, diff)

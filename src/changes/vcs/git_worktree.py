@@ -4,14 +4,16 @@ It has a repository of its own that borrows the objects of the mirror, so it cos
 the step writes stays with the step.
 """
 
+import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from changes.vcs import git_extras
 from changes.vcs.complaints import words
-from changes.vcs.errors import PatchDoesNotApply, VcsError
-from changes.vcs.git_command import Git
-from changes.vcs.interface import Mirror
+from changes.vcs.errors import BadName, PatchDoesNotApply, VcsError
+from changes.vcs.git_command import Git, quoted
+from changes.vcs.interface import Mirror, Wanted
 
 PATCHER = {
     "GIT_AUTHOR_NAME": "Patch applier",
@@ -37,37 +39,52 @@ def write_refs(mirror_path: Path, refs: dict[str, str]) -> None:
     draft.replace(target)
 
 
-def checkout(git: Git, mirror: Mirror, sha: str, into: Path) -> None:
+def checkout(git: Git, mirror: Mirror, sha: str, into: Path, wanted: Wanted) -> None:
     into.mkdir(parents=True, exist_ok=True)
     if any(into.iterdir()):
-        raise VcsError(f"{into} is not empty")
-    repository = into / ".git"
+        raise BadName(f"{into} is not empty")
     try:
-        _write_repository(repository, mirror, sha)
-        git.read(f"--git-dir={repository}", f"--work-tree={into}", "read-tree", "--reset", "-u", sha)
+        _write_repository(into / ".git", mirror, sha, wanted)
+        git.read(*_here(into), "read-tree", "--reset", "-u", sha)
+        git_extras.bring(git, mirror, into, wanted)
     except VcsError:
         # So that the caller can get the commit and try again.
         shutil.rmtree(into)
         raise
 
 
-def _write_repository(repository: Path, mirror: Mirror, sha: str) -> None:
+def _here(into: Path) -> tuple[str, ...]:
+    return (f"--git-dir={into / '.git'}", f"--work-tree={into}")
+
+
+def _write_repository(repository: Path, mirror: Mirror, sha: str, wanted: Wanted) -> None:
     (repository / "objects" / "info").mkdir(parents=True)
     (repository / "refs").mkdir()
-    (repository / "objects" / "info" / "alternates").write_text(f"{_quoted(str(mirror.path / 'objects'))}\n")
+    # Not in quotes, which git would allow and git-lfs would not; the path begins with a slash anyway.
+    (repository / "objects" / "info" / "alternates").write_text(f"{mirror.path / 'objects'}\n")
     (repository / "HEAD").write_text(f"{sha}\n")
-    (repository / "config").write_text(_config(mirror.url, sha))
-    # Missing in a mirror that only has single commits so far.
-    with suppress(FileNotFoundError):
-        shutil.copyfile(refs_path(mirror.path), repository / "packed-refs")
+    (repository / "config").write_text(_config(mirror.url, sha, is_sparse=bool(wanted.paths)))
+    if wanted.paths:
+        (repository / "info").mkdir()
+        (repository / "info" / "sparse-checkout").write_text(sparse_patterns(wanted.paths))
+    # Missing in a mirror that only has single commits so far, and in one with all of the history.
+    for source, target in ((refs_path(mirror.path), "packed-refs"), (mirror.path / "shallow", "shallow")):
+        with suppress(FileNotFoundError):
+            shutil.copyfile(source, repository / target)
 
 
-def _config(url: str, sha: str) -> str:
+def sparse_patterns(paths: tuple[str, ...]) -> str:
+    """Each path alone, from the root; no sign in it is a pattern."""
+    return "".join("/" + re.sub(r"([\\*?\[!# ])", r"\\\1", path) + "\n" for path in paths)
+
+
+def _config(url: str, sha: str, *, is_sparse: bool) -> str:
     # The user's name for ssh is no secret; a password never came this far.
     return (
         f"[core]\n\trepositoryformatversion = 1\n\tbare = false\n"
+        f"\tsparseCheckout = {str(is_sparse).lower()}\n"
         f"[extensions]\n\tobjectFormat = {object_format(sha)}\n"
-        f'[remote "origin"]\n\turl = {_quoted(url)}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n'
+        f'[remote "origin"]\n\turl = {quoted(url)}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n'
     )
 
 
@@ -75,17 +92,12 @@ def object_format(sha: str) -> str:
     return "sha256" if len(sha) == SHA256_HEX_CHARS else "sha1"
 
 
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
 def apply_patch(git: Git, into: Path, diff: bytes) -> None:
-    here = (f"--git-dir={into / '.git'}", f"--work-tree={into}")
+    here = _here(into)
     applied = git.call(
         "-C", str(into), *here, "apply", "--index", "--binary", "--whitespace=nowarn", "-", stdin=diff
     )
     if applied.exit_code:
         raise PatchDoesNotApply(words(applied, git.secrets))
-    committer = Git(git.environment | PATCHER, git.secrets)
-    committer.read(*here, "commit", "--quiet", "--no-verify", "--no-gpg-sign", f"--message={PATCH_MESSAGE}")
+    message = f"--message={PATCH_MESSAGE}"
+    git.check(git.call(*here, "commit", "--quiet", "--no-verify", "--no-gpg-sign", message, more=PATCHER))

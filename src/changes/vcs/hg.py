@@ -5,7 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from changes.vcs import hg_output, hg_worktree, names
-from changes.vcs.errors import MissingFile, NotARepository, TooLarge, UnknownRevision
+from changes.vcs.errors import (
+    BadName,
+    LeftLocked,
+    MissingFile,
+    NotARepository,
+    TooLarge,
+    UnknownRevision,
+)
 from changes.vcs.hg_command import Hg
 from changes.vcs.interface import (
     EVERYTHING,
@@ -13,11 +20,14 @@ from changes.vcs.interface import (
     LOCAL_TIMEOUT_S,
     POLL_TIMEOUT_S,
     UPDATE_TIMEOUT_S,
+    WHOLE_TREE,
     Credentials,
     LogQuery,
     RevisionSeen,
+    Wanted,
 )
 from changes.vcs.lock import locked
+from changes.vcs.removal import remove_folder
 from changes.vcs.run import Limits, split
 
 LINKS_MAX = 5
@@ -36,37 +46,44 @@ class HgMirror:
         return (self.path / ".hg" / "requires").is_file()
 
     def reach(self, timeout_s: float = POLL_TIMEOUT_S) -> None:
-        self._talk("identify", "--quiet", "--id", "--", self.url, limits=Limits(timeout_s))
+        _talk(self._hg, "identify", "--quiet", "--id", "--", self.url, limits=Limits(timeout_s))
 
     def update(self, timeout_s: float = UPDATE_TIMEOUT_S) -> None:
-        with locked(self.path, timeout_s):
+        with locked(self.path, timeout_s) as lock:
             if self.exists():
-                self._talk(self._here, "pull", "--quiet", "--", self.url, limits=Limits(timeout_s))
+                self._pull(self._hg.holding(lock), limits=Limits(timeout_s))
             else:
-                self._clone(Limits(timeout_s))
+                self._clone(self._hg.holding(lock), Limits(timeout_s))
 
-    def _clone(self, limits: Limits) -> None:
+    def _clone(self, hg: Hg, limits: Limits) -> None:
         # Whoever sees the mirror sees all of it: it gets its name when it is whole.
         draft = self.path.with_name(f"{self.path.name}.new")
         shutil.rmtree(draft, ignore_errors=True)
         try:
             # --pull reads a local repository as a remote one, instead of linking its files.
-            self._talk("clone", "--quiet", "--noupdate", "--pull", "--", self.url, str(draft), limits=limits)
+            _talk(hg, "clone", "--quiet", "--noupdate", "--pull", "--", self.url, str(draft), limits=limits)
             draft.rename(self.path)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
-    def _talk(self, *arguments: str, limits: Limits) -> None:
-        self._hg.check(self._hg.talk(*arguments, limits=limits))
+    def _pull(self, hg: Hg, *options: str, limits: Limits) -> None:
+        pull = (self._here, "pull", "--quiet", *options, "--", self.url)
+        try:
+            _talk(hg, *pull, limits=limits)
+        except LeftLocked:
+            # Somebody was killed in the middle of a pull; hg takes back what he began.
+            hg.read(self._here, "recover", "--no-verify")
+            _talk(hg, *pull, limits=limits)
 
-    def fetch(self, name: str, timeout_s: float = UPDATE_TIMEOUT_S) -> str:
+    def fetch(self, name: str, timeout_s: float = UPDATE_TIMEOUT_S, *, depth: int | None = None) -> str:
         names.check_revision(name)
+        if depth is not None:
+            raise BadName("a checkout without all of the history is for git")
         if not self.exists():
             self.update(timeout_s)
-        with locked(self.path, timeout_s):
+        with locked(self.path, timeout_s) as lock:
             if not (names.is_full_sha(name) and self.has(name)):
-                limits = Limits(timeout_s)
-                self._talk(self._here, "pull", "--quiet", f"--rev={name}", "--", self.url, limits=limits)
+                self._pull(self._hg.holding(lock), f"--rev={name}", limits=Limits(timeout_s))
             return self.resolve(name)
 
     def remote_branches(self, timeout_s: float = POLL_TIMEOUT_S) -> dict[str, str]:
@@ -177,12 +194,22 @@ class HgMirror:
         names.check_sha(sha)
         return None
 
-    def checkout(self, sha: str, into: Path) -> None:
+    def checkout(self, sha: str, into: Path, wanted: Wanted = WHOLE_TREE) -> None:
         names.check_sha(sha)
+        if wanted != WHOLE_TREE:
+            raise BadName("sparse checkouts, submodules and LFS are for git")
         if not self.exists():
             raise NotARepository("the mirror was never filled")
         with locked(self.path, LOCAL_TIMEOUT_S, shared=True):
             hg_worktree.checkout(self._hg, self.path, sha, into)
 
+    def remove(self) -> None:
+        with locked(self.path, LOCAL_TIMEOUT_S):
+            remove_folder(self.path)
+
     def apply_patch(self, into: Path, diff: bytes) -> None:
         hg_worktree.apply_patch(self._hg, into, diff)
+
+
+def _talk(hg: Hg, *arguments: str, limits: Limits) -> None:
+    hg.check(hg.talk(*arguments, limits=limits))

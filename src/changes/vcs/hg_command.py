@@ -1,14 +1,12 @@
 """How Mercurial is called: with nobody's settings, no hooks and no extensions."""
 
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from changes.vcs import complaints, ssh
 from changes.vcs.errors import BadName
+from changes.vcs.in_memory import memory_file
 from changes.vcs.interface import Credentials
 from changes.vcs.run import USUAL_LIMITS, Command, Finished, Limits, inherited_environment, run, stream
 
@@ -29,6 +27,11 @@ class Hg:
 
     url: str
     credentials: Credentials = field(repr=False)
+    # What hg inherits: should we be killed, the lock we hold is held until hg has ended too.
+    keeps_open: tuple[int, ...] = ()
+
+    def holding(self, lock: int) -> "Hg":
+        return replace(self, keeps_open=(lock,))
 
     def read(self, *arguments: str, stdin: bytes = b"", limits: Limits = USUAL_LIMITS) -> bytes:
         finished = self.call(*arguments, stdin=stdin, limits=limits)
@@ -36,55 +39,41 @@ class Hg:
         return finished.stdout
 
     def call(self, *arguments: str, stdin: bytes = b"", limits: Limits = USUAL_LIMITS) -> Finished:
-        return run(Command(self._argv(arguments), _environment(), stdin, limits))
+        return run(Command(_argv(arguments), _environment(), stdin, limits, self.keeps_open))
 
     def talk(self, *arguments: str, limits: Limits) -> Finished:
         """Call something that speaks to the remote, with the credentials."""
-        with self._credentials_file() as path:
-            return run(Command(self._argv(arguments), _environment() | {"HGRCPATH": path}, limits=limits))
+        with ssh.ssh_command(self.credentials) as command, memory_file(self._login()) as login:
+            environment = _environment() | {"HGRCPATH": str(login)}
+            argv = _argv(arguments, f"ui.ssh={command}")
+            return run(Command(argv, environment, limits=limits, keeps_open=self.keeps_open))
 
     def stream(self, *arguments: str) -> Iterator[bytes]:
-        return stream(Command(self._argv(arguments), _environment()), self.check)
+        return stream(Command(_argv(arguments), _environment()), self.check)
 
     def check(self, finished: Finished) -> None:
         complaints.raise_failure(finished, complaints.HG, self.credentials.secrets)
 
-    def _argv(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
-        # Subrepositories fetch from wherever the commit says.
-        settings = (
-            "subrepos.allowed=false",
-            "ui.interactive=false",
-            f"ui.ssh={ssh.ssh_command(self.credentials)}",
-        )
+    def _login(self) -> str:
+        """Hg takes passwords from configuration only; it gives them to this server alone."""
+        given = self.credentials
+        if not self.url.startswith(("http://", "https://")) or not given.secrets:
+            return ""
+        if any(end in given.username + given.password for end in "\0\n\r"):
+            raise BadName("user name and password are one line each")
+        parts = urlsplit(self.url)
         return (
-            "hg",
-            "--noninteractive",
-            "--cwd=/",
-            *(f"--config={setting}" for setting in settings),
-            *arguments,
+            f"[auth]\nremote.prefix = {parts.scheme}://{parts.netloc}\n"
+            f"remote.username = {given.username or 'hg'}\nremote.password = {given.password}\n"
         )
 
-    @contextmanager
-    def _credentials_file(self) -> Iterator[str]:
-        """Hg takes passwords from configuration only; this file is readable by us alone and soon gone."""
-        if not self.url.startswith(("http://", "https://")) or not self.credentials.secrets:
-            yield ""
-            return
-        with tempfile.NamedTemporaryFile("w", suffix=".rc", encoding="utf-8") as file:
-            file.write(_auth_section(self.url, self.credentials))
-            file.flush()
-            yield str(Path(file.name))
+
+def _argv(arguments: tuple[str, ...], *settings: str) -> tuple[str, ...]:
+    # Subrepositories fetch from wherever the commit says.
+    fixed = ("subrepos.allowed=false", "ui.interactive=false")
+    configured = (f"--config={setting}" for setting in (*fixed, *settings))
+    return ("hg", "--noninteractive", "--cwd=/", *configured, *arguments)
 
 
 def _environment() -> dict[str, str]:
     return inherited_environment() | _FIXED
-
-
-def _auth_section(url: str, credentials: Credentials) -> str:
-    if "\n" in credentials.username + credentials.password:
-        raise BadName("credentials are one line each")
-    parts = urlsplit(url)
-    return (
-        f"[auth]\nremote.prefix = {parts.scheme}://{parts.netloc}\n"
-        f"remote.username = {credentials.username or 'hg'}\nremote.password = {credentials.password}\n"
-    )

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from changes.vcs.complaints import words
-from changes.vcs.errors import PatchDoesNotApply, VcsError
+from changes.vcs.errors import BadName, PatchDoesNotApply, VcsError
 from changes.vcs.hg_command import Hg
 
 NOT_COPIED = shutil.ignore_patterns("hgrc", "wlock", "lock", "undo*", "dirstate*", "wcache")
@@ -17,7 +17,7 @@ NOT_COPIED = shutil.ignore_patterns("hgrc", "wlock", "lock", "undo*", "dirstate*
 def checkout(hg: Hg, mirror_path: Path, sha: str, into: Path) -> None:
     into.mkdir(parents=True, exist_ok=True)
     if any(into.iterdir()):
-        raise VcsError(f"{into} is not empty")
+        raise BadName(f"{into} is not empty")
     try:
         shutil.copytree(mirror_path / ".hg", into / ".hg", ignore=NOT_COPIED, symlinks=True)
         # An ssh user is no secret; a password never came this far.

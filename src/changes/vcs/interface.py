@@ -21,14 +21,15 @@ DIFF_MAX_BYTES = 64 * 1024 * 1024
 class Credentials:
     """How to enter the remote. A token is a password; its user name rarely matters.
 
-    Without a `known_hosts_path` the account's own file is used; a host seen for the first time is
-    remembered there, a changed host key is refused.
+    `ssh_key` is the private key, `known_hosts` lines as in the file of that name. Without them the
+    account's own file is used; a host seen for the first time is remembered there, a changed host
+    key is refused.
     """
 
     username: str = ""
     password: str = field(default="", repr=False)
-    ssh_key_path: Path | None = None
-    known_hosts_path: Path | None = None
+    ssh_key: str = field(default="", repr=False)
+    known_hosts: str = field(default="", repr=False)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -78,6 +79,22 @@ class LogQuery:
 EVERYTHING = LogQuery()
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What of a revision a work tree holds: all of it, or the files and folders of `paths` alone.
+
+    Submodules and the content of LFS come from wherever the revision says, so only ask for them
+    where its commands may run as well. Git alone knows any of this.
+    """
+
+    paths: tuple[str, ...] = ()
+    submodules: bool = False
+    lfs: bool = False
+
+
+WHOLE_TREE = Wanted()
+
+
 class Mirror(Protocol):
     """A local copy of a remote repository, shared by all processes of this machine."""
 
@@ -98,8 +115,11 @@ class Mirror(Protocol):
     def update(self, timeout_s: float = UPDATE_TIMEOUT_S) -> None:
         """Make or refresh the copy; branches the remote dropped go. Any number may call at once."""
 
-    def fetch(self, name: str, timeout_s: float = UPDATE_TIMEOUT_S) -> str:
-        """Get one commit by sha or full ref name, also one no branch leads to, and keep it; its sha."""
+    def fetch(self, name: str, timeout_s: float = UPDATE_TIMEOUT_S, *, depth: int | None = None) -> str:
+        """Get one commit by sha or full ref name, also one no branch leads to, and keep it; its sha.
+
+        With a depth, git brings only so much of its history; keep such mirrors apart from others.
+        """
 
     def remote_branches(self, timeout_s: float = POLL_TIMEOUT_S) -> dict[str, str]:
         """What the remote has now. Equal to `branches()`: there is nothing to update."""
@@ -146,11 +166,14 @@ class Mirror(Protocol):
     def patch_id(self, sha: str) -> str | None:
         """Equal for the same change at another place of the history; None where there is no such thing."""
 
-    def checkout(self, sha: str, into: Path) -> None:
+    def checkout(self, sha: str, into: Path, wanted: Wanted = WHOLE_TREE) -> None:
         """A clean work tree in an absent or empty folder.
 
         Nothing done in it reaches the mirror, but git's reads from it: it must stay readable at its path.
         """
+
+    def remove(self) -> None:
+        """Take the copy away, damaged as it may be; the next `update` makes it anew."""
 
     def apply_patch(self, into: Path, diff: bytes) -> None:
         """Apply a diff to a fresh work tree; git also commits it."""

@@ -51,6 +51,7 @@ class Command:
     environment: Mapping[str, str]
     stdin: bytes = b""
     limits: Limits = USUAL_LIMITS
+    keeps_open: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ def _start(command: Command, stdin: IO[bytes]) -> subprocess.Popen[bytes]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            pass_fds=command.keeps_open,
         )
     except FileNotFoundError as error:
         raise ToolMissing(f"{command.argv[0]} is not installed") from error
