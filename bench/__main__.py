@@ -16,6 +16,7 @@ NAMES = (
     "idle_memory",
     "dispatch",
     "claim",
+    "sandbox",
     "throughput",
     "cancel",
     "settle",
@@ -24,6 +25,7 @@ NAMES = (
     "builds_list",
     "live",
     "pages",
+    "vcs_log",
 )
 
 

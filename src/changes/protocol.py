@@ -3,27 +3,37 @@
 Every message is JSON. The agent speaks to `<server>/api/0/agents/`:
 
     POST enrol/                            Enrolment -> Enrolled        one-time token in the message
+    POST hello/                            Hello -> Welcome             at each start, and every ten minutes
+    POST key/                              {} -> NewKey                 another key instead of its own
     POST steps/next/                       Ask -> list[StepOffer]       held until there is a step
     POST heartbeat/                        Heartbeat -> HeartbeatAnswer held until there is something to stop
     POST steps/<id>/report/                StepReport -> Accepted
     POST steps/<id>/logs/<name>/?offset=N  bytes -> LogAccepted         409 tells the expected one
     PUT  steps/<id>/artifacts/<path>       bytes -> Accepted
+    PUT  steps/<id>/uploads/<path>?offset=N&size=S   part of a large artifact -> LogAccepted  409 as for logs
+    POST steps/<id>/artifacts/             ArtifactBatch -> ArtifactsRefused    many small ones
     GET  steps/<id>/patch/                 -> bytes of a unified diff
+    GET  steps/<id>/logins/                -> list[Login]               the agent's own key alone opens it
 
-All but the first carry `Authorization: Bearer <the agent's own token>`. Everything may be
-sent twice. 410 for a step means: it is over, or no longer yours; stop it and forget it.
+All but the first carry `Authorization: Bearer <the agent's own key>`; what is about one step is
+accepted with that step's token too. Each carries `Changes-Protocol: <VERSION>`. Everything may be sent
+twice. 410 for a step means: it is over, or no longer yours; stop it and forget it. A server of version 1
+knows neither hello/ nor key/ and answers 404; its agents say who they are by enrolling only.
 """
 
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-VERSION = 1
+VERSION = 2
 VERSION_HEADER = "Changes-Protocol"
 # Longest time either side holds a request open; proxies usually cut at 60 s.
 HOLD_MAX_S = 55.0
 CONSOLE = "console"
 LOG_CHUNK_MAX_BYTES = 1024 * 1024
+BATCH_MAX_FILES = 256
+# Of a batch as it is sent, and of one part of a large artifact.
+BATCH_MAX_BYTES, PART_MAX_BYTES = 4 * 1024 * 1024, 8 * 1024 * 1024
 
 Backend = Literal["git", "hg"]
 Slots = Annotated[int, Meta(ge=0, le=1024)]
@@ -33,21 +43,54 @@ ReturnCode = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 DurationMs = Annotated[int, Meta(ge=0, le=10**12)]
 
 
-class Enrolment(Struct, frozen=True, kw_only=True):
-    token: str
+class Machine(Struct, frozen=True, kw_only=True):
+    """What an agent says of itself and of where it works."""
+
     name: str
     slots: Slots = 1
     labels: dict[str, str] = {}
     # What steps may ask for; 0 = not told, and nothing is counted then.
     cpus: Size = 0
     memory_mb: Size = 0
+    # Kinds of sandboxes that work there, and which limits it can hold steps to.
+    sandboxes: list[str] = []
+    limits: list[str] = []
     protocol: int = VERSION
     version: str = ""
+
+
+class Enrolment(Machine, frozen=True, kw_only=True):
+    token: str
 
 
 class Enrolled(Struct, frozen=True, kw_only=True):
     token: str
     node_id: str
+
+
+class Hello(Machine, frozen=True, kw_only=True):
+    # At a start: the steps it still has, to run or to report. None = it did not start just now.
+    steps: list[str] | None = None
+    # Why it takes no steps for now, in words.
+    problem: str = ""
+
+
+class Welcome(Struct, frozen=True, kw_only=True):
+    """How the server knows this agent, and what it can take."""
+
+    name: str
+    protocol: int
+    version: str = ""
+    # It wants the agent to ask for another key.
+    is_key_due: bool = False
+    log_chunk_max_bytes: int = LOG_CHUNK_MAX_BYTES
+    artifact_max_bytes: int | None = None
+
+
+class NewKey(Struct, frozen=True, kw_only=True):
+    """The old one is good until the agent has used this one, and for some minutes after that."""
+
+    token: str
 
 
 class Ask(Struct, frozen=True, kw_only=True):
@@ -66,6 +109,25 @@ class Checkout(Struct, frozen=True, kw_only=True):
     sha: str
     path: str = "source"
     has_patch: bool = False
+    # So much of the history only; 0 = all of it. This and what follows are for git.
+    depth: Annotated[int, Meta(ge=0)] = 0
+    # These files and folders only; none = all of them.
+    sparse: list[str] = []
+    submodules: bool = False
+    lfs: bool = False
+
+
+class Login(Struct, frozen=True, kw_only=True):
+    """How to enter the repository of this address. Kept in memory only, and never shown to a command."""
+
+    url: str
+    username: str = ""
+    password: str = ""
+    ssh_key: str = ""
+    known_hosts: str = ""
+
+    def __repr__(self) -> str:
+        return f"Login(url={self.url!r})"
 
 
 class CommandOffer(Struct, frozen=True, kw_only=True):
@@ -77,6 +139,16 @@ class CommandOffer(Struct, frozen=True, kw_only=True):
     artifacts: list[str] = []
     type: str = "default"
     captures_output: bool = False
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What a step may use at most; 0 = what the agent thinks right."""
+
+    memory_mb: Size = 0
+    pids: Size = 0
+    cpus: Annotated[float, Meta(ge=0, le=4096)] = 0
+    # Of each of its logs.
+    log_mb: Size = 0
 
 
 class StepOffer(Struct, frozen=True, kw_only=True):
@@ -92,6 +164,18 @@ class StepOffer(Struct, frozen=True, kw_only=True):
     timeout_s: float | None = None
     # Of other repositories, each in a folder beside the main one.
     other_checkouts: list[Checkout] = []
+    # False for what strangers wrote: no secrets, and nothing weaker than a sandbox with limits.
+    trusted: bool = True
+    # Where to run it; empty = the agent's choice. The image is for sandboxes that need one.
+    sandbox: str = ""
+    image: str = ""
+    # None = not said: trusted steps have a network.
+    network: bool | None = None
+    limits: Limits = Limits()
+    # Variables whose values are hidden in all that the agent passes on.
+    secrets: dict[str, str] = {}
+    # Opens this step only; empty from a server of version 1.
+    token: str = ""
 
 
 class Heartbeat(Struct, frozen=True, kw_only=True):
@@ -113,6 +197,9 @@ class CommandReport(Struct, frozen=True, kw_only=True):
     return_code: ReturnCode | None = None
     duration_ms: DurationMs | None = None
     output: str | None = None
+    # None where nobody counted.
+    cpu_ms: DurationMs | None = None
+    peak_memory_kb: Annotated[int, Meta(ge=0, le=2**40)] | None = None
 
 
 class StepReport(Struct, frozen=True, kw_only=True):
@@ -139,3 +226,21 @@ class LogAccepted(Struct, frozen=True, kw_only=True):
     """All bytes before this offset are on disk."""
 
     offset: int
+
+
+class SmallArtifact(Struct, frozen=True, kw_only=True):
+    # Percent-encoded, because the names of files are bytes and need not be text.
+    path: str
+    sha256: str
+    # Base64 on the wire.
+    content: bytes
+
+
+class ArtifactBatch(Struct, frozen=True, kw_only=True):
+    files: Annotated[list[SmallArtifact], Meta(max_length=BATCH_MAX_FILES)]
+
+
+class ArtifactsRefused(Struct, frozen=True, kw_only=True):
+    """Of a batch: by their paths as they were sent, and why. All others are stored durably."""
+
+    refused: dict[str, str] = {}

@@ -1,6 +1,7 @@
 """Agents for tests: in this process, or as the real program; and offers for them."""
 
 import os
+import pwd
 import subprocess
 import sys
 import time
@@ -12,11 +13,15 @@ from typing import Any
 from tests.fakes.coordinator import AGENT_TOKEN, ENROL_TOKEN, Coordinator
 
 from changes.agent.client import Client
+from changes.agent.hello import Greeter, machine_of
 from changes.agent.link import Link
 from changes.agent.loop import Agent
+from changes.agent.sandboxes.housing import Housing
 from changes.protocol import CommandOffer, StepOffer
 
 STOP_WITHIN_S = 10.0
+# Steps as plain processes of our own account, which may enter the folders that pytest makes.
+PLAIN = {"CHANGES_STEP_ACCOUNT": pwd.getpwuid(os.geteuid()).pw_name, "CHANGES_AGENT_SANDBOX": "process"}
 
 
 def a_command(script: str, name: str = "", **more: Any) -> CommandOffer:
@@ -34,10 +39,15 @@ def a_step(*commands: CommandOffer | str, **more: Any) -> StepOffer:
 
 
 @contextmanager
-def running_agent(coordinator: Coordinator, home: Path, slots: int = 2) -> Iterator[Agent]:
+def running_agent(
+    coordinator: Coordinator, home: Path, slots: int = 2, housing: Housing | None = None
+) -> Iterator[Agent]:
     refusals: list[Exception] = []
     link = Link(Client(coordinator.url, AGENT_TOKEN, connections=2 * slots + 4))
-    agent = Agent(link, home, slots, refusals.append)
+    greeter = Greeter(link.client, link.retrying, home, machine_of("test-agent", slots, {}))
+    agent = Agent(link, home, greeter, refusals.append)
+    if housing is not None:
+        agent.house_steps(housing)
     agent.start()
     try:
         yield agent
@@ -53,7 +63,7 @@ def agent_process(
     arguments = ["--server", coordinator.url, "--home", str(home), "--name", "test-agent", *options]
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "changes.agent.main", "--enrol", ENROL_TOKEN, *arguments],
-        env={**os.environ, **(env or {})},
+        env={**os.environ, **PLAIN, **(env or {})},
         stderr=subprocess.PIPE,
     )
     try:

@@ -4,10 +4,13 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.agent.running import a_step, eventually, is_alive, running_agent
+import pytest
+from tests.agent.running import a_command, a_step, eventually, is_alive, running_agent
 from tests.fakes.coordinator import Coordinator
 
+from changes.agent import steps
 from changes.agent.processes import Identity, Seen, Tree, kill_tree, members
+from changes.agent.verdict import TEARDOWN
 
 DAEMON = "setsid sh -c 'sleep 600 & echo $! > {folder}/daemon' & wait; "
 
@@ -24,6 +27,49 @@ def test_cancelling_kills_the_command_and_its_daemons(
         assert coordinator.final_of(step).result == "aborted"
     assert not is_alive(int((tmp_path / "daemon").read_text()))
     assert not list((home / "steps").iterdir())
+
+
+def test_what_was_set_up_is_put_away_after_a_cancel_and_the_result_stays(
+    coordinator: Coordinator, home: Path, tmp_path: Path
+) -> None:
+    put_away = a_command(f"echo away > {tmp_path}/away", id="c2", type=TEARDOWN)
+    never = a_command(f"echo never > {tmp_path}/never", id="c3")
+    with running_agent(coordinator, home):
+        step = coordinator.offer(a_step(f"touch {tmp_path}/begun; sleep 600", never, put_away))
+        eventually((tmp_path / "begun").exists)
+
+        coordinator.cancel(step.offer.id)
+
+        assert coordinator.final_of(step).result == "aborted"
+    assert (tmp_path / "away").read_text() == "away\n"
+    assert not (tmp_path / "never").exists()
+
+
+def test_an_agent_that_stops_does_not_wait_for_what_cleans_up_after_a_cancel(
+    coordinator: Coordinator, home: Path, tmp_path: Path
+) -> None:
+    endless = a_command(f"touch {tmp_path}/cleaning; sleep 600", id="c2", type=TEARDOWN)
+    with running_agent(coordinator, home):
+        step = coordinator.offer(a_step(f"touch {tmp_path}/begun; sleep 600", endless))
+        eventually((tmp_path / "begun").exists)
+        coordinator.cancel(step.offer.id)
+        eventually((tmp_path / "cleaning").exists)
+
+    assert not list((home / "steps").iterdir())
+
+
+def test_cleaning_up_after_a_cancel_has_a_limit(
+    coordinator: Coordinator, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "LATE_TEARDOWN_S", 0.1)
+    endless = a_command(f"touch {tmp_path}/cleaning; sleep 600", id="c2", type=TEARDOWN)
+    with running_agent(coordinator, home):
+        step = coordinator.offer(a_step(f"touch {tmp_path}/begun; sleep 600", endless))
+        eventually((tmp_path / "begun").exists)
+
+        coordinator.cancel(step.offer.id)
+
+        assert coordinator.final_of(step).result == "aborted"
 
 
 def test_a_daemon_serves_the_next_command_and_ends_with_the_step(

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.agent.running import PLAIN
 from tests.faults.gates import Gate
 from tests.scenarios.running import RunningSystem, running_system
 
@@ -11,7 +12,8 @@ SILENCE_S = "4"
 
 @pytest.fixture(scope="session")
 def shared_system() -> Iterator[RunningSystem]:
-    with running_system(NODE_SILENCE_MAX_S=SILENCE_S) as system:
+    # Plain processes of our own account: the gates of the drills lie in pytest's folders.
+    with running_system(NODE_SILENCE_MAX_S=SILENCE_S, **PLAIN) as system:
         yield system
 
 

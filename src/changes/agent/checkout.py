@@ -1,47 +1,139 @@
-"""The work tree of a step: out of a local mirror, with the patch under test applied."""
+"""The work tree of a step: out of a local mirror; the remote is entered only for what is not here yet."""
 
-import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from changes.protocol import Checkout
-from changes.vcs import names
-from changes.vcs.errors import UnknownRevision
-from changes.vcs.interface import Mirror
-from changes.vcs.open import open_mirror
+from msgspec.structs import replace
+
+from changes.agent.mirrors import Mirrors
+from changes.protocol import Checkout, Login
+from changes.vcs import errors, names
+from changes.vcs.errors import Damaged, NotARepository, UnknownRevision, VcsError
+from changes.vcs.interface import Credentials, Mirror, Wanted
+
+# The first that fits is told; what the tool says follows.
+SENTENCES: tuple[tuple[type[VcsError], str], ...] = (
+    (errors.ToolMissing, "This agent lacks a program."),
+    (errors.TimedOut, "It took too long."),
+    (errors.Unreachable, "The server of the repository does not answer."),
+    (errors.Forbidden, "The server of the repository does not let this agent in."),
+    (errors.NotARepository, "There is no such repository any more, or it may not be seen."),
+    (errors.UnknownRevision, "The repository has no such commit."),
+)
+
+log = logging.getLogger("changes.agent")
 
 
-class Mirrors:
-    """One mirror per repository, shared by all steps and kept for the next ones."""
+class Logins:
+    """How to enter repositories, in memory only; the server is asked once, and only if need be."""
 
-    def __init__(self, home: Path) -> None:
-        self._folder = home / "mirrors"
+    def __init__(self, ask: Callable[[], list[Login]]) -> None:
+        self._ask = ask
+        self._known: dict[str, Login] | None = None
 
-    def open(self, wanted: Checkout) -> Mirror:
-        name = hashlib.sha1(wanted.url.encode(), usedforsecurity=False).hexdigest()
-        return open_mirror(wanted.backend, wanted.url, self._folder / name)
+    def of(self, url: str) -> Credentials | None:
+        if self._known is None:
+            self._known = {login.url: login for login in self._ask()}
+        found = self._known.get(url)
+        if found is None:
+            return None
+        return Credentials(
+            username=found.username,
+            password=found.password,
+            ssh_key=found.ssh_key,
+            known_hosts=found.known_hosts,
+        )
 
 
-def check_out(mirror: Mirror, sha: str, into: Path) -> None:
-    """The remote is asked only for a commit that is not here yet."""
-    if mirror.exists():
+@dataclass(frozen=True)
+class Tree:
+    """A work tree and where it came from."""
+
+    sha: str
+    mirror: Mirror
+
+
+@dataclass(frozen=True)
+class Origin:
+    mirrors: Mirrors
+    wanted: Checkout
+    logins: Logins
+    # The folder of the step.
+    borrower: Path | None = None
+
+    def check_out(self, into: Path) -> Tree:
+        """A mirror that turns out to be damaged is made anew, once."""
         try:
-            mirror.checkout(sha, into)
+            return self._check_out(into)
+        except VcsError as error:
+            mirror = self._entered()
+            if not _may_be_damaged(error, mirror):
+                raise explained(error) from error
+            log.warning("The mirror of %s is damaged and made anew: %s", mirror.url, error)
+        return self._check_out_anew(mirror, into)
+
+    def _check_out_anew(self, mirror: Mirror, into: Path) -> Tree:
+        try:
+            # A remote that is gone says the same as a mirror that is broken; only the latter goes.
+            mirror.reach()
+            mirror.remove()
+            return self._check_out(into)
+        except VcsError as error:
+            raise explained(error) from error
+
+    def _check_out(self, into: Path) -> Tree:
+        what = Wanted(tuple(self.wanted.sparse), submodules=self.wanted.submodules, lfs=self.wanted.lfs)
+        if names.is_full_sha(self.wanted.sha) and not (what.submodules or what.lfs):
+            mirror = self.mirrors.open(self.wanted, borrower=self.borrower)
+            if mirror.path.is_dir():
+                try:
+                    mirror.checkout(self.wanted.sha, into, what)
+                    return Tree(self.wanted.sha, mirror)
+                except UnknownRevision:
+                    log.debug("%s is newer than the mirror.", self.wanted.sha)
+        tree = self._fetched()
+        try:
+            tree.mirror.checkout(tree.sha, into, what)
+        except UnknownRevision as error:
+            raise Damaged(f"a commit that was fetched is not there: {error}") from error
+        self.mirrors.tidy()
+        return tree
+
+    def _entered(self) -> Mirror:
+        return self.mirrors.open(self.wanted, self.logins.of(self.wanted.url), self.borrower)
+
+    def _fetched(self) -> Tree:
+        mirror = self._entered()
+        if not self.wanted.depth:
+            return Tree(_fetch(mirror, self.wanted.sha), mirror)
+        try:
+            return Tree(mirror.fetch(self.wanted.sha, depth=self.wanted.depth), mirror)
         except UnknownRevision:
-            pass
-        else:
-            return
-    mirror.update()
-    if not mirror.has(sha):
-        mirror.fetch(sha)
-    mirror.checkout(sha, into)
+            # Some servers give away whole branches only.
+            whole = Origin(self.mirrors, replace(self.wanted, depth=0), self.logins, self.borrower)
+            return whole._fetched()
 
 
-def check_out_named(mirror: Mirror, name: str, into: Path) -> str:
-    """A branch moves, so the remote is asked first; returns the commit it stands for now."""
-    if names.is_full_sha(name):
-        check_out(mirror, name, into)
-        return name
+def _fetch(mirror: Mirror, name: str) -> str:
+    """A branch moves, so the remote is asked what it stands for now."""
+    if not names.is_full_sha(name):
+        mirror.update()
+        return mirror.resolve(name)
+    # All branches, because the next steps build what is on them.
     mirror.update()
-    sha = mirror.resolve(name)
-    mirror.checkout(sha, into)
-    return sha
+    if not mirror.has(name):
+        mirror.fetch(name)
+    return name
+
+
+def _may_be_damaged(error: VcsError, mirror: Mirror) -> bool:
+    """By what has a name of its own, and by what nobody has a name for."""
+    is_strange = isinstance(error, (Damaged, NotARepository)) or type(error) is VcsError
+    return is_strange and mirror.path.exists()
+
+
+def explained(error: VcsError) -> VcsError:
+    sentence = next((words for kind, words in SENTENCES if isinstance(error, kind)), "")
+    return type(error)(f"{sentence} {error}".strip())

@@ -1,25 +1,36 @@
 """The only file that talks to the server."""
 
+import socket
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 from urllib.parse import quote
 
 import msgspec
 import urllib3
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, ProtocolError
 
-from changes.agent.errors import NotAccepted, OffsetExpected, Refused, ServerAway, StepGone
+from changes.agent.errors import NotAccepted, OffsetExpected, OtherVersion, Refused, ServerAway, StepGone
 from changes.protocol import (
+    PART_MAX_BYTES,
     VERSION,
     VERSION_HEADER,
+    ArtifactBatch,
+    ArtifactsRefused,
     Ask,
     Enrolled,
     Enrolment,
     Heartbeat,
     HeartbeatAnswer,
+    Hello,
     LogAccepted,
+    Login,
+    NewKey,
+    SmallArtifact,
     StepOffer,
     StepReport,
+    Welcome,
 )
 
 CONNECT_TIMEOUT_S = 5.0
@@ -28,16 +39,35 @@ ARTIFACT_TIMEOUT_S = 300.0
 # A held request is answered a little late at worst; beyond this the line is dead.
 HOLD_SLACK_S = 10.0
 SEND_BLOCK_BYTES = 128 * 1024
+# A held request is silent for a minute. Whether there is still somebody at the other end is asked below
+# HTTP, by the kernel, and answered there: after this a line that was cut counts as dead.
+PROBE_AFTER_S, PROBE_EVERY_S, PROBES = 10, 5, 3
+UNSENT_MAX_MS = (PROBE_AFTER_S + PROBE_EVERY_S * PROBES) * 1000
 SHA256_HEADER = "Changes-SHA256"
 
 OK, NO_CONTENT, CONFLICT = 200, 204, 409
 CLIENT_ERRORS, SERVER_ERRORS = 400, 500
-# 426: the server speaks another version of the protocol.
-REFUSED = (401, 403, 426)
+REFUSED, OTHER_VERSION = (401, 403), 426
 GONE = (404, 410)
 TEMPORARY = (408, 425, 429)
 
 Message = TypeVar("Message")
+
+
+class Stored(Protocol):
+    """A file that was copied aside to be sent."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def stored(self) -> Path: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def size_bytes(self) -> int: ...
 
 
 class Client:
@@ -49,11 +79,21 @@ class Client:
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
         self._pool = urllib3.PoolManager(
-            maxsize=connections, retries=False, blocksize=SEND_BLOCK_BYTES, headers=self._headers
+            maxsize=connections,
+            retries=False,
+            blocksize=SEND_BLOCK_BYTES,
+            headers=self._headers,
+            socket_options=_socket_options(),
         )
+        # What the server said of itself, once it did.
+        self.welcome: Welcome | None = None
 
     def close(self) -> None:
         self._pool.clear()
+
+    def use(self, token: str) -> None:
+        """From the next request on; those under way end with the key they began with."""
+        self._headers = {**self._headers, "Authorization": f"Bearer {token}"}
 
     def enrol(self, enrolment: Enrolment) -> Enrolled:
         try:
@@ -61,6 +101,12 @@ class Client:
         except StepGone as error:
             raise Refused(f"This is no Changes server: {error}") from error
         return _decoded(answer, Enrolled)
+
+    def hello(self, hello: Hello) -> Welcome:
+        return _decoded(self._send("POST", "hello/", msgspec.json.encode(hello)), Welcome)
+
+    def new_key(self) -> NewKey:
+        return _decoded(self._send("POST", "key/", b"{}"), NewKey)
 
     def next_steps(self, ask: Ask) -> list[StepOffer]:
         answer = self._send("POST", "steps/next/", msgspec.json.encode(ask), ask.wait_s + HOLD_SLACK_S)
@@ -86,6 +132,37 @@ class Client:
             headers = {SHA256_HEADER: sha256, "Content-Length": str(stored.stat().st_size)}
             self._send("PUT", where, content, ARTIFACT_TIMEOUT_S, headers)
 
+    def put_artifacts(self, step_id: str, batch: Sequence[Stored]) -> dict[str, str]:
+        """By path, why the server does not take it."""
+        paths = {_quoted(each.path, "/"): each.path for each in batch}
+        files = [
+            SmallArtifact(path=path, sha256=each.sha256, content=each.stored.read_bytes())
+            for path, each in zip(paths, batch, strict=True)
+        ]
+        where = f"steps/{_quoted(step_id)}/artifacts/"
+        answer = self._send(
+            "POST", where, msgspec.json.encode(ArtifactBatch(files=files)), ARTIFACT_TIMEOUT_S
+        )
+        refused = _decoded(answer, ArtifactsRefused).refused
+        return {paths.get(path, path): why for path, why in refused.items()}
+
+    def put_part(self, step_id: str, artifact: Stored, offset: int) -> int:
+        with artifact.stored.open("rb") as content:
+            content.seek(offset)
+            data = content.read(PART_MAX_BYTES)
+        asked = f"offset={offset}&size={artifact.size_bytes}"
+        where = f"steps/{_quoted(step_id)}/uploads/{_quoted(artifact.path, '/')}?{asked}"
+        headers = {SHA256_HEADER: artifact.sha256}
+        return _decoded(self._send("PUT", where, data, ARTIFACT_TIMEOUT_S, headers), LogAccepted).offset
+
+    def logins(self, step_id: str) -> list[Login]:
+        try:
+            answer = self._send("GET", f"steps/{_quoted(step_id)}/logins/", None)
+        except StepGone:
+            # A server of version 1 has none; for a step that is over it does not matter.
+            return []
+        return _decoded(answer, list[Login])
+
     def patch(self, step_id: str) -> bytes:
         return self._send("GET", f"steps/{_quoted(step_id)}/patch/", None, ARTIFACT_TIMEOUT_S)
 
@@ -94,12 +171,12 @@ class Client:
         method: str,
         where: str,
         body: bytes | BinaryIO | None,
-        timeout_s: float = ANSWER_TIMEOUT_S,
+        timeout_s: float | None = None,
         headers: dict[str, str] | None = None,
     ) -> bytes:
         request = {
             "body": body,
-            "timeout": urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=timeout_s),
+            "timeout": urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=timeout_s or ANSWER_TIMEOUT_S),
             "headers": self._headers | {"Content-Type": "application/octet-stream"} | headers
             if headers
             else self._headers,
@@ -122,6 +199,21 @@ class Client:
             if hasattr(request["body"], "seek"):
                 request["body"].seek(0)
             return self._pool.request(method, url, **request)
+
+
+def _socket_options() -> list[tuple[int, int, int]]:
+    options = [*HTTPConnection.default_socket_options, (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    wanted = {
+        "TCP_KEEPIDLE": PROBE_AFTER_S,
+        "TCP_KEEPINTVL": PROBE_EVERY_S,
+        "TCP_KEEPCNT": PROBES,
+        "TCP_USER_TIMEOUT": UNSENT_MAX_MS,
+    }
+    for name, value in wanted.items():
+        # Not every system knows each of them.
+        if hasattr(socket, name):
+            options.append((socket.IPPROTO_TCP, getattr(socket, name), value))
+    return options
 
 
 def _quoted(part: str, safe: str = "") -> str:
@@ -150,6 +242,8 @@ def _meaning(status: int, body: bytes) -> Exception:
     words = f"{status} {problem.error}".strip()
     if status in REFUSED:
         return Refused(words)
+    if status == OTHER_VERSION:
+        return OtherVersion(words)
     if status in GONE:
         return StepGone(words)
     if status == CONFLICT and problem.offset is not None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from changes.agent.errors import GivenUp, NotAccepted, OffsetExpected, Refused, StepGone
 from changes.agent.link import StepLink
-from changes.protocol import CONSOLE, LOG_CHUNK_MAX_BYTES, CommandReport, StepReport
+from changes.protocol import CONSOLE, CommandReport, StepReport
 
-# A trivial command starts, writes and ends within this, and costs one request instead of three.
-LINGER_S = 0.01
+# So long it waits for more before it sends something. A trivial command starts, writes and ends within the
+# first of these, and costs two requests instead of three.
+FIRST_LINGER_S, LINGER_S = 0.05, 0.01
 # With so much waiting there is nothing to be gained by collecting more.
 PLENTY_BYTES = 64 * 1024
 
@@ -77,7 +78,8 @@ class Courier:
         with self._changed:
             self._changed.wait_for(self._is_due)
             if self._final is None:
-                self._changed.wait_for(self._is_urgent, LINGER_S)
+                linger_s = LINGER_S if self._is_start_told else FIRST_LINGER_S
+                self._changed.wait_for(self._is_urgent, linger_s)
             if self._final is None or self._sent < self._size:
                 return not self._link.is_given_up()
         self._send_report(self._final)
@@ -104,7 +106,8 @@ class Courier:
     def _send_console(self) -> None:
         if self._sent >= self._size:
             return
-        chunk = os.pread(self._console, min(LOG_CHUNK_MAX_BYTES, self._size - self._sent), self._sent)
+        size = min(self._link.log_chunk_max_bytes, self._size - self._sent)
+        chunk = os.pread(self._console, size, self._sent)
         try:
             self._sent = self._link.append_log(CONSOLE, self._sent, chunk)
         except OffsetExpected as error:

@@ -13,6 +13,10 @@ class Refused(AgentError):
     """The server will not have this agent: unknown or revoked token, other protocol version."""
 
 
+class OtherVersion(Refused):
+    """The two do not speak the same language; the sentence says which one is too old."""
+
+
 class StepGone(AgentError):
     """The step is over, or no longer ours: stop it and forget it."""
 
@@ -35,6 +39,10 @@ class GivenUp(AgentError):
 
 class BadOffer(AgentError):
     """The step cannot be run as it was offered."""
+
+
+class BadOptions(AgentError):
+    """What it was told cannot be used."""
 
 
 class HomeInUse(AgentError):

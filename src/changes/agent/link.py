@@ -1,12 +1,15 @@
 """A step's line to the server: every call is repeated until accepted, or until the step is given up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from changes.agent.client import Client
+from changes.agent.client import Client, Stored
 from changes.agent.retrying import Retrying
-from changes.protocol import StepReport
+from changes.protocol import LOG_CHUNK_MAX_BYTES, Login, StepReport
+
+# Version of the protocol.
+BATCHES_SINCE = 2
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,35 @@ class StepLink:
     def put_artifact(self, path: str, stored: Path, sha256: str) -> None:
         self.link.retrying.until_accepted(
             lambda: self.link.client.put_artifact(self.step_id, path, stored, sha256), self.is_given_up
+        )
+
+    @property
+    def takes_batches(self) -> bool:
+        """Whether this server knows more than one way to take an artifact."""
+        welcome = self.link.client.welcome
+        return welcome is not None and welcome.protocol >= BATCHES_SINCE
+
+    @property
+    def log_chunk_max_bytes(self) -> int:
+        welcome = self.link.client.welcome
+        told = welcome.log_chunk_max_bytes if welcome else LOG_CHUNK_MAX_BYTES
+        return max(1, min(told, LOG_CHUNK_MAX_BYTES))
+
+    def put_artifacts(self, batch: Sequence[Stored]) -> dict[str, str]:
+        """By path, why the server does not take it."""
+        return self.link.retrying.until_accepted(
+            lambda: self.link.client.put_artifacts(self.step_id, batch), self.is_given_up
+        )
+
+    def put_part(self, artifact: Stored, offset: int) -> int:
+        """Up to which byte the server has it now."""
+        return self.link.retrying.until_accepted(
+            lambda: self.link.client.put_part(self.step_id, artifact, offset), self.is_given_up
+        )
+
+    def logins(self) -> list[Login]:
+        return self.link.retrying.until_accepted(
+            lambda: self.link.client.logins(self.step_id), self.is_given_up
         )
 
     def patch(self) -> bytes:

@@ -1,7 +1,8 @@
 """The console of a step: one pipe for all its commands and for the agent's own lines, kept in a file.
 
 One pipe, because only then the order of what commands and agent write is the order people read.
-A daemon left by one command goes on writing while the next one runs.
+A daemon left by one command goes on writing while the next one runs. The pipe has a name, so that
+what runs in a sandbox of its own can open it.
 """
 
 import fcntl
@@ -12,25 +13,36 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from changes.agent.kept_log import KeptLog, Rules
+
 PIPE_BYTES = 1024 * 1024
+PIPES_FOLDER = "pipes"
+# What a process out of our reach may still write while the log is closed.
+CLOSING_MAX_READS = 64
 
 
 class Console:
     """Whatever is written to `write_end` is appended to the file; `on_growth` hears the new size."""
 
-    def __init__(self, path: Path, on_growth: Callable[[int], None]) -> None:
+    def __init__(self, path: Path, on_growth: Callable[[int], None], rules: Rules | None = None) -> None:
         self._on_growth = on_growth
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        self._read_end, self.write_end = os.pipe()
+        self._log = KeptLog(path, rules or Rules())
+        self.pipe = make_pipe(path.parent.parent / PIPES_FOLDER / path.name)
+        self._read_end = os.open(self.pipe, os.O_RDONLY | os.O_NONBLOCK)
+        self.write_end = os.open(self.pipe, os.O_WRONLY)
+        # Not the one that commands get: whoever of them makes that non-blocking makes it so for all.
+        self._own_end = os.open(self.pipe, os.O_WRONLY)
         self._wake_read_end, self._wake_write_end = os.pipe()
-        os.set_blocking(self._read_end, False)
         if hasattr(fcntl, "F_SETPIPE_SZ"):
             # A larger pipe is a wish; the system may have given away all it wants to.
             with suppress(OSError):
                 fcntl.fcntl(self._read_end, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        self.problem: OSError | None = None
-        self._pump = threading.Thread(target=self._move, daemon=True, name="console")
+        self._pump = threading.Thread(target=self._move, daemon=True, name=path.name)
         self._pump.start()
+
+    @property
+    def problem(self) -> OSError | None:
+        return self._log.problem
 
     def say(self, line: str) -> None:
         self.write(f"{line}\n".encode(errors="replace"))
@@ -38,43 +50,42 @@ class Console:
     def write(self, content: bytes) -> None:
         rest = memoryview(content)
         while rest:
-            rest = rest[os.write(self.write_end, rest) :]
+            rest = rest[os.write(self._own_end, rest) :]
 
     def close(self) -> None:
         """Call when all writers are dead: what is in the pipe now is the end of it."""
-        os.close(self.write_end)
-        os.close(self._wake_write_end)
-        self._pump.join()
-        for descriptor in (self._read_end, self._wake_read_end, self._file):
+        for descriptor in (self.write_end, self._own_end, self._wake_write_end):
             os.close(descriptor)
+        self._pump.join()
+        for descriptor in (self._read_end, self._wake_read_end):
+            os.close(descriptor)
+        self.pipe.unlink(missing_ok=True)
 
     def _move(self) -> None:
         poll = select.poll()
         for descriptor in (self._read_end, self._wake_read_end):
             poll.register(descriptor, select.POLLIN)
-        size = 0
-        while True:
+        is_over, reads_left = False, CLOSING_MAX_READS
+        while not is_over and reads_left:
             is_closing = any(descriptor == self._wake_read_end for descriptor, _ in poll.poll())
+            reads_left -= is_closing
             try:
                 piece = os.read(self._read_end, PIPE_BYTES)
             except BlockingIOError:
                 # A process out of our reach may hold the pipe open for ever; nobody waits for it.
-                if is_closing:
-                    return
+                is_over = is_closing
                 continue
-            if not piece:
-                return
-            size += self._keep(piece)
-            self._on_growth(size)
+            is_over = not piece
+            if piece:
+                self._log.add(piece)
+                self._on_growth(self._log.size)
+        self._log.finish()
+        self._on_growth(self._log.size)
 
-    def _keep(self, piece: bytes) -> int:
-        """With a full disk reading goes on, or the command would hang; the step learns of it at its end."""
-        if self.problem is not None:
-            return 0
-        kept = 0
-        try:
-            while kept < len(piece):
-                kept += os.write(self._file, memoryview(piece)[kept:])
-        except OSError as error:
-            self.problem = error
-        return kept
+
+def make_pipe(path: Path) -> Path:
+    """Who may write to it is said by its folder's and its own owner."""
+    path.parent.mkdir(mode=0o711, exist_ok=True)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path, 0o600)
+    return path

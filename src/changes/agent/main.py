@@ -1,172 +1,206 @@
-"""The build agent's program: `changes-agent`, and `changes agent` through `run`."""
+"""The build agent's program: `changes-agent`, and `changes agent`."""
 
-import argparse
 import logging
 import os
 import select
 import signal
-import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
 from changes.agent.client import Client
-from changes.agent.errors import AgentError, GivenUp, Refused
-from changes.agent.identity import enrol, locked_home, stored_identity
+from changes.agent.errors import AgentError, BadOptions, GivenUp, OtherVersion, Refused
+from changes.agent.hello import Greeter, machine_of
+from changes.agent.identity import FILE_NAME, enrol, locked_home, stored_identity
 from changes.agent.link import Link
 from changes.agent.loop import Agent
+from changes.agent.options import AgentOptions, enrolment_token_of, parse
 from changes.agent.processes import adopt_orphans, reap_orphans
-from changes.protocol import Enrolment
+from changes.agent.sandboxes.housing import Housing, look
+from changes.protocol import Enrolment, Machine
 
-DEFAULT_HOME = Path("~/.changes-agent")
 # The grace of a step's processes (5 s), and some time to give the steps back.
 STOP_WITHIN_S = 7.0
-EXIT_OK, EXIT_REFUSED = 0, 3
-STOPPED, REFUSED = b"s", b"r"
+EXIT_OK, EXIT_USAGE, EXIT_REFUSED = 0, 2, 3
+STOPPED, REFUSED, CHANGED, IDLE = b"s", b"r", b"h", b"i"
 CONNECTIONS_PER_SLOT, CONNECTIONS_OF_AGENT = 2, 4
 
 log = logging.getLogger("changes.agent")
-
-
-@dataclass(frozen=True)
-class AgentOptions:
-    server: str
-    home: Path = DEFAULT_HOME
-    name: str = field(default_factory=socket.gethostname)
-    slots: int = 1
-    labels: dict[str, str] = field(default_factory=dict)
-    enrolment_token: str = field(default="", repr=False)
 
 
 def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # It warns of each connection more than the pool keeps, which is no trouble.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
-    sys.exit(run(parse(sys.argv[1:] if arguments is None else arguments)))
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
-def parse(arguments: list[str]) -> AgentOptions:
-    parser = argparse.ArgumentParser(
-        prog="changes-agent", description="Runs build steps for a Changes server."
-    )
-    parser.add_argument("--server", required=True, help="URL of the server")
-    parser.add_argument("--home", type=Path, default=DEFAULT_HOME, help="folder for mirrors and steps")
-    parser.add_argument("--name", default=socket.gethostname(), help="how people call this agent")
-    parser.add_argument("--slots", type=_count, default=1, help="steps to run at a time")
-    parser.add_argument("--label", type=_label, action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument(
-        "--enrol",
-        metavar="TOKEN",
-        default=os.environ.get("CHANGES_ENROL_TOKEN", ""),
-        help="one-time token, needed at the first start only (or CHANGES_ENROL_TOKEN)",
-    )
-    given = parser.parse_args(arguments)
-    return AgentOptions(
-        server=given.server,
-        home=given.home,
-        name=given.name,
-        slots=given.slots,
-        labels=dict(given.label),
-        enrolment_token=given.enrol,
-    )
-
-
-def run(options: AgentOptions) -> int:
+def run(arguments: list[str]) -> int:
     """Works until told to stop; returns the exit code. Call it in the main thread."""
-    home = options.home.expanduser().absolute()
     try:
-        with locked_home(home), _orders() as (read_end, write_end):
-            return _work(options, home, read_end, write_end)
+        options = parse(arguments)
+    except BadOptions as error:
+        log.critical("%s", error)
+        return EXIT_USAGE
+    try:
+        with locked_home(options.home), Orders.heard() as orders:
+            return _work(options, arguments, orders)
     except AgentError as error:
         log.critical("%s", error)
         return EXIT_REFUSED
 
 
-def _work(options: AgentOptions, home: Path, read_end: int, write_end: int) -> int:
-    server = options.server.rstrip("/")
+class Orders:
+    """A pipe into which signals and threads write: a handler may interrupt anything, so it takes no lock."""
+
+    def __init__(self) -> None:
+        self._read_end, self._write_end = os.pipe()
+        # Whoever writes must never wait; so many orders at once say nothing new.
+        os.set_blocking(self._write_end, False)
+        self._is_stopped = False
+
+    @classmethod
+    @contextmanager
+    def heard(cls) -> Iterator["Orders"]:
+        orders = cls()
+        handlers = {
+            signal.SIGTERM: lambda *_: orders.give(STOPPED),
+            signal.SIGINT: lambda *_: orders.give(STOPPED),
+            signal.SIGHUP: lambda *_: orders.give(CHANGED),
+            signal.SIGCHLD: lambda *_: reap_orphans(),
+        }
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        try:
+            yield orders
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def give(self, order: bytes) -> None:
+        try:
+            os.write(self._write_end, order)
+        except BlockingIOError:
+            return
+
+    def next(self, within_s: float | None = None) -> bytes | None:
+        """None when none came in time."""
+        if within_s is not None and not self._is_given(max(0.0, within_s)):
+            return None
+        return os.read(self._read_end, 1)
+
+    def is_stopped(self) -> bool:
+        """While nothing but an end is waited for: what else was ordered is passed over."""
+        while not self._is_stopped and self._is_given(0.0):
+            self._is_stopped = os.read(self._read_end, 1) == STOPPED
+        return self._is_stopped
+
+    def _is_given(self, within_s: float) -> bool:
+        return bool(select.select([self._read_end], [], [], within_s)[0])
+
+
+def _work(options: AgentOptions, arguments: list[str], orders: Orders) -> int:
+    housing = housing_of(options)
+    machine = machine_of(options.name, options.slots, options.labels, housing)
     try:
-        identity = stored_identity(home, server) or enrol(
-            home, server, _enrolment(options), lambda: _is_ordered(read_end)
+        identity = stored_identity(options.home, options.server) or enrol(
+            options.home, options.server, _enrolment(options, machine), orders.is_stopped
         )
     except GivenUp:
         return EXIT_OK
     connections = options.slots * CONNECTIONS_PER_SLOT + CONNECTIONS_OF_AGENT
-    link = Link(Client(server, identity.token, connections))
+    link = Link(Client(options.server, identity.token, connections))
+    greeter = Greeter(link.client, link.retrying, options.home, machine)
     refusals: list[Refused] = []
 
     def on_refused(why: Refused) -> None:
         refusals.append(why)
-        os.write(write_end, REFUSED)
+        orders.give(REFUSED)
 
     adopt_orphans()
-    agent = Agent(link, home, options.slots, on_refused)
+    agent = Agent(link, options.home, greeter, on_refused)
+    agent.house_steps(housing)
+    agent.keep_free_mb = options.keep_free_mb
+    agent.on_idle = lambda: orders.give(IDLE)
     agent.start()
-    log.info("Agent %s is ready for %s.", options.name, server)
-    order = os.read(read_end, 1)
-    agent.stop(STOP_WITHIN_S)
-    if order == REFUSED:
-        log.error(
-            "The server refuses this agent: %s. Remove %s/identity.json and enrol again.", refusals[0], home
-        )
+    log.info("Agent %s is ready for %s.", options.name, options.server)
+    options = _until_stopped(orders, arguments, options, agent, greeter)
+    _stop(agent, orders, 0.0 if refusals else options.stop_after_s)
+    housing.trees.leave()
+    if refusals:
+        log.error("%s", _farewell(refusals[0], options.home))
         return EXIT_REFUSED
     log.info("Agent %s has stopped.", options.name)
     return EXIT_OK
 
 
-@contextmanager
-def _orders() -> Iterator[tuple[int, int]]:
-    """A pipe into which signals write: a handler may interrupt anything, so it must not take a lock."""
-    read_end, write_end = os.pipe()
-    handlers = {
-        signal.SIGTERM: lambda *_: os.write(write_end, STOPPED),
-        signal.SIGINT: lambda *_: os.write(write_end, STOPPED),
-        signal.SIGCHLD: lambda *_: reap_orphans(),
-    }
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+def _until_stopped(
+    orders: Orders, arguments: list[str], options: AgentOptions, agent: Agent, greeter: Greeter
+) -> AgentOptions:
+    """Returns what it was told last."""
+    housing = agent.housing
+    while (order := orders.next()) not in (STOPPED, REFUSED):
+        if order == CHANGED:
+            options = _changed(arguments, options)
+            agent.keep_free_mb = options.keep_free_mb
+            housing = replace(housing, usual=options.sandbox)
+            agent.house_steps(housing)
+            greeter.machine = machine_of(options.name, options.slots, options.labels, housing)
+            agent.tell_anew()
+    return options
+
+
+def housing_of(options: AgentOptions) -> Housing:
+    """Raises AgentError where steps would have to run as root, or could not get at their folders."""
+    return look(options.home, usual=options.sandbox, account_name=options.step_account)
+
+
+def _changed(arguments: list[str], options: AgentOptions) -> AgentOptions:
     try:
-        yield read_end, write_end
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _is_ordered(read_end: int) -> bool:
-    return bool(select.select([read_end], [], [], 0)[0])
-
-
-def _enrolment(options: AgentOptions) -> Enrolment:
-    return Enrolment(
-        token=options.enrolment_token,
-        name=options.name,
-        slots=options.slots,
-        labels=options.labels,
-        cpus=os.cpu_count() or 0,
-        memory_mb=_memory_mb(),
+        now = parse(arguments)
+    except BadOptions as error:
+        log.critical("Everything stays as it was: %s", error)
+        return options
+    if (now.server, now.home) != (options.server, options.home):
+        log.error("Everything stays as it was: another server or home needs a new start.")
+        return options
+    log.info(
+        "Read again: agent %s has %s slots and the labels %s.", now.name, now.slots, now.labels or "none"
     )
+    return now
 
 
-def _memory_mb() -> int:
-    """0 where the system does not tell."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
-    except (ValueError, OSError):
-        return 0
+def _stop(agent: Agent, orders: Orders, finish_within_s: float) -> None:
+    """First the running steps may finish, which a further order cuts short; then they are given back."""
+    agent.ask_no_more()
+    if finish_within_s > 0:
+        log.info("Stopping; running steps may finish for %s s.", finish_within_s)
+        _wait_for(orders, finish_within_s, IDLE + STOPPED + REFUSED)
+    agent.give_back()
+    _wait_for(orders, STOP_WITHIN_S, IDLE)
+    agent.close()
 
 
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError("at least one")
-    return count
+def _wait_for(orders: Orders, within_s: float, wanted: bytes) -> None:
+    ends_at = time.monotonic() + within_s
+    while (order := orders.next(ends_at - time.monotonic())) is not None:
+        if order in wanted:
+            if order == IDLE:
+                # Whoever waits next finds it too.
+                orders.give(IDLE)
+            return
 
 
-def _label(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
-    return key, value
+def _farewell(why: Refused, home: Path) -> str:
+    remedy = "" if isinstance(why, OtherVersion) else f" Remove {home / FILE_NAME} and enrol again."
+    return f"The server refuses this agent: {str(why).rstrip('.')}.{remedy}"
+
+
+def _enrolment(options: AgentOptions, machine: Machine) -> Enrolment:
+    facts = {name: getattr(machine, name) for name in Machine.__struct_fields__}
+    return Enrolment(token=enrolment_token_of(options), **facts)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import logging
 
-from changes.agent.artifacts import ArtifactSender, kept
+from changes.agent.artifacts import Artifact, ArtifactSender, kept
 from changes.agent.courier import Courier
 from changes.agent.errors import GivenUp, Refused
 from changes.agent.processes import Tree, kill_tree
@@ -21,7 +21,18 @@ log = logging.getLogger("changes.agent")
 
 
 def recover(folder: StepFolder, tools: Tools) -> None:
-    """Returns when the server has taken the step back, or does not want it."""
+    """Returns when the server has taken the step back, or does not want it.
+
+    A step is not taken up again where it was: what its processes print goes through the agent, which
+    hides secrets before a byte reaches the disk, so they lost their reader with it.
+    """
+    try:
+        _hand_back(folder, tools)
+    except OSError as error:
+        log.critical("Step %s cannot be cleared up, which is tried again later: %s", folder.step_id, error)
+
+
+def _hand_back(folder: StepFolder, tools: Tools) -> None:
     _kill_leftovers(folder)
     report = folder.report()
     log.info("Step %s was left behind: %s.", folder.step_id, "handed in" if report else "given back")
@@ -38,12 +49,21 @@ def recover(folder: StepFolder, tools: Tools) -> None:
     folder.console.touch()
     if report is not None and report.status == "finished":
         sender = ArtifactSender(link, log.warning, on_end)
-        for artifact in kept(folder.artifacts):
+        for artifact in _kept(folder):
             sender.send(artifact)
         sender.finish()
     courier = Courier(link, folder.console, on_end)
     if courier.finish(report or RESTARTED) or order.is_given:
         tools.spool.drop(folder)
+
+
+def _kept(folder: StepFolder) -> list[Artifact]:
+    """One damaged file must not hold back the result."""
+    try:
+        return kept(folder.artifacts)
+    except ValueError as error:
+        log.warning("Artifacts of step %s cannot be read: %s", folder.step_id, error)
+        return []
 
 
 def _kill_leftovers(folder: StepFolder) -> None:

@@ -66,14 +66,21 @@ class StepFolder:
         return self.path / "artifacts"
 
     def note_running(self, running: Running) -> None:
+        """Whole or not at all: on a full disk the mark that was noted first is still there."""
+        beside = self.path / ".running.json.new"
         # Needed after a crash of the agent, not of the machine: no process outlives that.
-        (self.path / "running.json").write_bytes(msgspec.json.encode(running))
+        beside.write_bytes(msgspec.json.encode(running))
+        beside.replace(self.path / "running.json")
 
     def running(self) -> Running | None:
         return _stored(self.path / "running.json", Running)
 
     def keep_report(self, report: StepReport) -> None:
-        write_durably(self.path / "report.json", msgspec.json.encode(report))
+        """Should the agent end before the server has it; on a full disk it is sent all the same."""
+        try:
+            write_durably(self.path / "report.json", msgspec.json.encode(report))
+        except OSError as error:
+            log.critical("The report of step %s cannot be kept on disk: %s", self.step_id, error)
 
     def report(self) -> StepReport | None:
         return _stored(self.path / "report.json", StepReport)
@@ -86,6 +93,11 @@ class Spool:
         for folder in (self._steps, self._trash):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
+    def free_mb(self) -> int:
+        """What is left on the disk of the steps for somebody without privileges."""
+        status = os.statvfs(self._steps)
+        return status.f_bavail * status.f_frsize // 2**20
+
     def open(self, offer: StepOffer) -> StepFolder:
         """Raises BadOffer when the id could not be a folder, or is one already."""
         if not STEP_ID.fullmatch(offer.id):
@@ -95,15 +107,24 @@ class Spool:
             folder.path.mkdir(mode=0o700)
         except FileExistsError:
             raise BadOffer(f"Step {offer.id} is here already.") from None
-        for inner in (folder.console.parent, folder.work, folder.home, folder.temporary, folder.scripts):
-            inner.mkdir(mode=0o700)
-        folder.console.touch(mode=0o600)
-        write_durably(folder.path / "offer.json", msgspec.json.encode(offer))
+        try:
+            for inner in (folder.console.parent, folder.work, folder.home, folder.temporary, folder.scripts):
+                inner.mkdir(mode=0o700)
+            # What was offered may hold secrets, and is not for the disk.
+            folder.console.touch(mode=0o600)
+        except OSError:
+            self.drop(folder)
+            raise
         return folder
 
     def leftovers(self) -> list[StepFolder]:
         """Steps of an earlier run of the agent, the oldest first."""
-        found = [path for path in self._steps.iterdir() if STEP_ID.fullmatch(path.name)]
+        found = []
+        for path in self._steps.iterdir():
+            if STEP_ID.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+                found.append(path)
+            else:
+                log.warning("%s is no step of this agent; it is left as it is.", path)
         return [StepFolder(path) for path in sorted(found, key=lambda path: path.stat().st_mtime)]
 
     def drop(self, folder: StepFolder) -> None:
@@ -118,8 +139,10 @@ class Spool:
 
 def write_durably(path: Path, content: bytes) -> None:
     """Either the old content or the new one is there, even after a power cut."""
+    # Should somebody have left a link under this name, it is not followed.
     beside = path.with_name(f".{path.name}.new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
@@ -128,9 +151,13 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 def _stored(path: Path, kind: type[Kind]) -> Kind | None:
+    """None for what is not there, damaged, or written by a version that said it in another way."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        log.warning("%s cannot be read: %s", path, error)
         return None
 
 

@@ -4,29 +4,38 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 
 from msgspec.structs import replace as replace_fields
 
 from changes.agent import verdict as verdicts
-from changes.agent.artifacts import ArtifactSender, collect
-from changes.agent.checkout import Mirrors, check_out, check_out_named
+from changes.agent.artifacts import ArtifactSender, Collection
+from changes.agent.checkout import Logins, Origin
 from changes.agent.commands import Outcome, Place, run_command
 from changes.agent.courier import Courier
 from changes.agent.errors import AgentError, BadOffer, GivenUp, NotAccepted, Refused, StepGone
+from changes.agent.kept_log import LOG_MAX_BYTES, MEGABYTE, Rules
 from changes.agent.link import Link
 from changes.agent.logs import Console
+from changes.agent.masking import masked
+from changes.agent.mirrors import Mirrors
 from changes.agent.offers import inside, source_of
-from changes.agent.processes import Tree, kill_children_of_thread, kill_tree, may_have_orphans
+from changes.agent.processes import kill_children_of_thread
+from changes.agent.sandboxes import choice, housing
+from changes.agent.sandboxes.choice import Choice
+from changes.agent.sandboxes.housing import Housing
+from changes.agent.sandboxes.role import Ground, Sandbox
+from changes.agent.side_logs import SideLogs, Sifting
 from changes.agent.spool import Running, Spool, StepFolder
 from changes.agent.stopping import StopOrder, StopReason
 from changes.agent.verdict import ABORTED, PASSED, TEARDOWN, Verdict
 from changes.protocol import Checkout, CommandOffer, CommandReport, StepOffer, StepReport
 from changes.vcs.errors import PatchDoesNotApply, VcsError
 
-# Cleaning up after a step whose time is up must not take for ever either.
+# Cleaning up after a step whose time is up, or that was cancelled, must not take for ever either.
 LATE_TEARDOWN_S = 60.0
 CHECKOUT_BREAK_S = 0.02
 
@@ -42,6 +51,7 @@ class Tools:
     mirrors: Mirrors
     is_alone: Callable[[], bool]
     on_refused: Callable[[Refused], None]
+    housing: Housing
 
 
 class StepRun:
@@ -52,11 +62,16 @@ class StepRun:
         self._folder = folder
         self._tools = tools
         self._order = StopOrder()
-        self._tree = Tree(secrets.token_hex(16))
+        # Of what cleans up after a step that was cancelled: only an agent that stops ends that, too.
+        self._late_order = StopOrder()
+        self._mark = secrets.token_hex(16)
+        self._secrets = tuple(filter(None, (*offer.secrets.values(), offer.token)))
+        self._sandbox: Sandbox | None = None
         self._link = tools.link.for_step(offer.id, self._order.is_aborted)
         self._commands: list[CommandReport] = []
         self._is_checking_out = False
-        folder.note_running(Running(self._tree.mark))
+        self._logins = Logins(self._link.logins)
+        folder.note_running(Running(self._mark))
 
     @property
     def is_aborted(self) -> bool:
@@ -64,6 +79,8 @@ class StepRun:
 
     def stop(self, reason: StopReason) -> None:
         self._order.give(reason)
+        if reason == "agent_stopped":
+            self._late_order.give(reason)
         self._tools.link.retrying.wake()
         if self._is_checking_out:
             threading.Thread(target=self._break_checkout, args=[self._thread_id], daemon=True).start()
@@ -71,14 +88,23 @@ class StepRun:
     def run(self) -> None:
         started_at = time.monotonic()
         self._thread_id = threading.get_native_id()
+        rules = self._rules()
         self._courier = Courier(self._link, self._folder.console, self._on_end)
-        self._console = Console(self._folder.console, self._courier.console_grew)
+        self._console = Console(self._folder.console, self._courier.console_grew, rules)
+        account = self._tools.housing.account
+        account.own(self._console.pipe)
+        self._side_logs = SideLogs(self._folder, self._link, Sifting(rules, account), self._on_end)
+        account.own(self._side_logs.infra.pipe)
         self._artifacts = ArtifactSender(self._link, self._console.say, self._on_end)
         try:
             verdict = self._work()
         finally:
             self._end_processes()
         self._hand_in(self._report(verdict, started_at))
+
+    def _rules(self) -> Rules:
+        asked_bytes = self.offer.limits.log_mb * MEGABYTE
+        return Rules(self._secrets, min(asked_bytes or LOG_MAX_BYTES, LOG_MAX_BYTES))
 
     def _work(self) -> Verdict:
         try:
@@ -88,14 +114,48 @@ class StepRun:
                 if verdict is not PASSED:
                     return verdict
             source.mkdir(parents=True, exist_ok=True)
-            env = dict(self.offer.env)
-            place = Place(self._folder, source, env, self._tree.mark, self._console.write_end)
-            return self._run_commands(place)
+            chosen = choice.choose(self.offer, self._tools.housing.offered)
+            if chosen.problem:
+                return self._complain(Verdict("infra_failed", choice.REASON, chosen.problem))
+            return self._run_commands(self._place(chosen, source))
         except BadOffer as error:
             return self._complain(Verdict("infra_failed", "bad_offer", str(error)))
         except OSError as error:
             # A full disk, no more processes: nothing the step is to blame for.
             return self._complain(Verdict("infra_failed", "agent_error", f"The agent cannot go on: {error}"))
+
+    def _place(self, chosen: Choice, source: Path) -> Place:
+        """The sandbox starts with its first command."""
+        housed = self._tools.housing
+        limits = housing.limits_for(self.offer.limits, is_trusted=self.offer.trusted)
+        group = housed.group_for(self._folder.step_id, chosen.kind, limits)
+        ground = Ground(
+            folder=self._folder,
+            mark=self._mark,
+            account=housed.account,
+            console=self._console.pipe,
+            group=group,
+            limits=limits,
+            image=self.offer.image,
+            has_network=chosen.has_network,
+            is_trusted=self.offer.trusted,
+            hidden=housed.hidden,
+            readable=(housed.home / "mirrors",),
+            home=housed.home,
+        )
+        self._sandbox = housed.sandbox(chosen, ground)
+        return Place(
+            folder=self._folder,
+            source=source,
+            env={**self.offer.env, **(self.offer.secrets if self.offer.trusted else {})},
+            mark=self._mark,
+            sandbox=self._sandbox,
+            account=housed.account,
+            console=self._console.pipe,
+            infra=self._side_logs.infra.pipe,
+            group=group,
+            secrets=self._secrets,
+        )
 
     def _check_out(self, wanted: Checkout) -> Verdict:
         self._is_checking_out = True
@@ -116,40 +176,48 @@ class StepRun:
         return ABORTED if self._order.is_given else PASSED
 
     def _prepare(self, wanted: Checkout) -> None:
-        mirror = self._tools.mirrors.open(wanted)
+        origin = Origin(self._tools.mirrors, wanted, self._logins, self._folder.path)
         if wanted is not self.offer.checkout:
-            sha = check_out_named(mirror, wanted.sha, inside(self._folder.work, wanted.path))
-            self._console.say(f"Checked out {sha} of {mirror.url} into {wanted.path}")
+            beside = origin.check_out(inside(self._folder.work, wanted.path))
+            self._console.say(f"Checked out {beside.sha} of {beside.mirror.url} into {wanted.path}")
             return
         into = source_of(self.offer, self._folder)
-        check_out(mirror, wanted.sha, into)
+        tree = origin.check_out(into)
         if wanted.has_patch and not self._order.is_given:
-            mirror.apply_patch(into, self._link.patch())
+            tree.mirror.apply_patch(into, self._link.patch())
 
     def _run_commands(self, place: Place) -> Verdict:
         verdict = PASSED
         timeout_s = self.offer.timeout_s
         ends_at = None if timeout_s is None else time.monotonic() + timeout_s
-        known: set[str] = set()
-        for command in self.offer.commands:
+        collection = Collection(place.source, self._folder.artifacts)
+        for number, command in enumerate(self.offer.commands):
             if self._order.is_given:
+                self._clean_up(self.offer.commands[number:] if number else [], place)
                 return ABORTED
             if not verdicts.is_to_run(command, verdict):
                 continue
             if verdict.reason == "timeout" and command.type == TEARDOWN:
                 ends_at = time.monotonic() + LATE_TEARDOWN_S
-            outcome = self._run(command, place, ends_at)
+            outcome = self._run(command, place, self._order, ends_at)
             verdict = verdicts.after(command, outcome, verdict)
             if verdicts.leaves_artifacts(command, outcome):
-                for artifact in collect(place.source, command.artifacts, self._folder.artifacts, known):
+                for artifact in collection.take(command.artifacts, self._console.say):
                     self._artifacts.send(artifact)
         return verdict
 
-    def _run(self, command: CommandOffer, place: Place, ends_at: float | None) -> Outcome:
+    def _clean_up(self, left: Sequence[CommandOffer], place: Place) -> None:
+        """The server wants no more of it and has ended the step; what was set up is put away all the same."""
+        ends_at = time.monotonic() + LATE_TEARDOWN_S
+        for command in left:
+            is_wanted = self._order.is_aborted() and not self._late_order.is_given
+            if command.type == TEARDOWN and is_wanted:
+                self._run(command, place, self._late_order, ends_at)
+
+    def _run(self, command: CommandOffer, place: Place, order: StopOrder, ends_at: float | None) -> Outcome:
         self._console.say(f"$ {verdicts.title(command)}")
         self._courier.tell_progress(CommandReport(id=command.id, status="in_progress"))
-        outcome = run_command(command, place, self._order, ends_at)
-        self._tree = self._tree.with_leader(outcome.leader)
+        outcome = run_command(command, place, order, ends_at)
         if outcome.output:
             self._console.say(outcome.output.removesuffix("\n"))
         self._console.say(verdicts.outcome_line(outcome))
@@ -163,8 +231,8 @@ class StepRun:
         return verdict
 
     def _end_processes(self) -> None:
-        if may_have_orphans():
-            kill_tree(replace(self._tree, is_alone=self._tools.is_alone()))
+        if self._sandbox is not None:
+            self._sandbox.end(is_alone=self._tools.is_alone())
 
     def _report(self, verdict: Verdict, started_at: float) -> StepReport:
         duration_ms = round((time.monotonic() - started_at) * 1000)
@@ -181,7 +249,7 @@ class StepRun:
             status="finished",
             result=final.result,
             reason=final.reason,
-            message=final.message,
+            message=masked(final.message, self._secrets) if final.message else None,
             duration_ms=duration_ms,
             commands=self._commands,
         )
@@ -193,6 +261,7 @@ class StepRun:
             self._artifacts.finish()
         # Only now, because an artifact that is refused is told in the console.
         self._console.close()
+        self._side_logs.finish()
         if self._console.problem is not None:
             report = _with_incomplete_log(report, self._console.problem)
             self._folder.keep_report(report)

@@ -40,6 +40,8 @@ def after(command: CommandOffer, outcome: Outcome, so_far: Verdict) -> Verdict:
         return Verdict(
             result, "command_not_started", f"“{title(command)}” could not be started: {outcome.problem}"
         )
+    if outcome.is_out_of_memory:
+        return Verdict(result, "out_of_memory", f"“{title(command)}” needs more memory than it may have.")
     return Verdict(result)
 
 
@@ -64,6 +66,8 @@ def outcome_line(outcome: Outcome) -> str:
     if outcome.ending == "stopped":
         return f"[stopped after {seconds}]"
     code = outcome.return_code or 0
+    if outcome.is_out_of_memory and code:
+        return f"[killed after {seconds}: it needs more memory than it may have]"
     if code < 0:
         return f"[killed by {_signal_name(-code)} after {seconds}]"
     return f"[exit code {code} after {seconds}]" if code else f"[passed in {seconds}]"
@@ -78,6 +82,8 @@ def command_report(command: CommandOffer, outcome: Outcome) -> CommandReport:
         return_code=code,
         duration_ms=outcome.duration_ms,
         output=outcome.output,
+        cpu_ms=outcome.cpu_ms,
+        peak_memory_kb=outcome.peak_memory_kb,
     )
 
 
