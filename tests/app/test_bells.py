@@ -70,6 +70,35 @@ def test_what_is_kept_goes_out_when_the_broker_is_back(monkeypatch: pytest.Monke
     assert [line["event"] for line in said] == ["broker away; tasks wait in the database"]
 
 
+def test_a_ring_that_is_still_to_come_is_not_kept_twice() -> None:
+    bell = Doorbell(lambda: Publishing(lambda _: None))
+    task_id = ids.new()
+
+    bell.ring(task_id)
+    bell.ring(task_id)
+
+    assert bell.waiting.qsize() == 1
+
+
+def test_standing_work_is_rung_for_once_in_a_while_and_never_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[UUID] = []
+    standing, other = ids.new(), ids.new()
+    monkeypatch.setitem(jobs.standing, standing, lambda: None)
+    monkeypatch.setattr(doorbell, "STANDING_EVERY_S", 0.2)
+    bell = Doorbell(lambda: Publishing(sent.append))
+    bell.start()
+
+    bell.ring(standing)
+    assert wait_until(lambda: sent == [standing], WITHIN_S)
+    bell.ring(standing)
+    bell.ring(other)
+
+    assert wait_until(lambda: len(sent) == 3, WITHIN_S)
+    assert sorted(sent) == sorted([standing, standing, other])
+
+
 def test_a_broker_nobody_answers_for_is_away_and_has_no_room(settings: Settings) -> None:
     away = broker.make_celery(settings.model_copy(update={"broker_url": NOBODY}))
 

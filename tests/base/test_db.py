@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -99,3 +100,13 @@ def test_points_in_time_come_back_with_their_zone(session: Session) -> None:
 def test_plain_connections_find_the_same_database(database: db.Database) -> None:
     assert database.conninfo.startswith("postgresql://")
     assert database.url.startswith("postgresql+psycopg://")
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_replaced(database: db.Database) -> None:
+    with database.transaction() as session:
+        closed = session.execute(text("select pg_backend_pid()")).scalar_one()
+    with psycopg.connect(database.conninfo, autocommit=True) as other:
+        other.execute("select pg_terminate_backend(%s, 10000)", [closed])
+
+    with database.transaction() as session:
+        assert session.execute(text("select pg_backend_pid()")).scalar_one() != closed

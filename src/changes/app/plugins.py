@@ -18,5 +18,5 @@ def introduce() -> None:
     collectors.collector.set(ArtifactCollector())
     history.history.set(StoredDurations())
     log_search.search.set(LogTails())
-    events.listeners.clear()
-    events.listen(BuildFinished, build_tasks.after_build)
+    events.forget_listeners()
+    events.listen_together(BuildFinished, build_tasks.after_builds)

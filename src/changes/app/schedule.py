@@ -20,11 +20,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from changes.app import broker
-from changes.base import db, events, idempotency, jobs, sweep
+from changes.base import db, events, idempotency, jobs, outbox, sweep
 from changes.base.task import IS_OPEN, Task, TaskState
 from changes.builds import lanes
 from changes.builds.tasks import sweep_builds, sweep_outside, sweep_steps, tend_queue
 from changes.people import expiry
+from changes.results import uploads
 
 BEAT_EVERY_S = 1.0
 LOCK_NUMBER = 0x6368616E6765  # "change"
@@ -45,7 +46,7 @@ class Periodic:
 
 def clean_up() -> None:
     """Each in a transaction of its own: what takes long holds up no other."""
-    for clean in (sweep.clean, events.clean, idempotency.clean, expiry.clean):
+    for clean in (sweep.clean, events.clean, idempotency.clean, expiry.clean, uploads.clean):
         with db.transaction() as session:
             count = clean(session)
         if count:
@@ -82,8 +83,10 @@ def tick(room: int) -> None:
             return
         start_periods(session)
         sweep.sweep(session, room=room)
+        outbox.ring_for_forgotten(session)
+    with db.transaction() as session:
         # Steps whose time has come, as after a pause between two attempts.
-        lanes.enter(session)
+        lanes.enter_due(session)
 
 
 def start_periods(session: Session) -> None:

@@ -4,6 +4,7 @@ Functions below the edge take a session and never commit. `web` may not import S
 so it takes `Session` and `transaction` from here.
 """
 
+import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,11 +12,13 @@ from enum import IntEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
+import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import DateTime, Engine, MetaData, SmallInteger, Text, Uuid, create_engine
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.event import listen
+from sqlalchemy.exc import DisconnectionError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.types import TypeDecorator
@@ -37,6 +40,7 @@ __all__ = [
 ]
 
 AFTER_COMMIT = "after_commit"
+PREPARED_MAX = 500
 # What SQLAlchemy raises when the server cannot be reached.
 DatabaseAway = OperationalError
 # Every connection of this process has been in use for too long.
@@ -101,6 +105,26 @@ async def make_quick(connection: AsyncConnection[Any]) -> None:
     await connection.execute("set idle_in_transaction_session_timeout = '10s'")
 
 
+def keep_many_statements(connection: psycopg.Connection[Any], _record: object) -> None:
+    """Pages and the API ask more than the hundred different questions that are kept otherwise."""
+    connection.prepared_max = PREPARED_MAX
+
+
+def refuse_closed(connection: psycopg.Connection[Any], _record: object, _proxy: object) -> None:
+    """The pool makes another one then. A server that went away has closed its end, and an end that is
+    closed can be read from; only then is it asked, as that costs a round trip.
+    """
+    looking = select.poll()
+    looking.register(connection.fileno(), select.POLLIN)
+    try:
+        if looking.poll(0):
+            connection.autocommit = True
+            connection.execute("")
+            connection.autocommit = False
+    except psycopg.OperationalError as error:
+        raise DisconnectionError from error
+
+
 class Database:
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.url = url
@@ -108,12 +132,13 @@ class Database:
             url,
             pool_size=pool_size,
             max_overflow=0,
-            pool_pre_ping=True,
             # The connection used last has its statements prepared and its caches warm.
             pool_use_lifo=True,
             pool_timeout=10,
             connect_args={"application_name": "changes", "connect_timeout": 5},
         )
+        listen(self.engine, "connect", keep_many_statements)
+        listen(self.engine, "checkout", refuse_closed)
         self.sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     def async_pool(self, *, size: int) -> AsyncConnectionPool[Any]:

@@ -193,7 +193,9 @@ class Settings(BaseModel):
     node_silence_max_s: Positive = 60
     node_quarantine_after: Count = 3
     node_quarantine_s: Positive = 600
+    agent_key_max_days: Count = 90
     outside_silence_max_min: Positive = 360
+    original_client: str = "changes-client"
     max_artifact_bytes: Annotated[int, BeforeValidator(WholeNumber(1, 2**40))] = 200 * 1024 * 1024
     test_message_max_len: Annotated[int, BeforeValidator(WholeNumber(1024))] = 65536
 
@@ -207,6 +209,7 @@ ENVIRONMENT_NAMES = {
     "oidc_client_secret": ("OIDC_CLIENT_SECRET", "GOOGLE_CLIENT_SECRET"),
     "oidc_domains": ("OIDC_DOMAINS", "GOOGLE_DOMAIN"),
     "jobstep_allocation_timeout_s": ("JOBSTEP_ALLOCATION_TIMEOUT_SECONDS",),
+    "original_client": ("CHANGES_CLIENT_BINARY",),
 }
 
 

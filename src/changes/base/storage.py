@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -35,17 +35,24 @@ class Storage:
         obstore.put(self.store, key, data)
         self.flush(key)
 
+    def put_all(self, items: Mapping[str, bytes]) -> None:
+        """Many small ones: each is asked of the disk once, and each folder once."""
+        for key, data in items.items():
+            obstore.put(self.store, key, data)
+        if self.folder is not None:
+            folder = self.folder
+            paths = {path for key in items for path in ((folder / key), *(folder / key).parents)}
+            for path in sorted(paths, reverse=True):
+                if path == folder or folder in path.parents:
+                    fsync(path)
+
     def flush(self, key: str) -> None:
         """A store behind a network has done so before it answers; the kernel of ours must be asked."""
         if self.folder is None:
             return
         path = self.folder / key
         for each in (path, *path.parents):
-            descriptor = os.open(each, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            fsync(each)
             if each == self.folder:
                 return
 
@@ -66,6 +73,14 @@ class Storage:
 
     def delete(self, key: str) -> None:
         obstore.delete(self.store, key)
+
+
+def fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def open_store(url: str) -> ObjectStore:

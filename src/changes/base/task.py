@@ -47,6 +47,7 @@ class Task(Identified, Base):
     __table_args__ = (
         UniqueConstraint("name", "child_id"),
         Index("ix_task_open", "due_at", postgresql_where="state < 3"),
+        Index("ix_task_failed", "id", postgresql_where="state = 4"),
     )
 
 
