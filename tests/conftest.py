@@ -31,6 +31,11 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("any machine")
 
+# Most tests let steps write beside the agent, to see what they did; those of sandboxes say otherwise.
+os.environ.setdefault("CHANGES_AGENT_SANDBOX", "process")
+if os.geteuid() == 0:
+    os.environ.setdefault("CHANGES_STEP_ACCOUNT", "root")
+
 SERVER = "CHANGES_TEST_SERVER"
 TEMPLATE = "changes"
 

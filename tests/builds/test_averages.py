@@ -24,7 +24,7 @@ def a_build_that_took(
 
 
 def average_ms(session: Session, project: Project) -> int | None:
-    averages.update_project_average(session, project.id)
+    averages.update_project_averages(session, [project.id])
     session.refresh(project)
     return project.avg_build_time_ms
 
@@ -53,14 +53,14 @@ def test_a_project_in_which_nothing_passed_has_no_average(session: Session) -> N
 def test_the_end_of_a_build_brings_the_average_up_to_date(session: Session) -> None:
     build = a_build_that_took(session, factories.a_project(session), 7)
 
-    tasks.update_averages(BuildFinished(build.id))
+    tasks.after_builds(session, [BuildFinished(build.id)])
 
     session.refresh(build.project)
     assert build.project.avg_build_time_ms == 7000
 
 
 def test_a_build_that_was_deleted_meanwhile_is_no_error(session: Session) -> None:
-    tasks.update_averages(BuildFinished(ids.new()))
+    tasks.after_builds(session, [BuildFinished(ids.new())])
 
 
 def test_a_new_job_is_expected_to_take_as_long_as_its_plan_did(session: Session) -> None:
@@ -72,7 +72,7 @@ def test_a_new_job_is_expected_to_take_as_long_as_its_plan_did(session: Session)
     job.date_started = job.date_finished - timedelta(seconds=7)
     session.flush()
 
-    averages.update_plan_averages(session, build.id)
+    averages.update_averages(session, [build.id])
 
     session.refresh(plan)
     (next_job,) = agents.jobs_of(session, collecting.build_again(session, project))

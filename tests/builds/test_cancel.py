@@ -1,8 +1,9 @@
 from sqlalchemy.orm import Session
 from tests import factories
-from tests.builds import agents
+from tests.builds import agents, queues
 
 from changes.base import db
+from changes.base.db import Database
 from changes.builds import cancel, report
 from changes.builds.reasons import Reason
 from changes.builds.report import Problem
@@ -81,3 +82,16 @@ def test_agents_are_told_when_the_cancel_is_committed(database: db.Database) -> 
     heard = agents.notices(database, "stop", lambda: agents.commit_cancel(database, build.id))
 
     assert heard == [step.node_id.hex if step.node_id else ""]
+
+
+def test_those_who_wait_for_the_limit_are_woken_when_what_held_it_is_cancelled(database: Database) -> None:
+    with database.transaction() as session:
+        project = queues.a_project(session, "limited", options={"queue.limit": "1"})
+        running, _ = queues.ask_for(session, project), queues.ask_for(session, project)
+        node = queues.a_node(session)
+    assert len(queues.take(database, node)) == 1
+
+    heard = agents.notices(database, "steps", lambda: agents.commit_cancel(database, running.id))
+
+    assert len(heard) == 1
+    assert len(queues.take(database, node)) == 1

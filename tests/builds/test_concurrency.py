@@ -4,18 +4,19 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from tests import factories
 from tests.builds import agents, queues
 
-from changes.base import ids
+from changes.base import clock, ids
 from changes.base.db import Database
-from changes.builds import cancel, create, lanes, nodes
+from changes.builds import again, cancel, create, lanes, locks, nodes
 from changes.builds.create import NewBuild
 from changes.builds.models import Build, JobStep
 from changes.builds.rules import Result, Status
@@ -156,3 +157,64 @@ def test_steps_that_several_find_at_once_enter_the_queue_once(database: Database
         entered = at_once([in_transaction(database, lanes.enter)] * 3)
 
         assert sum(entered) == 60
+
+
+def a_build_that_pauses(database: Database) -> UUID:
+    """Its step waits in no lane, and the time of it has come."""
+    with database.transaction() as session:
+        build = factories.a_build(session)
+        past = clock.now() - timedelta(seconds=5)
+        values = {"lane_id": None, "not_before": past}
+        session.execute(update(JobStep).where(JobStep.project_id == build.project_id).values(values))
+        return build.id
+
+
+def test_whoever_enters_steps_of_its_own_waits_for_no_steps_of_others(database: Database) -> None:
+    """It took those with it whose time had come, and then asked for their build, which had asked for them."""
+    paused_id = a_build_that_pauses(database)
+    has_entered, is_locked = threading.Event(), threading.Event()
+
+    def make_another(session: Session) -> None:
+        is_locked.wait(agents.DEADLINE_S)
+        factories.a_build(session)
+        has_entered.set()
+        locks.lock_build(session, paused_id)
+
+    def cancel_it(session: Session) -> None:
+        locks.lock_build(session, paused_id)
+        is_locked.set()
+        has_entered.wait(agents.DEADLINE_S)
+        cancel.cancel_build(session, session.get_one(Build, paused_id))
+
+    at_once([in_transaction(database, make_another), in_transaction(database, cancel_it)])
+
+    with database.transaction() as session:
+        assert session.get_one(Build, paused_id).is_finished
+
+
+def test_pauses_that_end_while_builds_are_made_ended_and_done_again_are_no_circle(database: Database) -> None:
+    """All that enters steps, at once, over builds that need the same lanes and others."""
+    paused = [a_build_that_pauses(database) for _ in range(3)]
+    with database.transaction() as session:
+        project_id = factories.a_build(session, plans=2).project_id
+
+    def ask_again(session: Session) -> None:
+        factories.a_build(session, session.get_one(Project, project_id), plans=0)
+
+    def end_and_repeat(build_id: UUID) -> Callable[[Session], None]:
+        def act(session: Session) -> None:
+            build = session.get_one(Build, build_id)
+            cancel.cancel_build(session, build)
+            again.repeat_failed(session, build)
+            cancel.cancel_build(session, build)
+
+        return act
+
+    for _ in range(ROUNDS):
+        acts: list[Callable[[Session], object]] = [lanes.enter_due, ask_again, lanes.enter_due]
+        at_once([in_transaction(database, act) for act in (*acts, *map(end_and_repeat, paused))])
+
+    with database.transaction() as session:
+        assert all(session.get_one(Build, build_id).is_finished for build_id in paused)
+        waiting = select(JobStep).where(JobStep.status == Status.PENDING_ALLOCATION)
+        assert session.execute(waiting.where(JobStep.lane_id.is_(None))).first() is None

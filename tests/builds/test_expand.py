@@ -10,7 +10,7 @@ from tests.builds import agents, collecting
 from changes.base.db import Database
 from changes.builds import expand, history, reasons, settle
 from changes.builds.history import Asked
-from changes.builds.models import BazelTarget, Build, FailureReason, JobPhase, JobStep
+from changes.builds.models import BazelTarget, Build, FailureReason, JobPhase
 from changes.builds.rules import Result, Status
 from changes.builds.sharding import Durations
 from changes.protocol import StepReport
@@ -306,12 +306,3 @@ def test_what_is_named_is_cut_by_the_plan_as_it_was(session: Session) -> None:
     collecting.collect(session, build, collecting.tests_named("a", "b", "c"))
 
     assert len(collecting.take(session, build)) == 2
-
-
-def test_four_thousand_commands_are_named_in_one_go(session: Session) -> None:
-    build = collecting.a_build_of(session, collecting.COLLECT_STEPS)
-
-    collecting.collect(session, build, json.dumps({"commands": [f"make {n}" for n in range(4000)]}))
-
-    waiting = session.query(JobStep).filter_by(status=Status.PENDING_ALLOCATION, project_id=build.project_id)
-    assert waiting.count() == 4000

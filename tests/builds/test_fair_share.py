@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from tests import factories
 from tests.builds import queues
 
-from changes.builds.rules import Priority
+from changes.builds.rules import Cause, Priority
 
 pytestmark = pytest.mark.usefixtures("session")
 ROUNDS = 24
@@ -62,6 +62,22 @@ def test_the_people_of_a_project_share_its_turns(session: Session) -> None:
     ann, ben = factories.an_author(session), factories.an_author(session)
     many = [queues.ask_for(session, project, author=ann) for _ in range(10)]
     few = [queues.ask_for(session, project, author=ben) for _ in range(2)]
+    node = queues.a_node(session)
+
+    queues.hand_out(session, node, 4)
+
+    running = [build for build in [*many, *few] if factories.steps_of(session, build)[0].node_id]
+    assert running == [*many[:2], *few]
+
+
+def test_whoever_asks_by_hand_takes_the_own_share_and_not_that_of_the_author(session: Session) -> None:
+    project = queues.a_project(session, "shared")
+    ann, ben = factories.an_author(session), factories.an_author(session)
+    many = [
+        queues.ask_for(session, project, author=ann, asked_by=ben.email, cause=Cause.MANUAL)
+        for _ in range(10)
+    ]
+    few = [queues.ask_for(session, project, author=ann) for _ in range(2)]
     node = queues.a_node(session)
 
     queues.hand_out(session, node, 4)

@@ -196,7 +196,7 @@ def test_a_step_that_is_not_due_yet_is_in_no_lane_until_then(session: Session) -
 
     early = queues.hand_out(session, node)
     factories.steps_of(session, build)[0].not_before = clock.now() - timedelta(seconds=1)
-    entered = lanes.enter(session)
+    entered = lanes.enter_due(session)
 
     assert (early, entered) == ([], 1)
     assert queues.hand_out(session, node) == ["p"]

@@ -92,3 +92,19 @@ def test_what_was_stopped_or_is_long_ago_does_not_wait(
 
 def test_whoever_wrote_nothing_has_nothing(session: Session) -> None:
     assert mine.mine(session, "nobody@example.com") == Mine([], [], [])
+
+
+def test_what_i_asked_for_is_mine_too_and_only_once(session: Session, me: Author, project: Project) -> None:
+    of_another = an_ended_build(session, project, author=an_author(session))
+    of_mine = an_ended_build(session, project, author=me)
+    for build in (of_another, of_mine):
+        build.asked_by = me.email.upper()
+    session.flush()
+
+    assert of(session, me).newest == [of_mine, of_another]
+
+
+def test_what_no_request_asked_for_belongs_to_nobody(session: Session, project: Project) -> None:
+    an_ended_build(session, project, author=an_author(session))
+
+    assert mine.mine(session, "").newest == []

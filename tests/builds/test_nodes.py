@@ -12,7 +12,7 @@ from tests.plain_sql import asked
 from changes.base import clock, ids
 from changes.base.db import Database
 from changes.base.errors import Forbidden, Invalid, OtherVersion
-from changes.builds import cancel, nodes
+from changes.builds import agent_keys, cancel, nodes
 from changes.builds.lanes import Offer
 from changes.builds.models import EnrolmentToken, JobStep, Node
 from changes.builds.nodes import KnownNode
@@ -60,7 +60,7 @@ def test_an_agent_that_was_recognised_was_seen(database: Database) -> None:
 def test_a_revoked_agent_is_not_known_any_more(database: Database) -> None:
     with database.transaction() as session:
         mine = enrolled(session, nodes.make_enrolment_token(session))
-        nodes.revoke(session, UUID(mine.node_id))
+        agent_keys.revoke(session, session.get_one(Node, UUID(mine.node_id)))
 
     assert recognised(database, mine.token) is None
 

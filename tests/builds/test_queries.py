@@ -132,10 +132,3 @@ def test_the_last_build_of_a_project_is_its_newest_finished_commit_build(session
 
     assert queries.last_builds(session, [project.id], passed=False) == {project.id: failed}
     assert queries.last_builds(session, [project.id], passed=True) == {project.id: passed}
-
-
-def test_nodes_are_listed_by_name(session: Session) -> None:
-    factories.a_node(session, "b")
-    factories.a_node(session, "a")
-
-    assert [node.label for node in queries.nodes(session, Page()).rows] == ["a", "b"]

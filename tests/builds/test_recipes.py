@@ -117,6 +117,10 @@ COMPLAINTS: list[tuple[Any, str]] = [
     ({"comands": []}, "unknown field 'comands'"),
     ({"commands": "make"}, "commands must be a list"),
     ({"commands": [5]}, "command 1: must be a script or a mapping"),
+    ({"sparse": "docs"}, "sparse must be a list of paths"),
+    ({"sparse": ["docs", "../other"]}, "sparse must be paths inside of the repository"),
+    ({"depth": -1}, "depth must be"),
+    ({"lfs": "perhaps"}, "lfs must be"),
     ({"commands": ["x", {}]}, "command 2: script is missing"),
     ({"commands": ["  "]}, "command 1: script is missing"),
     ({"commands": [{"script": "x", "shell": "y"}]}, "command 1: unknown field 'shell'"),
@@ -193,3 +197,9 @@ def test_the_names_of_the_original_are_understood(implementation: str) -> None:
     data = {} if implementation == implementations.DUMMY else {"commands": ["x"]}
 
     assert recipes.read(implementation, data).is_dummy == (not data)
+
+
+@pytest.mark.parametrize("name", sorted(implementations.OF_JENKINS))
+def test_a_step_of_jenkins_is_refused_in_words(name: str) -> None:
+    with pytest.raises(Invalid, match="runs nothing there: let agents run its commands"):
+        recipes.read(name, {})

@@ -1,9 +1,10 @@
 """Everything that can be told about a build, in any order and twice, through the real verbs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -74,7 +75,7 @@ class SometimesReports:
     def collect(self, _session: Session, _step: JobStep) -> bool:
         return self.is_left_behind
 
-    def leave_out(self, session: Session, step: JobStep) -> None:
+    def leave_out(self, session: Session, step_ids: Collection[UUID]) -> None:
         """There are no numbers here."""
 
 

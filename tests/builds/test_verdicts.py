@@ -159,7 +159,7 @@ def a_collection(session: Session, count: int = 2) -> list[Build]:
 
 def end(session: Session, build: Build, *, code: int = 0) -> None:
     run(session, factories.steps_of(session, build)[0], code=code)
-    tasks.finish_collection(BuildFinished(build.id))
+    tasks.after_builds(session, [BuildFinished(build.id)])
 
 
 def told_of(session: Session, build: Build) -> int:
@@ -182,7 +182,7 @@ def test_the_end_of_a_collection_is_told_once_however_often_it_is_looked_at(sess
     (build,) = a_collection(session, 1)
     end(session, build)
 
-    tasks.finish_collection(BuildFinished(build.id))
+    tasks.after_builds(session, [BuildFinished(build.id)])
 
     assert told_of(session, build) == 1
 
@@ -195,7 +195,7 @@ def test_a_collection_of_which_a_build_is_repeated_ends_once_more(session: Sessi
 
     again.repeat_failed(session, other)
     run(session, factories.steps_of(session, other)[-1])
-    tasks.finish_collection(BuildFinished(other.id, 2))
+    tasks.after_builds(session, [BuildFinished(other.id, 2)])
 
     assert told_of(session, one) == 2
 
@@ -214,7 +214,8 @@ def test_two_builds_that_end_at_the_same_moment_end_their_collection_once(databa
 
     def end_one(step: JobStep, build: Build) -> None:
         in_transaction(database, ending(step.id))()
-        tasks.finish_collection(BuildFinished(build.id))
+        with database.transaction() as session:
+            tasks.after_builds(session, [BuildFinished(build.id)])
 
     at_once([partial(end_one, step, build) for step, build in zip(steps, builds, strict=True)])
 

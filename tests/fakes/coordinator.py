@@ -8,7 +8,8 @@ import hashlib
 import select
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
@@ -21,15 +22,21 @@ from changes.protocol import (
     VERSION,
     VERSION_HEADER,
     Accepted,
+    ArtifactBatch,
+    ArtifactsRefused,
     Ask,
     CommandReport,
     Enrolled,
     Enrolment,
     Heartbeat,
     HeartbeatAnswer,
+    Hello,
     LogAccepted,
+    Login,
+    NewKey,
     StepOffer,
     StepReport,
+    Welcome,
 )
 
 ENROL_TOKEN = "one-time"
@@ -48,6 +55,7 @@ class StepSeen:
     reports: list[StepReport] = field(default_factory=list)
     logs: dict[str, bytearray] = field(default_factory=dict)
     artifacts: dict[str, bytes] = field(default_factory=dict)
+    uploads: dict[str, bytearray] = field(default_factory=dict)
     is_cancelled: bool = False
 
     @property
@@ -74,22 +82,38 @@ class Answer(Exception):
 
 
 class Coordinator:
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host = host
         self.changed = threading.Condition()
         self.steps: dict[str, StepSeen] = {}
         self.waiting: list[str] = []
         self.enrolments: list[Enrolment] = []
         self.heartbeats: list[Heartbeat] = []
         self.requests: list[str] = []
+        self.hellos: list[Hello] = []
+        # Keys that are good now, the newest last; and what the next hello answers.
+        self.keys = [AGENT_TOKEN]
+        self.protocol = VERSION
+        self.welcome: dict[str, Any] = {}
         self.is_revoked = False
+        self.is_busy = self.is_silent = False
+        self.unanswered = 0
+        # Longest time a heartbeat is held.
+        self.hold_s = HOLD_MAX_S
         self.lost_answers = 0
+        self.lost_about = ""
+        self.logins: list[Login] = []
         self._port = 0
         self._server: _Server | None = None
         self.come_back()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://{self.host}:{self._port}"
+
+    @property
+    def port(self) -> int:
+        return self._port
 
     def come_back(self) -> None:
         self._server = _Server(self, self._port)
@@ -118,6 +142,23 @@ class Coordinator:
         with self.changed:
             self.lost_answers = count
 
+    def lose_answer_about(self, part: str) -> None:
+        """Acts on the next request with this in its address, but the answer never arrives."""
+        with self.changed:
+            self.lost_about = part
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """It takes requests and answers none, as when its disk hangs."""
+        with self.changed:
+            self.is_silent = True
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.is_silent = False
+                self.changed.notify_all()
+
     def wait_for(self, question: Callable[[], Found], within_s: float = ANSWER_WITHIN_S) -> Found:
         with self.changed:
             found = self.changed.wait_for(question, within_s)
@@ -136,7 +177,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def __init__(self, coordinator: Coordinator, port: int) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__((coordinator.host, port), _Handler)
         self.coordinator = coordinator
         self.is_over = False
         self.connections: set[Any] = set()
@@ -187,6 +228,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         coordinator = self.server.coordinator
+        if coordinator.is_silent:
+            self._stay_silent()
+            return
         try:
             status, answer = 200, self._answer(body)
         except Answer as refusal:
@@ -197,6 +241,8 @@ class _Handler(BaseHTTPRequestHandler):
             is_lost = coordinator.lost_answers > 0 and "/steps/next/" not in self.path
             is_lost = is_lost and PREFIX + "steps/" in self.path
             coordinator.lost_answers -= is_lost
+            if coordinator.lost_about and coordinator.lost_about in self.path:
+                is_lost, coordinator.lost_about = True, ""
         if is_lost or self.server.is_over:
             self.close_connection = True
             _hang_up(self.connection)
@@ -206,6 +252,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
+    def _stay_silent(self) -> None:
+        coordinator = self.server.coordinator
+        with coordinator.changed:
+            coordinator.unanswered += 1
+            coordinator.changed.notify_all()
+            coordinator.changed.wait_for(lambda: not coordinator.is_silent or self.server.is_over)
+        self.close_connection = True
+        _hang_up(self.connection)
+
     def _answer(self, body: bytes) -> bytes:
         url = urlsplit(self.path)
         parts = url.path.removeprefix(PREFIX).split("/")
@@ -213,6 +268,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self._enrol(msgspec.json.decode(body, type=Enrolment))
         self._check_agent()
         match parts:
+            case ["hello", ""] if self.server.coordinator.protocol > 1:
+                return self._hello(msgspec.json.decode(body, type=Hello))
+            case ["key", ""] if self.server.coordinator.protocol > 1:
+                return self._new_key()
             case ["steps", "next", ""]:
                 return self._next_steps(msgspec.json.decode(body, type=Ask))
             case ["heartbeat", ""]:
@@ -228,26 +287,46 @@ class _Handler(BaseHTTPRequestHandler):
             case ["logs", name, ""]:
                 offset = int(parse_qs(urlsplit(self.path).query)["offset"][0])
                 return self._append_log(step, name, offset, body)
-            case ["artifacts", *path]:
-                return self._put_artifact(step, "/".join(path), body)
+            case ["logins", ""]:
+                return msgspec.json.encode(self.server.coordinator.logins)
+            case ["artifacts" | "uploads" as kind, *path]:
+                return self._put_files(step, kind, "/".join(path), body)
             case ["patch", ""]:
                 return step.patch
         raise Answer(404, error="no such page")
 
     def _enrol(self, enrolment: Enrolment) -> bytes:
-        if enrolment.protocol != VERSION:
-            raise Answer(426, error="the server speaks protocol 1")
+        self._check_version(enrolment.protocol)
         if enrolment.token != ENROL_TOKEN:
             raise Answer(403, error="unknown or used token")
         self.server.coordinator.enrolments.append(enrolment)
         return msgspec.json.encode(Enrolled(token=AGENT_TOKEN, node_id="node-1"))
 
+    def _check_version(self, spoken: int) -> None:
+        ours = self.server.coordinator.protocol
+        if abs(spoken - ours) > 1:
+            raise Answer(426, error=f"The agent speaks protocol {spoken}, this server {ours}.")
+
     def _check_agent(self) -> None:
-        if self.headers[VERSION_HEADER] != str(VERSION):
-            raise Answer(426, error="the server speaks protocol 1")
-        is_known = self.headers["Authorization"] == f"Bearer {AGENT_TOKEN}"
+        self._check_version(int(self.headers[VERSION_HEADER]))
+        is_known = self.headers["Authorization"] in [f"Bearer {key}" for key in self.server.coordinator.keys]
         if not is_known or self.server.coordinator.is_revoked:
             raise Answer(401, error="unknown token")
+
+    def _hello(self, hello: Hello) -> bytes:
+        coordinator = self.server.coordinator
+        with coordinator.changed:
+            coordinator.hellos.append(hello)
+            coordinator.changed.notify_all()
+            said = {"name": hello.name, "protocol": coordinator.protocol, **coordinator.welcome}
+        return msgspec.json.encode(Welcome(**said))
+
+    def _new_key(self) -> bytes:
+        coordinator = self.server.coordinator
+        with coordinator.changed:
+            coordinator.keys.append(f"key {len(coordinator.keys)}")
+            coordinator.welcome = {}
+            return msgspec.json.encode(NewKey(token=coordinator.keys[-1]))
 
     def _live(self, step_id: str) -> StepSeen:
         step = self.server.coordinator.steps.get(step_id)
@@ -289,13 +368,16 @@ class _Handler(BaseHTTPRequestHandler):
             coordinator.heartbeats.append(heartbeat)
             coordinator.changed.notify_all()
             coordinator.changed.wait_for(
-                lambda: to_stop() or self.server.is_over or coordinator.is_revoked, heartbeat.wait_s
+                lambda: to_stop() or self.server.is_over or coordinator.is_revoked,
+                min(heartbeat.wait_s, coordinator.hold_s),
             )
             self._check_agent()
             return msgspec.json.encode(HeartbeatAnswer(stop=to_stop()))
 
     def _report(self, step: StepSeen, report: StepReport) -> bytes:
         with self.server.coordinator.changed:
+            if self.server.coordinator.is_busy:
+                raise Answer(503, error="too busy for reports")
             if step.final is not None and report != step.final:
                 raise Answer(410, error="the step is over")
             if step.is_cancelled and report.result != "aborted":
@@ -319,6 +401,34 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.coordinator.changed:
             step.artifacts[name] = data
         return msgspec.json.encode(Accepted())
+
+    def _put_files(self, step: StepSeen, kind: str, path: str, body: bytes) -> bytes:
+        if kind == "uploads":
+            return self._put_part(step, path, body)
+        if self.command == "POST":
+            return self._put_batch(step, msgspec.json.decode(body, type=ArtifactBatch))
+        return self._put_artifact(step, path, body)
+
+    def _put_batch(self, step: StepSeen, batch: ArtifactBatch) -> bytes:
+        with self.server.coordinator.changed:
+            for each in batch.files:
+                if hashlib.sha256(each.content).hexdigest() != each.sha256:
+                    raise Answer(400, error="the bytes do not have this sum")
+                name = unquote_to_bytes(each.path).decode(errors="surrogateescape")
+                step.artifacts[name] = each.content
+        return msgspec.json.encode(ArtifactsRefused())
+
+    def _put_part(self, step: StepSeen, path: str, data: bytes) -> bytes:
+        asked = parse_qs(urlsplit(self.path).query)
+        offset, size = int(asked["offset"][0]), int(asked["size"][0])
+        with self.server.coordinator.changed:
+            stored = step.uploads.setdefault(path, bytearray())
+            if offset != len(stored):
+                raise Answer(409, error="go on elsewhere", offset=len(stored))
+            stored += data
+            if len(stored) == size:
+                self._put_artifact(step, path, bytes(stored))
+        return msgspec.json.encode(LogAccepted(offset=len(stored)))
 
 
 def _has_hung_up(connection: Any) -> bool:

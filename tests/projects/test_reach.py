@@ -45,7 +45,7 @@ def test_a_folder_without_a_repository_is_told(
             errors.Unreachable("fatal: unable to access"),
             "The server does not answer. (fatal: unable to access)",
         ),
-        (errors.Forbidden(""), "The server does not let us in: this machine has no right to read it."),
+        (errors.Forbidden(""), "The server does not let us in: it wants credentials, or others."),
         (errors.TimedOut("x"), "The server did not answer in time. (x)"),
         (errors.ToolMissing("hg"), "Mercurial is not installed on this server. (hg)"),
         (errors.VcsError("one\ntwo"), "The repository cannot be read. (one)"),

@@ -11,7 +11,7 @@ from tests import factories
 from tests.builds import agents
 
 from changes.base.errors import Invalid
-from changes.builds import retry, told_phases
+from changes.builds import copies, told_phases
 from changes.builds.models import Build, JobStep
 from changes.builds.rules import Origin, Result, Status
 from changes.results import collect
@@ -48,7 +48,7 @@ def test_a_phase_that_failed_fails_the_step(session: Session) -> None:
 def test_another_attempt_tells_of_its_own_phases(session: Session) -> None:
     _, step = told(session, TOLD)
 
-    again = retry.copy_step(session, step, Origin.ASKED, Status.QUEUED)
+    again = copies.copy_step(session, step, Origin.ASKED, Status.QUEUED)
 
     assert "phases" not in again.data
 

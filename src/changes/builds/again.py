@@ -13,13 +13,15 @@ from changes.base.errors import Conflict, Invalid, NotFound
 from changes.builds import create, outside, retry, rules, settle
 from changes.builds.create import NewBuild
 from changes.builds.models import Build, Job
-from changes.builds.rules import Cause
+from changes.builds.rules import Cause, Status
 from changes.projects.rules import ProjectStatus
 
 NOTHING_RAN = "There is nothing to do again: it has no steps. Ask for a new build instead."
 
 
-def build_again(session: Session, build: Build, cause: Cause, *, timeout_min: int) -> Build:
+def build_again(
+    session: Session, build: Build, cause: Cause, *, timeout_min: int, asked_by: str = ""
+) -> Build:
     """The same source, patch and all. Tags say how the first one came to be, so they stay with it."""
     refuse_inactive(build)
     asked = NewBuild(
@@ -30,6 +32,9 @@ def build_again(session: Session, build: Build, cause: Cause, *, timeout_min: in
         message=build.message,
         author=build.author,
         cause=cause,
+        asked_by=asked_by,
+        # Whoever asks again does not vouch for what somebody else wrote.
+        is_trusted=build.is_trusted,
         tags=list(build.tags),
         priority=build.priority,
         timeout_min=timeout_min,
@@ -43,7 +48,8 @@ def repeat_failed(session: Session, build: Build) -> Build:
     """What failed, was cancelled, or was skipped because of it; the rest keeps what it came to."""
     refuse(session, build)
     locked = settle.lock_build(session, build.id)
-    ended = [step for step in retry.newest_attempts(session, build.id) if step.is_finished]
+    newest = retry.newest_attempts(session, build.id)
+    ended = [step for step in newest if step.status == Status.FINISHED]
     failed = [step for step in ended if rules.is_to_repeat(step.result)]
     if not failed:
         raise Conflict("There is nothing to do again: no step of this build has failed.")

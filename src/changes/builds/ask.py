@@ -5,7 +5,8 @@ unknown project is told from one that was not named.
 """
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -13,13 +14,13 @@ from sqlalchemy.orm import Session
 
 from changes.base import ids
 from changes.base.errors import Invalid
-from changes.builds import create
+from changes.builds import create, trust
 from changes.builds.create import NewBuild
 from changes.builds.models import Build
 from changes.builds.rules import Cause
 from changes.people import users
 from changes.people.models import Author
-from changes.projects import queries, revisions
+from changes.projects import options, queries, revisions
 from changes.projects.models import ItemOption, Project, Repository, Revision, Source
 from changes.projects.rules import ProjectStatus, RepositoryStatus
 
@@ -49,6 +50,9 @@ class Asked:
     snapshot_id: str | None = None
     no_snapshot: bool = False
     cause: Cause = Cause.UNKNOWN
+    asked_by: str = ""
+    # Whether whoever asks has rights on this project: a patch of somebody else is not trusted there.
+    has_rights_on: Callable[[str], bool] = lambda _slug: True
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,16 @@ def build_what_was_asked(session: Session, asked: Asked, *, timeout_min: int) ->
     wanted = [
         p for p in candidates.projects if asked.project_whitelist is None or p.slug in asked.project_whitelist
     ]
-    return [build_one(session, project, template, ensure_only=asked.ensure_only) for project in wanted]
+    return [
+        build_one(
+            session,
+            project,
+            template,
+            ensure_only=asked.ensure_only,
+            has_rights=asked.has_rights_on(project.slug),
+        )
+        for project in wanted
+    ]
 
 
 def find_candidates(session: Session, asked: Asked) -> Candidates:
@@ -148,6 +161,7 @@ def describe(
         message=message,
         author=author or revision.author,
         cause=asked.cause,
+        asked_by=asked.asked_by,
         tags=tags,
         timeout_min=timeout_min,
     )
@@ -160,6 +174,15 @@ def tags_of(asked: Asked) -> list[str]:
     return [tag] if tag else []
 
 
-def build_one(session: Session, project: Project, template: NewBuild, *, ensure_only: bool) -> Build:
+def build_one(
+    session: Session, project: Project, template: NewBuild, *, ensure_only: bool, has_rights: bool
+) -> Build:
     existing = create.newest_of_commit(session, project, template.source) if ensure_only else None
-    return existing or create.create_build(session, project, template)
+    if existing:
+        return existing
+    is_trusted = trust.is_trusted(
+        has_patch=template.source.patch_id is not None,
+        has_rights=has_rights,
+        who=queries.options(session, project).get(options.TRUSTED_PATCHES, ""),
+    )
+    return create.create_build(session, project, replace(template, is_trusted=is_trusted))

@@ -1,50 +1,58 @@
 """How long builds of a project, and jobs of a plan, usually take: the mean of the last five that passed."""
 
-from datetime import datetime
+from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from changes.builds.models import Build, Job, JobPlan
-from changes.builds.rules import Result, Status
-from changes.projects.models import Plan, Project
+from changes.builds.models import Build, JobPlan
 
-LAST = 5
-# So far back it is looked for jobs that passed.
-LOOKED_AT = 50
-
-
-def update_project_average(session: Session, project_id: UUID) -> None:
-    passed = (
-        select(Build.date_started, Build.date_finished)
-        .where(Build.project_id == project_id, Build.status == Status.FINISHED, Build.result == Result.PASSED)
-        .where(Build.date_started.is_not(None))
-        .order_by(Build.id.desc())
-        .limit(LAST)
+# 3 is finished, 1 is passed; 50 is how far back it is looked for jobs that passed. Rows are locked in one
+# order, so that two who do this do not wait in a circle.
+PROJECTS = text("""
+    with mine as materialized (
+        select id from project where id = any(:ids) order by id for no key update
     )
-    mean_ms = mean_of(session, passed)
-    session.execute(update(Project).where(Project.id == project_id).values(avg_build_time_ms=mean_ms))
+    update project set avg_build_time_ms = usual.ms
+    from mine cross join lateral (
+        select round(1000 * avg(extract(epoch from date_finished - date_started)))::int as ms from (
+            select date_started, date_finished from build
+            where build.project_id = mine.id and status = 3 and result = 1 and date_started is not null
+            order by id desc limit 5
+        ) passed
+    ) usual
+    where project.id = mine.id and avg_build_time_ms is distinct from usual.ms
+""")
+PLANS = text("""
+    with mine as materialized (
+        select id from plan where id = any(:ids) order by id for no key update
+    )
+    update plan set avg_build_time_ms = usual.ms
+    from mine cross join lateral (
+        select round(1000 * avg(extract(epoch from date_finished - date_started)))::int as ms from (
+            select job.date_started, job.date_finished from (
+                select job_id from job_plan where plan_id = mine.id order by id desc limit 50
+            ) newest join job on job.id = newest.job_id
+            where status = 3 and result = 1 and date_started is not null
+            order by job.id desc limit 5
+        ) passed
+    ) usual
+    where plan.id = mine.id and avg_build_time_ms is distinct from usual.ms
+""")
 
 
-def update_plan_averages(session: Session, build_id: UUID) -> None:
-    """Of the plans that ran in this build, in one order, so that two builds do not wait in a circle."""
-    ran = select(JobPlan.plan_id).where(JobPlan.build_id == build_id).order_by(JobPlan.plan_id)
-    for plan_id in session.execute(ran).scalars().all():
-        newest = select(JobPlan.job_id).where(JobPlan.plan_id == plan_id).order_by(JobPlan.id.desc())
-        passed = (
-            select(Job.date_started, Job.date_finished)
-            .where(Job.id.in_(newest.limit(LOOKED_AT)), Job.status == Status.FINISHED)
-            .where(Job.result == Result.PASSED, Job.date_started.is_not(None))
-            .order_by(Job.id.desc())
-            .limit(LAST)
-        )
-        mean_ms = mean_of(session, passed)
-        session.execute(update(Plan).where(Plan.id == plan_id).values(avg_build_time_ms=mean_ms))
+def update_averages(session: Session, build_ids: Collection[UUID]) -> None:
+    """Of the projects and plans that these builds are of."""
+    projects = select(Build.project_id).where(Build.id.in_(build_ids)).distinct()
+    update_project_averages(session, session.execute(projects).scalars().all())
+    ran = select(JobPlan.plan_id).where(JobPlan.build_id.in_(build_ids)).distinct()
+    update_plan_averages(session, session.execute(ran).scalars().all())
 
 
-def mean_of(session: Session, dates: Select[datetime | None, datetime | None]) -> int | None:
-    took = dates.subquery()
-    length_s = func.extract("epoch", took.c.date_finished - took.c.date_started)
-    mean_s = session.execute(select(func.avg(length_s))).scalar_one()
-    return None if mean_s is None else round(float(mean_s) * 1000)
+def update_project_averages(session: Session, project_ids: Collection[UUID]) -> None:
+    session.execute(PROJECTS, {"ids": list(project_ids)})
+
+
+def update_plan_averages(session: Session, plan_ids: Collection[UUID]) -> None:
+    session.execute(PLANS, {"ids": list(plan_ids)})

@@ -47,6 +47,8 @@ class Collected:
     cmd: str = ""
     surroundings: Mapping[str, Any] = field(default_factory=dict)
     artifact_search_path: str = ""
+    # Of the names those that the change does not affect.
+    unaffected: list[str] = field(default_factory=list)
     excluded: list[str] = field(default_factory=list)
     files_behind: Mapping[str, list[str]] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
@@ -75,6 +77,7 @@ def read(kind: CommandType, text: str) -> Collected:
         cmd=data["cmd"],
         surroundings={name: data[name] for name in SURROUNDINGS if name in data},
         artifact_search_path=data.get("artifact_search_path") or "",
+        unaffected=data["unaffected_targets"] if kind == CommandType.COLLECT_BAZEL_TARGETS else [],
         excluded=data.get("excluded_targets") or [],
         files_behind=data.get("dependency_map") or {},
         messages=data.get("messages") or [],
@@ -185,5 +188,5 @@ def is_list_of_texts(value: Any) -> bool:
 
 
 def targets_to_run(data: Mapping[str, Any]) -> list[str]:
-    """All of them: which are affected by a change matters only where results are taken over."""
+    """All of them: which are affected matters only where results are taken over (selective.py)."""
     return [*data["affected_targets"], *data["unaffected_targets"]]

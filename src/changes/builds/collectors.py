@@ -4,7 +4,9 @@ A step whose files must be read first is not finished when the agent says so; it
 the reader calls `report.results_collected`.
 """
 
+from collections.abc import Collection
 from typing import Protocol
+from uuid import UUID
 
 from changes.base.db import Session
 from changes.base.slot import Slot
@@ -15,15 +17,15 @@ class ResultCollector(Protocol):
     def collect(self, session: Session, step: JobStep) -> bool:
         """Starts reading if there is anything to read, and says so."""
 
-    def leave_out(self, session: Session, step: JobStep) -> None:
-        """A newer attempt takes the place of this one: what was read of it counts no more."""
+    def leave_out(self, session: Session, step_ids: Collection[UUID]) -> None:
+        """Newer attempts take the place of these: what was read of them counts no more."""
 
 
 class NothingToCollect:
     def collect(self, session: Session, step: JobStep) -> bool:  # noqa: ARG002 - the role's signature
         return False
 
-    def leave_out(self, session: Session, step: JobStep) -> None:
+    def leave_out(self, session: Session, step_ids: Collection[UUID]) -> None:
         """There is nothing."""
 
 

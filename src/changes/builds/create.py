@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, insert, select, update
@@ -33,6 +34,7 @@ from changes.projects.models import Project, Source
 from changes.projects.rules import is_local
 
 LABEL_MAX = 128
+ASKED_BY_MAX = 255
 DEFAULT_TIMEOUT_MIN = 60
 COLLECTING = "Collect {what}"
 
@@ -47,41 +49,60 @@ class NewBuild:
     target: str
     message: str
     author: Author | None
+    # The address of a person, or the name of a token.
+    asked_by: str = ""
+    # False for what somebody without rights on the project wrote.
+    is_trusted: bool = True
     cause: Cause = Cause.UNKNOWN
     tags: list[str] = field(default_factory=list)
     priority: Priority = Priority.DEFAULT
     timeout_min: int = DEFAULT_TIMEOUT_MIN
 
 
+@dataclass(frozen=True)
+class Rows:
+    """What hangs on a new build, to be written table by table."""
+
+    # The limit of steps that set none.
+    timeout_min: int
+    jobs: list[Job] = field(default_factory=list)
+    job_plans: list[dict[str, Any]] = field(default_factory=list)
+    phases: list[dict[str, Any]] = field(default_factory=list)
+    steps: list[NewStep] = field(default_factory=list)
+
+
 def create_build(session: Session, project: Project, asked: NewBuild) -> Build:
-    # First, because it locks the project's row: two requests must not make the same plan.
-    number = next_build_number(session, project)
     try:
         plans = planned.jobs_of(session, project, asked.source)
         why_none = Reason(reasons.NO_PLANS, {"file": config.FILE_NAME})
     except Invalid as error:
         plans, why_none = [], Reason(reasons.INVALID_CONFIG, {"message": error.message})
-    build = insert_build(session, project, asked, number, plans)
+    build = new_build(session, project, asked, plans)
     if plans:
+        superseding = [plan.plan.id for plan in plans if plan.terms.cancels_superseded]
+        # Locked before anything of ours can be waited for: nobody is to wait in a circle.
+        older = superseded.lock_older(session, build, superseding)
         create_jobs(session, build, plans, timeout_min=asked.timeout_min)
-        if any(plan.terms.cancels_superseded for plan in plans):
-            superseded.drop_older(session, build)
+        superseded.drop(session, older)
     else:
         refuse_build(session, build, why_none)
     return build
 
 
-def insert_build(
-    session: Session, project: Project, asked: NewBuild, number: int, plans: list[PlannedJob]
-) -> Build:
+def new_build(session: Session, project: Project, asked: NewBuild, plans: list[PlannedJob]) -> Build:
+    """It is written with its jobs. Its number comes late: from then on nobody else may make a build of
+    this project until this one is there.
+    """
     said = build_terms.of_options(plans[0].project_options if plans else {})
     build = Build(
         id=ids.new(),
-        number=number,
+        number=next_build_number(session, project),
         project_id=project.id,
         collection_id=asked.collection_id,
         source_id=asked.source.id,
         author_id=asked.author.id if asked.author else None,
+        asked_by=asked.asked_by[:ASKED_BY_MAX],
+        is_trusted=asked.is_trusted,
         cause=asked.cause,
         is_automatic=is_automatic(asked.cause, asked.tags, asked.author.email if asked.author else None),
         priority=asked.priority,
@@ -100,7 +121,6 @@ def insert_build(
         build.date_due = func.now() + timedelta(seconds=said.overall_limit_s)
     build.project, build.source, build.author = project, asked.source, asked.author
     session.add(build)
-    session.flush()
     return build
 
 
@@ -116,17 +136,27 @@ def next_build_number(session: Session, project: Project) -> int:
 
 def create_jobs(session: Session, build: Build, plans: list[PlannedJob], *, timeout_min: int) -> None:
     wrong = needs.problems({each.plan.label: each.terms.needs for each in plans})
-    jobs = []
+    rows = Rows(timeout_min)
     for number, each in enumerate(plans, start=1):
         problem = wrong.get(each.plan.label)
         plan = each.refused_for(problem) if problem else each
-        jobs.append(create_job(session, build, plan, number=number, timeout_min=timeout_min))
-    note_needs(session, plans, jobs)
-    for job in jobs:
+        rows.jobs.append(create_job(session, build, plan, rows, number=number))
+    settle.count_new_build(build, rows.jobs)
+    write(session, build, rows)
+    note_needs(session, plans, rows.jobs)
+    for job in rows.jobs:
         if job.is_finished:
             settle.release_needing(session, job)
-    settle.settle_new_build(session, build, jobs)
-    settle.announce_steps(session, sum(not job.is_finished for job in jobs))
+    settle.settle_new_build(session, build, rows.jobs)
+    settle.announce_steps(session, sum(not job.is_finished for job in rows.jobs))
+
+
+def write(session: Session, build: Build, rows: Rows) -> None:
+    session.flush()
+    session.execute(insert(JobPlan), rows.job_plans)
+    if rows.phases:
+        session.execute(insert(JobPhase), rows.phases)
+    new_steps.insert_steps(session, build, rows.steps)
 
 
 def note_needs(session: Session, plans: list[PlannedJob], jobs: list[Job]) -> None:
@@ -146,7 +176,7 @@ def refuse_build(session: Session, build: Build, why: Reason) -> None:
     settle.finish_build(session, build, Result.FAILED)
 
 
-def create_job(session: Session, build: Build, plan: PlannedJob, *, number: int, timeout_min: int) -> Job:
+def create_job(session: Session, build: Build, plan: PlannedJob, rows: Rows, *, number: int) -> Job:
     """With its first step waiting for an agent, or finished already when there is nothing to run."""
     job = Job(
         id=ids.new(),
@@ -159,11 +189,13 @@ def create_job(session: Session, build: Build, plan: PlannedJob, *, number: int,
         status=Status.QUEUED if plan.terms.needs else Status.PENDING_ALLOCATION,
         result=Result.UNKNOWN,
     )
+    job.build = build
     session.add(job)
-    session.flush()
-    session.add(JobPlan(job_id=job.id, build_id=build.id, plan_id=plan.plan.id, data=plan.frozen()))
+    rows.job_plans.append(
+        {"job_id": job.id, "build_id": build.id, "plan_id": plan.plan.id, "data": plan.frozen()}
+    )
     try:
-        steps = plan.read(default_min=timeout_min)
+        steps = plan.read(default_min=rows.timeout_min)
         may_be_local = is_local(build.source.repository.url)
         for step in steps:
             other_repos.refuse_local(step.recipe.other_repos, may_be_local=may_be_local)
@@ -175,7 +207,7 @@ def create_job(session: Session, build: Build, plan: PlannedJob, *, number: int,
     elif not any(step.recipe.commands_to_run for step in steps):
         refuse_job(session, job, Reason(reasons.PLAN_WITHOUT_STEPS, {"plan": job.label}))
     else:
-        create_phases(session, build, job, plan, steps)
+        plan_phases(job, plan, steps, rows)
     return job
 
 
@@ -184,10 +216,9 @@ def refuse_job(session: Session, job: Job, why: Reason) -> None:
     settle.finish_job_without_steps(session, job, Result.FAILED)
 
 
-def create_phases(session: Session, build: Build, job: Job, plan: PlannedJob, steps: list[ReadStep]) -> None:
+def plan_phases(job: Job, plan: PlannedJob, steps: list[ReadStep], rows: Rows) -> None:
     """One phase per step of the plan, and behind one that collects another, for what it will name."""
-    phases: list[dict[str, object]] = []
-    rows: list[NewStep] = []
+    phases: list[dict[str, Any]] = []
     for place, step in enumerate(steps):
         # The first may start unless its job waits for another; the rest wait for the one before.
         status = job.status if place == 0 else Status.QUEUED
@@ -205,7 +236,7 @@ def create_phases(session: Session, build: Build, job: Job, plan: PlannedJob, st
             then = PHASES[collector.type]
             phases.append(row_of_phase(job, expands_into, then, len(phases), Status.QUEUED))
             data |= {"collector": collector.type.name.lower(), "expands_into": expands_into.hex}
-        rows.append(
+        rows.steps.append(
             NewStep(
                 job_id=job.id,
                 phase_id=phase_id,
@@ -217,12 +248,12 @@ def create_phases(session: Session, build: Build, job: Job, plan: PlannedJob, st
                 data=data,
             )
         )
-    job.status = aggregate_status([Status.QUEUED] * (len(phases) - 1) + [job.status])
-    session.execute(insert(JobPhase), phases)
-    new_steps.insert_steps(session, build, rows)
+    job.status = aggregate_status([phase["status"] for phase in phases])
+    job.tally = tally.of_groups((phase["status"], Result.UNKNOWN, False, 1) for phase in phases)
+    rows.phases.extend(phases)
 
 
-def row_of_phase(job: Job, phase_id: UUID, label: str, order: int, status: Status) -> dict[str, object]:
+def row_of_phase(job: Job, phase_id: UUID, label: str, order: int, status: Status) -> dict[str, Any]:
     """Its steps are counted when they are known: of those that a collecting step names, later."""
     told = {"id": phase_id, "job_id": job.id, "label": label, "order": order, "status": status}
     return {**told, "data": {}, "tally": None}

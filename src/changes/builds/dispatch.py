@@ -44,12 +44,13 @@ FLUSH = "select pg_logical_emit_message(true, 'changes', 'handed out')"
 hand_outs = itertools.count(1)
 
 # Numbers: status 6 pending_allocation, 5 allocated, 2 in_progress, 3 finished; result 1 passed,
-# 2 failed; state 0 active. Literals, because only then does PostgreSQL use the partial indexes.
-TAKE = """
+# 2 failed; state 0 active; kind 1 a scheduler of the original, which asks for one cluster and no other.
+# Literals, because only then does PostgreSQL use the partial indexes.
+CHOOSE = """
 with recursive me as materialized (
     select
         node.id, node.labels, string_to_array(coalesce(node.labels->>'cluster', ''), ',') as clusters,
-        nullif(node.cpus, 0) as cpus, nullif(node.memory_mb, 0) as memory_mb,
+        node.kind = 1 as is_scheduler, nullif(node.cpus, 0) as cpus, nullif(node.memory_mb, 0) as memory_mb,
         nullif(node.cpus, 0) - coalesce(held.cpus, 0) as free_cpus,
         nullif(node.memory_mb, 0) - coalesce(held.memory_mb, 0) as free_memory_mb,
         case
@@ -91,6 +92,7 @@ with recursive me as materialized (
     from me cross join open_lane join lane on lane.id = open_lane.lane_id
     where me.slots > 0
         and (lane.cluster is null or lane.cluster = any(me.clusters))
+        and (not me.is_scheduler or lane.cluster is not distinct from me.clusters[1])
         and me.labels @> lane.labels
         and (me.cpus is null or lane.cpus <= me.cpus)
         and (me.memory_mb is null or lane.memory_mb <= me.memory_mb)
@@ -228,7 +230,10 @@ with recursive me as materialized (
         for update skip locked
     ) step
     limit (select slots from me)
-), paid as (
+)
+"""
+HAND_OUT = """
+, paid as (
     update turn set
         virtual_time = greatest(turn.virtual_time, owed.virtual_time),
         clock = greatest(turn.clock, owed.clock)
@@ -252,11 +257,13 @@ with recursive me as materialized (
     from free where job_step.id = free.step_id
     returning job_step.id, free.number, free.cluster, free.labels, free.cpus, free.memory_mb
 )
+"""
+READ = """
 select
     step.id, step.label, step.attempt, step.timeout_s, step.data,
     taken.cluster, taken.labels, taken.cpus, taken.memory_mb,
     job.id as job_id, job.label as job_label,
-    build.id as build_id, build.number, build.target,
+    build.id as build_id, build.number, build.target, build.is_trusted, project.id as project_id,
     project.slug, repository.url, repository.backend, source.revision_sha, source.patch_id, revision.branches,
     (
         select json_agg(json_build_object(
@@ -264,7 +271,12 @@ select
             'cwd', command.cwd, 'env', command.env, 'artifacts', command.artifacts, 'type', command.type
         ) order by command.order)
         from command where command.step_id = step.id
-    ) as commands
+    ) as commands,
+    (
+        select json_agg(json_build_object('name', name, 'sealed', encode(sealed, 'base64')))
+        from project_secret where project_id = project.id and build.is_trusted
+        and step.data->'secrets' ? name
+    ) as secrets
 from taken join job_step step on step.id = taken.id
 join job on job.id = step.job_id
 join build on build.id = job.build_id
@@ -274,6 +286,7 @@ join repository on repository.id = source.repository_id
 join revision on revision.repository_id = source.repository_id and revision.sha = source.revision_sha
 order by taken.number, step.id
 """
+TAKE = CHOOSE + HAND_OUT + READ
 
 
 @dataclass(frozen=True)
@@ -306,18 +319,25 @@ async def take_steps(
     """At most `count` steps, never one that another agent gets too."""
     is_for_overdue = next(hand_outs) % EVERY_NTH_FOR_OVERDUE == 0
     given = values(node_id, count, silence_s=silence_s, is_for_overdue=is_for_overdue)
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        # The lock comes before the look: each statement sees what is there when it begins. All of it
-        # travels at once.
-        async with connection.pipeline():
-            await connection.execute("begin")
-            await connection.execute(LOCK)
-            await cursor.execute(TAKE, given, prepare=True)
-            await connection.execute("commit")
-        rows = await cursor.fetchall()
+    rows = await decide(connection, TAKE, given)
     if rows:
         await connection.execute(FLUSH)
     return [
         Taken(offers.offer(row), Needs(row["cluster"], row["labels"], row["cpus"], row["memory_mb"]))
         for row in rows
     ]
+
+
+async def decide(
+    connection: AsyncConnection[Any], statement: str, given: dict[str, object], *, ending: str = "commit"
+) -> list[dict[str, Any]]:
+    """One statement alone at the queue. The lock comes before the look: each statement sees what is
+    there when it begins. All of it travels at once.
+    """
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        async with connection.pipeline():
+            await connection.execute("begin")
+            await connection.execute(LOCK)
+            await cursor.execute(statement, given, prepare=True)
+            await connection.execute(ending)
+        return await cursor.fetchall()

@@ -15,7 +15,19 @@ from sqlalchemy.orm import Session
 
 from changes.base import ids
 from changes.base.errors import Invalid
-from changes.builds import collected, counting, history, new_steps, reasons, recipes, sharding
+from changes.builds import (
+    collected,
+    copies,
+    counting,
+    history,
+    housing,
+    new_steps,
+    reasons,
+    recipes,
+    selective,
+    set_aside,
+    sharding,
+)
 from changes.builds.collected import Collected
 from changes.builds.command_types import FILES, SETUPS, is_collector
 from changes.builds.history import Asked
@@ -24,7 +36,7 @@ from changes.builds.models import BazelTarget, Build, Command, Job, JobPhase, Jo
 from changes.builds.new_steps import NewStep
 from changes.builds.reasons import Reason
 from changes.builds.recipes import CommandRecipe, Recipe
-from changes.builds.rules import CommandType, Result, Status
+from changes.builds.rules import CommandType, Origin, Result, Status
 from changes.builds.sharding import Durations, Shard
 from changes.projects import queries
 from changes.protocol import CommandReport
@@ -32,7 +44,7 @@ from changes.protocol import CommandReport
 # What generated steps take over from the step that named them.
 TAKEN_OVER = (
     "release", "cpus", "memory", "labels", "checkout_folder", "other_repos", "concurrency_group",
-    "plan_step", "timeout_from", "artifact_search_path",
+    "plan_step", "timeout_from", "artifact_search_path", "step_token", *housing.KEPT,
 )  # fmt: skip
 WEIGHT_SCALE = 1000
 
@@ -49,7 +61,17 @@ class Work:
 def from_output(
     session: Session, step: JobStep, commands: Iterable[Command], told: Iterable[CommandReport]
 ) -> Reason | None:
-    """Why it cannot go on; None also where nothing was printed, which a file may make up for."""
+    """Why it cannot go on; what it named is made at once."""
+    said = printed(step, commands, told)
+    return from_text(session, step, *said) if said is not None else None
+
+
+def printed(
+    step: JobStep, commands: Iterable[Command], told: Iterable[CommandReport]
+) -> tuple[str, str] | None:
+    """What the collecting command printed, and what that is called; None also where nothing was
+    printed, which a file may make up for.
+    """
     if "expands_into" not in step.data:
         return None
     output = {ids.parse(each.id): each.output for each in told if each.output}
@@ -57,26 +79,45 @@ def from_output(
     text = output.get(collector.id) if collector else None
     if collector is None or not text or not text.strip():
         return None
-    return from_text(session, step, text, f"the output of {collector.label}")
+    return text, f"the output of {collector.label}"
 
 
 def from_text(session: Session, step: JobStep, text: str, name: str) -> Reason | None:
-    """The build is locked. Doing it again changes nothing."""
-    phase = phase_behind(session, step)
-    if phase is None or phase.data.get("collected"):
+    """Why it cannot go on. The build is locked; doing it again changes nothing."""
+    if not is_open(session, step):
         return None
+    found = read(step, text, name)
+    if isinstance(found, Reason):
+        return found
+    make(session, step, found, work_of(session, step, found))
+    return None
+
+
+def is_open(session: Session, step: JobStep) -> bool:
+    """Whether nothing was named yet."""
+    phase = phase_behind(session, step)
+    return phase is not None and not phase.data.get("collected")
+
+
+def read(step: JobStep, text: str, name: str) -> Collected | Reason:
     try:
-        found = collected.read(kind_of(step), text)
+        return collected.read(kind_of(step), text)
     except Invalid as error:
         return Reason(reasons.MALFORMED_ARTIFACT, {"name": name, "message": error.message})
+
+
+def make(session: Session, step: JobStep, found: Collected, works: Sequence[Work]) -> None:
+    """The rows; the build is locked."""
+    phase = phase_behind(session, step)
+    if phase is None or phase.data.get("collected"):
+        return
     phase.label = found.phase
-    works = work_of(session, step, found)
     phase.data = {**phase.data, "collected": summary(found, len(works))}
     session.flush()
     new = insert_work(session, step, phase, works)
     if found.kind == CommandType.COLLECT_BAZEL_TARGETS:
         note_targets(session, step, found, new)
-    return None
+        selective.note(session, step, selective.of_output(session, step, found)[1])
 
 
 def missing(session: Session, step: JobStep) -> Reason | None:
@@ -121,6 +162,7 @@ def work_of(session: Session, step: JobStep, found: Collected) -> list[Work]:
     recipe = recipe_of(session, step)
     if found.kind == CommandType.COLLECT_STEPS:
         return work_of_commands(recipe, found)
+    found, _ = selective.of_output(session, step, found)
     durations = durations_for(session, step, recipe, found.kind)
     most = min(recipe.data.get("max_executors") or EXECUTORS, collected.STEPS_MAX)
     shards = sharding.cut(found.names, durations, most=most)
@@ -195,20 +237,24 @@ def insert_work(session: Session, step: JobStep, phase: JobPhase, works: Sequenc
     after = [each for each in recipe.commands if each.type == CommandType.TEARDOWN]
     taken_over = {name: step.data[name] for name in TAKEN_OVER if name in step.data}
     expectation = expects_tests(session, step)
+    after_which = set_aside.paired(set_aside.earlier_in(session, phase.id), [work.label for work in works])
     new = [
         NewStep(
             job_id=step.job_id,
             phase_id=phase.id,
             label=work.label,
+            attempt=after_which[place].attempt + 1 if place in after_which else 1,
+            origin=set_aside.origin_of(step.origin) if place in after_which else Origin.FIRST,
             status=Status.QUEUED,
             timeout_s=step.timeout_s,
             commands=list(enumerate([*before, *work.commands, *after])),
             cluster=step.cluster,
             data={**taken_over, **expectation, **work.data, "expanded": True},
         )
-        for work in works
+        for place, work in enumerate(works)
     ]
     new_steps.insert_steps(session, build_of(session, step), new)
+    copies.supersede(session, {old.id: new[place].id for place, old in after_which.items()})
     counting.count_anew(phase)
     return new
 

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from changes.base.errors import Invalid
 from changes.builds import complaints
 from changes.builds.complaints import Wrong
+from changes.vcs import names
+from changes.vcs.errors import BadName
 
 DEFAULT = "changes.buildsteps.default.DefaultBuildStep"
 LXC = "changes.buildsteps.lxc.LXCBuildStep"
@@ -24,7 +26,7 @@ DEFAULT_ARTIFACTS = [
 ]  # fmt: skip
 
 Kind = Literal[
-    "commands", "text", "path", "number", "flag", "variables", "patterns", "mapping", "repositories"
+    "commands", "text", "path", "number", "flag", "variables", "patterns", "mapping", "repositories", "paths"
 ]
 Check = Callable[[Mapping[str, Any], str], list[Wrong]]
 
@@ -66,6 +68,25 @@ def wrong_patterns(data: Mapping[str, Any], name: str) -> list[Wrong]:
     return complaints.wrong_texts(data, name, "patterns")
 
 
+def wrong_paths(data: Mapping[str, Any], name: str) -> list[Wrong]:
+    wrong = complaints.wrong_texts(data, name, "paths")
+    if wrong or data.get(name) is None:
+        return wrong
+    return [
+        Wrong((name, place), f"{name} must be paths inside of the repository")
+        for place, path in enumerate(data[name])
+        if not is_inside(path)
+    ]
+
+
+def is_inside(path: str) -> bool:
+    try:
+        names.check_path(path)
+    except BadName:
+        return False
+    return True
+
+
 def checked_elsewhere(_data: Mapping[str, Any], _name: str) -> list[Wrong]:
     """Commands and other repositories have fields of their own."""
     return []
@@ -79,6 +100,7 @@ CHECKS: dict[Kind, Check] = {
     "flag": complaints.wrong_flag,
     "variables": complaints.wrong_variables,
     "patterns": wrong_patterns,
+    "paths": wrong_paths,
     "mapping": wrong_mapping,
 }
 FIELDS = (
@@ -88,6 +110,10 @@ FIELDS = (
     Field("label", "Label", "text", "What the phase of this step is called; without it, like the plan.", ""),
     Field("path", "Folder", "path", "Below the checkout; commands run in it.", ""),
     Field("repo_path", "Checkout", "path", "Folder of the checkout, below that of the job.", "source"),
+    Field("depth", "Depth", "number", "How many commits of the history git brings; 0 is all of it.", 0),
+    Field("sparse", "Only these", "paths", "Files and folders to check out; none means all (git only).", []),
+    Field("submodules", "Submodules", "flag", "Check out git's submodules too.", default=False),
+    Field("lfs", "Large files", "flag", "Bring the content that git LFS keeps elsewhere.", default=False),
     Field("env", "Variables", "variables", "For all commands.", {"CHANGES": "1"}),
     Field("artifacts", "Artifacts", "patterns", "Files to keep after each command.", DEFAULT_ARTIFACTS),
     Field(
@@ -129,7 +155,24 @@ FIELDS = (
         "path",
         "Where the paths of Bazel's results begin.",
     ),
+    Field(
+        "sandbox",
+        "Sandbox",
+        "text",
+        "process, bubblewrap, lxc or podman; without it the agent's choice: bubblewrap where it works.",
+    ),
+    Field("image", "Image", "text", "For podman: its name; for lxc: the name of a container on the agent."),
+    Field("network", "Network", "flag", "false: its commands reach no network at all.", default=True),
+    Field("limits", "Limits", "mapping", "What it may use at most: memory (MB), pids, cpus, log (MB).", {}),
+    Field("secrets", "Secrets", "patterns", "Names of secrets of the project that it gets as variables.", []),
     Field("release", "Release", "text", "Of the distribution; told to commands as CHANGES_RELEASE."),
+    Field(
+        "step_token",
+        "Token for commands",
+        "flag",
+        "Give commands CHANGES_STEP_TOKEN, with which they may speak to the server about this step only.",
+        default=False,
+    ),
     Field(
         "clean",
         "Clean",
@@ -157,8 +200,22 @@ BY_NAME = {
 }
 
 
+# What the original ran on Jenkins.
+OF_JENKINS = frozenset({
+    "changes.backends.jenkins.buildstep.JenkinsBuildStep",
+    "changes.backends.jenkins.buildstep.JenkinsGenericBuildStep",
+    "changes.backends.jenkins.buildsteps.test_collector.JenkinsTestCollectorBuildStep",
+})  # fmt: skip
+
+
 def named(name: str) -> Implementation:
     found = BY_NAME.get(name)
+    if name in OF_JENKINS:
+        raise Invalid(
+            f"the step is one of Jenkins ({name.rpartition('.')[2]}), and this server runs nothing there:"
+            " let agents run its commands",
+            ["implementation"],
+        )
     if found is None:
         raise Invalid(
             f"unable to load build step implementation: {name!r} (allowed: {', '.join(BY_NAME)})",

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
@@ -22,11 +23,19 @@ NOTICE_MAX_BYTES = 7_900
 ANYTHING_MAX = 1_000
 
 # 6 is pending_allocation, 0 of a node is active. Whoever makes a step, or opens one that waited, calls
-# this in the same transaction; a step whose time has not come is passed over until then.
+# this in the same transaction. One that pauses between two attempts is passed over: its time comes while
+# its build is somebody else's, and who holds a build may wait for no lock of another one's steps.
 ENTER = """
 with arrived as materialized (
     select
-        step.id, step.project_id, step.priority, build.is_automatic, build.author_id, step.cluster,
+        step.id, step.project_id, step.priority, build.is_automatic, step.cluster,
+        -- 1 is manual: a person who asks takes the own share, not that of whoever wrote the commit.
+        coalesce(
+            case when build.cause = 1 and build.asked_by <> ''
+                then (select author.id from author where author.email = build.asked_by)
+            end,
+            build.author_id
+        ) as author_id,
         case when jsonb_typeof(step.data->'labels') = 'object' then step.data->'labels' else '{}' end
             as labels,
         case when jsonb_typeof(step.data->'cpus') = 'number' then (step.data->>'cpus')::int else 0 end
@@ -38,7 +47,7 @@ with arrived as materialized (
     join job on job.id = step.job_id
     join build on build.id = job.build_id
     where step.status = 6 and step.lane_id is null
-        and (step.not_before is null or step.not_before <= statement_timestamp())
+        and (step.not_before is null or (:may_have_paused and step.not_before <= statement_timestamp()))
     -- Of two who see the same steps, each takes his own and waits for nobody.
     for update of step skip locked
 ), classed as (
@@ -142,9 +151,21 @@ class Arrival:
 
 
 def enter(session: Session) -> int:
-    """Everything that waits for an agent and is in no lane yet; wakes as many agents as there are steps."""
+    """What this transaction made, or opened; wakes as many agents as there are steps."""
+    return enter_all(session, may_have_paused=False)
+
+
+def enter_due(session: Session) -> int:
+    """Those, too, whose time has come. Only in a transaction that does nothing else: it holds no lock
+    that somebody waits for who holds one that this waits for.
+    """
+    return enter_all(session, may_have_paused=True)
+
+
+def enter_all(session: Session, *, may_have_paused: bool) -> int:
     session.flush()
-    given = {"most": NOTICE_MAX_BYTES, "anything": json.dumps([[None, None, 0, 0, ANYTHING_MAX]])}
+    anything = json.dumps([[None, None, 0, 0, ANYTHING_MAX]])
+    given = {"most": NOTICE_MAX_BYTES, "anything": anything, "may_have_paused": may_have_paused}
     found = session.execute(text(ENTER), given).first()
     return int(found[0]) if found else 0
 
@@ -175,12 +196,17 @@ def knock(session: Session, count: int) -> None:
 
 def make_room(session: Session, step: JobStep) -> None:
     """At the end of a step that kept others waiting."""
-    if not step.is_limited:
-        return
-    wake(session, 1)
-    if step.node_id is not None:
-        # Its own machine has room for something larger now, and may be asking for long already.
-        session.execute(select(func.pg_notify("leave", step.node_id.hex)))
+    if step.is_limited:
+        make_room_on(session, {step.node_id: 1})
+
+
+def make_room_on(session: Session, ended: Mapping[UUID | None, int]) -> None:
+    """On each machine so many ended that kept others waiting."""
+    wake(session, sum(ended.values()))
+    for node_id, count in ended.items():
+        if node_id is not None and count:
+            # This very machine has room for something larger now, and may be asking for long already.
+            session.execute(select(func.pg_notify("leave", node_id.hex)))
 
 
 def clusters_of(labels: Mapping[str, Any]) -> frozenset[str]:

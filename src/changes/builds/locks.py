@@ -7,14 +7,16 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, select
-from sqlalchemy.orm import Session, joinedload, lazyload
+from sqlalchemy.orm import Session, lazyload
+from sqlalchemy.orm.attributes import set_committed_value
 
 from changes.base.task import NOW
-from changes.builds.models import Build, Job, JobStep
+from changes.builds.models import Build, Job, JobPhase, JobStep
 
 # What a session knows since it locked a build. It forgets rows that nobody holds, and the build is
 # needed again at the end.
 LOCKED_BUILD = "locked build"
+LOCKED_PHASE = "locked phase"
 MOMENT = "moment"
 
 
@@ -25,12 +27,19 @@ def lock_build(session: Session, build_id: UUID) -> Build:
 
 
 def lock_step(session: Session, step_id: UUID) -> JobStep | None:
-    """The step as it is now, with its build locked."""
+    """The step as it is now, with its build locked. Its job and phase come with it."""
     its_job = select(Job.build_id).join(JobStep, JobStep.job_id == Job.id).where(JobStep.id == step_id)
     if take_lock(session, Build.id == its_job.scalar_subquery()) is None:
         return None
-    with_job = [joinedload(JobStep.job)]
-    return session.get(JobStep, step_id, options=with_job, populate_existing=True)
+    found = select(JobStep, Job, JobPhase).where(JobStep.id == step_id)
+    found = found.join(Job, Job.id == JobStep.job_id).join(JobPhase, JobPhase.id == JobStep.phase_id)
+    row = session.execute(found.execution_options(populate_existing=True)).one_or_none()
+    if row is None:
+        return None
+    step, job, phase = row
+    set_committed_value(step, "job", job)
+    session.info[LOCKED_PHASE] = phase
+    return step
 
 
 def lock_job(session: Session, job_id: UUID) -> Job | None:
@@ -46,6 +55,7 @@ def take_lock(session: Session, mine: ColumnElement[bool]) -> Build | None:
     if row is None:
         return None
     session.info[LOCKED_BUILD], session.info[MOMENT] = row
+    session.info.pop(LOCKED_PHASE, None)
     return row[0]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, func, literal, or_, select, union
 from sqlalchemy.orm import Session, aliased
 
 from changes.base import clock
@@ -31,18 +31,25 @@ class Mine:
 
 
 def mine(session: Session, email: str) -> Mine:
-    """Of whoever is named in the commits, or asked in the own name, by this e-mail address."""
-    by_me = Build.author_id.in_(select(Author.id).where(func.lower(Author.email) == email.lower()))
-    chosen = union_all(
-        tagged(NEWEST, by_me, limit=NEWEST_MAX),
-        tagged(RUNNING, by_me, Build.status != Status.FINISHED, limit=RUNNING_MAX),
-        tagged(STILL_RED, Build.id.in_(red_ones(by_me)), nothing_passed_since(), limit=RED_MAX),
+    """Of whoever is named in the commits, or asked for the build, by this e-mail address."""
+    mine = by_me(email)
+    chosen = union(
+        *(tagged(NEWEST, each, limit=NEWEST_MAX) for each in mine),
+        *(tagged(RUNNING, each, Build.status != Status.FINISHED, limit=RUNNING_MAX) for each in mine),
+        tagged(STILL_RED, Build.id.in_(red_ones(mine)), nothing_passed_since(), limit=RED_MAX),
     ).subquery()
     found = select(chosen.c.kind, Build).join(Build, Build.id == chosen.c.id).order_by(Build.id.desc())
-    kinds: dict[str, list[Build]] = {}
+    kinds: dict[str, list[Build]] = {NEWEST: [], RUNNING: [], STILL_RED: []}
     for kind, build in session.execute(found):
-        kinds.setdefault(kind, []).append(build)
-    return Mine(kinds.get(RUNNING, []), newest_of_lines(kinds.get(STILL_RED, [])), kinds.get(NEWEST, []))
+        kinds[kind].append(build)
+    return Mine(kinds[RUNNING][:RUNNING_MAX], newest_of_lines(kinds[STILL_RED]), kinds[NEWEST][:NEWEST_MAX])
+
+
+def by_me(email: str) -> list[ColumnElement[bool]]:
+    """Each is looked up by an index of its own, which no OR of both could be."""
+    written = Build.author_id.in_(select(Author.id).where(func.lower(Author.email) == email.lower()))
+    asked = (Build.asked_by != "") & (func.lower(Build.asked_by) == email.lower())
+    return [written, asked]
 
 
 def tagged(kind: str, *wanted: ColumnElement[bool], limit: int) -> Select[str, UUID]:
@@ -50,11 +57,11 @@ def tagged(kind: str, *wanted: ColumnElement[bool], limit: int) -> Select[str, U
     return select(literal(kind).label("kind"), found.c.id)
 
 
-def red_ones(by_me: ColumnElement[bool]) -> Select[UUID]:
+def red_ones(mine: Sequence[ColumnElement[bool]]) -> Select[UUID]:
     """Only of these it is asked what came after: there is a limit to what anybody mends."""
     recent = Build.date_created > clock.now() - RED_FOR
-    found = select(Build.id).where(by_me, recent, Build.status == Status.FINISHED, Build.result.in_(RED))
-    newest = found.order_by(Build.id.desc()).limit(RED_LOOKED_AT).cte("red_ones")
+    is_red = (recent, Build.status == Status.FINISHED, Build.result.in_(RED))
+    newest = union(*(tagged(STILL_RED, each, *is_red, limit=RED_LOOKED_AT) for each in mine)).cte("red_ones")
     return select(newest.c.id)
 
 

@@ -4,14 +4,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, func
+from sqlalchemy import BigInteger, ForeignKey, Index, Text, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from changes.base import clock
 from changes.base.db import Base, Identified, Numbered
 from changes.builds.bazel import ResultSource
-from changes.builds.queue_rules import NodeState
+from changes.builds.queue_rules import NodeKind, NodeState
 from changes.builds.rules import Cause, CommandType, Origin, Priority, Result, ResultRule, Status
 from changes.people.models import Author
 from changes.projects.models import Plan, Project, Source
@@ -51,7 +51,12 @@ class Build(Identified, Timed, Judged, Base):
     collection_id: Mapped[UUID]
     source_id: Mapped[UUID] = mapped_column(ForeignKey("source.id", ondelete="CASCADE"), index=True)
     author_id: Mapped[UUID | None] = mapped_column(ForeignKey("author.id", ondelete="SET NULL"), index=True)
+    # Whoever asked for it: the address of a person, or the name of a token; empty where no request did.
+    asked_by: Mapped[str] = mapped_column(default="", server_default="")
     cause: Mapped[Cause] = mapped_column(Numbered(Cause), default=Cause.UNKNOWN)
+    # False for a patch of somebody without rights on the project: its steps get no secrets, and run in
+    # nothing weaker than a sandbox with limits.
+    is_trusted: Mapped[bool] = mapped_column(default=True, server_default="true")
     # A program asked for it, not a person; people come first (lanes.py).
     is_automatic: Mapped[bool] = mapped_column(default=False, server_default="false")
     priority: Mapped[Priority] = mapped_column(Numbered(Priority), default=Priority.DEFAULT)
@@ -90,6 +95,7 @@ class Build(Identified, Timed, Judged, Base):
         # Newest builds of a project, and newest of all, are what every page and list asks for.
         Index("ix_build_project_newest", "project_id", "id"),
         Index("ix_build_collection_id", "collection_id"),
+        Index("ix_build_asked_by", func.lower(text("asked_by")), "id", postgresql_where="asked_by <> ''"),
         Index("ix_build_unfinished", "id", postgresql_where="status <> 3"),
         Index("ix_build_due", "date_due", postgresql_where="status <> 3 AND date_due IS NOT NULL"),
         Index("ix_build_tags", "tags", postgresql_using="gin"),
@@ -183,8 +189,9 @@ class JobStep(Identified, Timed, Judged, Base):
     project_id: Mapped[UUID] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
     label: Mapped[str]
     attempt: Mapped[int] = mapped_column(default=1, server_default="1")
+    # The next attempt; itself where it was set aside and nothing comes after it (set_aside.py).
     replacement_id: Mapped[UUID | None] = mapped_column(
-        ForeignKey("job_step.id", ondelete="SET NULL"), unique=True
+        ForeignKey("job_step.id", ondelete="SET NULL"), index=True
     )
     # Why there is this attempt.
     origin: Mapped[Origin] = mapped_column(Numbered(Origin), default=Origin.FIRST, server_default="0")
@@ -210,6 +217,11 @@ class JobStep(Identified, Timed, Judged, Base):
     node: Mapped["Node | None"] = relationship()
     job: Mapped[Job] = relationship()
 
+    @property
+    def is_set_aside(self) -> bool:
+        """What named it was asked again, and did not name it any more (set_aside.py)."""
+        return self.replacement_id == self.id
+
     __table_args__ = (
         # The lanes of the queue, each oldest first; and what has not entered one yet.
         Index("ix_job_step_queue", "lane_id", "id", postgresql_where="status = 6"),
@@ -226,6 +238,8 @@ class JobStep(Identified, Timed, Judged, Base):
             "date_pending",
             postgresql_where="status = 6 AND queue_limit_s IS NOT NULL",
         ),
+        # The newest that machines lost.
+        Index("ix_job_step_lost_ones", "id", postgresql_where="result = 6"),
         # How often machines lost something of a job.
         Index("ix_job_step_lost", "job_id", postgresql_where="origin = 1"),
     )
@@ -238,6 +252,9 @@ class Command(Identified, Timed, Base):
     label: Mapped[str]
     status: Mapped[Status] = mapped_column(Numbered(Status), default=Status.QUEUED)
     return_code: Mapped[int | None]
+    # What it used, as the agent counted it; None where nobody did.
+    cpu_ms: Mapped[int | None] = mapped_column(BigInteger)
+    peak_memory_kb: Mapped[int | None] = mapped_column(BigInteger)
     script: Mapped[str]
     env: Mapped[dict[str, Any]] = mapped_column(default=dict)
     cwd: Mapped[str] = mapped_column(default="")
@@ -246,6 +263,19 @@ class Command(Identified, Timed, Base):
     type: Mapped[CommandType] = mapped_column(Numbered(CommandType), default=CommandType.DEFAULT)
 
     __table_args__ = (UniqueConstraint("step_id", "order"),)
+
+
+class Expansion(Base):
+    """A long list that a collecting step named, until a worker has made steps of it (expanding.py)."""
+
+    __tablename__ = "expansion"
+
+    step_id: Mapped[UUID] = mapped_column(ForeignKey("job_step.id", ondelete="CASCADE"), primary_key=True)
+    text: Mapped[str]
+    # How much it names.
+    size: Mapped[int]
+    # False while something else that the step left behind is still to be read.
+    is_read: Mapped[bool] = mapped_column(default=False, server_default="false")
 
 
 class BazelTarget(Identified, Base):
@@ -290,11 +320,27 @@ class Node(Identified, Base):
     __tablename__ = "node"
 
     label: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[NodeKind] = mapped_column(Numbered(NodeKind), default=NodeKind.AGENT, server_default="0")
     slots: Mapped[int] = mapped_column(default=1)
     labels: Mapped[dict[str, Any]] = mapped_column(default=dict)
     version: Mapped[str] = mapped_column(default="")
     # The agent's own key; empty once it was revoked.
     token_digest: Mapped[str | None] = mapped_column(unique=True)
+    date_token: Mapped[datetime | None]
+    # The key that replaces it, once the agent has shown that it has it; and the one before, which is
+    # good for some minutes more, because requests with it may be on their way (agent_keys.py).
+    next_token_digest: Mapped[str | None] = mapped_column(unique=True)
+    former_token_digest: Mapped[str | None] = mapped_column(unique=True)
+    former_token_until: Mapped[datetime | None]
+    # Somebody asked for another key.
+    is_token_due: Mapped[bool] = mapped_column(default=False, server_default="false")
+    # What its agent says of itself at each start.
+    protocol: Mapped[int] = mapped_column(default=0, server_default="0")
+    sandboxes: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list, server_default="{}")
+    limits: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list, server_default="{}")
+    # Why it takes no steps although it could: the disk is full, for instance.
+    problem: Mapped[str] = mapped_column(default="", server_default="")
+    date_started: Mapped[datetime | None]
     date_last_seen: Mapped[datetime | None]
     # What it offers to steps that say what they need; 0 = it never told, so nothing is counted.
     cpus: Mapped[int] = mapped_column(default=0, server_default="0")
@@ -309,6 +355,11 @@ class Node(Identified, Base):
     quarantines: Mapped[int] = mapped_column(default=0, server_default="0")
     # What happened before is forgiven.
     date_trusted: Mapped[datetime | None]
+
+    @property
+    def is_revoked(self) -> bool:
+        """A machine on which others start agents never had a key."""
+        return self.token_digest is None and self.kind != NodeKind.LAUNCHED
 
 
 class EnrolmentToken(Identified, Base):

@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 from changes.base import ids
 from changes.builds.models import Build, Command, JobStep
 from changes.builds.recipes import CommandRecipe
-from changes.builds.rules import Status
+from changes.builds.rules import Origin, Status
 
 
 @dataclass(frozen=True)
 class NewStep:
-    """The first attempt at one piece of work. Commands have their places among those of the plan."""
+    """An attempt at one piece of work. Commands have their places among those of the plan."""
 
     job_id: UUID
     phase_id: UUID
@@ -26,6 +26,9 @@ class NewStep:
     commands: Sequence[tuple[int, CommandRecipe]]
     cluster: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
+    # More than the first where a collecting step named the same again (set_aside.py).
+    attempt: int = 1
+    origin: Origin = Origin.FIRST
     id: UUID = field(default_factory=ids.new)
 
 
@@ -45,6 +48,8 @@ def row_of(new: NewStep, build: Build) -> dict[str, Any]:
         "phase_id": new.phase_id,
         "project_id": build.project_id,
         "label": new.label,
+        "attempt": new.attempt,
+        "origin": new.origin,
         "status": new.status,
         "cluster": new.cluster,
         "priority": build.priority,

@@ -1,4 +1,4 @@
-"""Machines with an agent: how one gets in, is recognised, and is heard of.
+"""Machines with an agent: how one gets in, is recognised, and is heard of; its keys: agent_keys.py.
 
 `recognise` and `heard` are called all the time and speak plain SQL.
 """
@@ -9,19 +9,22 @@ from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from changes.base import bell, clock, ids
 from changes.base.errors import Forbidden, Invalid, OtherVersion
+from changes.builds import agent_keys
 from changes.builds.lanes import Offer, clusters_of
 from changes.builds.models import EnrolmentToken, Node
+from changes.builds.queue_rules import NodeKind
 from changes.builds.rules import HELD
 from changes.people import secrets
-from changes.protocol import VERSION, Enrolled, Enrolment
+from changes.protocol import VERSION, Enrolled, Enrolment, Machine
 
 ENROLMENT_VALID_S = 24 * 3600
 NAME_MAX = 128
+KINDS_MAX = 20
 # "Last seen" to some seconds: writing it at every call would make all calls of an agent
 # wait for each other at this one row, and each for the disk.
 RECOGNISE = """
@@ -35,6 +38,14 @@ with known as (
     and (known.date_last_seen is null or known.date_last_seen < now() - interval '3 seconds')
 )
 select id, labels, cpus, memory_mb, is_welcome from known
+"""
+RECOGNISE_FORMER = RECOGNISE.replace(
+    "token_digest = %s", "former_token_digest = %s and former_token_until > now()"
+)
+# Who may speak about a step with the step's own token: nobody, once its machine's key was revoked.
+HOLDER = """
+select node.id from job_step join node on node.id = job_step.node_id
+where job_step.id = %s and node.token_digest is not null
 """
 
 
@@ -56,18 +67,16 @@ def make_enrolment_token(session: Session) -> str:
 def enrol(session: Session, asked: Enrolment) -> Enrolled:
     """A new key for the agent; one that enrols again under its old name replaces the old key."""
     refuse_other_versions(asked.protocol)
-    if not asked.name.strip() or len(asked.name) > NAME_MAX:
-        raise Invalid(f"An agent needs a name of at most {NAME_MAX} characters.", ["name"])
+    refuse_name(asked.name)
     token = spend(session, asked)
     node = session.execute(select(Node).where(Node.label == asked.name)).scalar_one_or_none() or Node(
         label=asked.name
     )
-    secret = secrets.make()
-    node.slots = max(1, asked.slots)
-    node.labels = asked.labels
-    node.cpus, node.memory_mb = asked.cpus, asked.memory_mb
-    node.version = asked.version
-    node.token_digest = secrets.digest(secret)
+    if node.kind == NodeKind.SCHEDULER:
+        raise Invalid("A scheduler of the original has this name; please take another.", ["name"])
+    describe(node, asked)
+    node.kind = NodeKind.AGENT
+    secret = agent_keys.first(node)
     # Not seen yet with this key.
     node.date_last_seen = None
     session.add(node)
@@ -75,6 +84,24 @@ def enrol(session: Session, asked: Enrolment) -> Enrolled:
     bell.tell(session, f"node:{node.id.hex}")
     token.node_id = node.id
     return Enrolled(token=secret, node_id=node.id.hex)
+
+
+def refuse_name(name: str) -> None:
+    if not name.strip() or len(name) > NAME_MAX:
+        raise Invalid(f"An agent needs a name of at most {NAME_MAX} characters.", ["name"])
+
+
+def describe(node: Node, told: Machine) -> None:
+    """All it says of itself but its name, which another one may have."""
+    node.slots = max(1, told.slots)
+    node.labels = told.labels
+    node.cpus, node.memory_mb = told.cpus, told.memory_mb
+    node.sandboxes, node.limits = kinds(told.sandboxes), kinds(told.limits)
+    node.version, node.protocol = told.version[:NAME_MAX], told.protocol
+
+
+def kinds(told: list[str]) -> list[str]:
+    return [each[:NAME_MAX] for each in told[:KINDS_MAX]]
 
 
 def spend(session: Session, asked: Enrolment) -> EnrolmentToken:
@@ -110,18 +137,23 @@ def refuse_other_versions(version: int) -> None:
         )
 
 
-def revoke(session: Session, node_id: UUID) -> None:
-    session.execute(update(Node).where(Node.id == node_id).values(token_digest=None))
-    bell.tell(session, f"node:{node_id.hex}")
-
-
 async def recognise(connection: AsyncConnection[Any], secret: str) -> KnownNode | None:
-    rows = await connection.execute(RECOGNISE, [secrets.digest(secret)])
-    row = await rows.fetchone()
+    digest = secrets.digest(secret)
+    row = await (await connection.execute(RECOGNISE, [digest])).fetchone()
+    if row is None:
+        # A new key, or one that was replaced a moment ago.
+        is_new = await agent_keys.take_over(connection, digest)
+        question = RECOGNISE if is_new else RECOGNISE_FORMER
+        row = await (await connection.execute(question, [digest])).fetchone()
     if row is None:
         return None
     node_id, labels, cpus, memory_mb, is_welcome = row
     return KnownNode(node_id, Offer(clusters_of(labels), labels, cpus, memory_mb), is_welcome)
+
+
+async def holder_of(connection: AsyncConnection[Any], step_id: UUID) -> UUID | None:
+    row = await (await connection.execute(HOLDER, [step_id])).fetchone()
+    return None if row is None else row[0]
 
 
 async def heard(connection: AsyncConnection[Any], node_id: UUID, step_ids: list[UUID]) -> list[UUID]:

@@ -1,16 +1,27 @@
-"""What an agent is given with a step: from the row of the hand-out to the message. Pure."""
+"""What an agent is given with a step: from the row of the hand-out to the message. Pure, but for the
+key of the server that makes the step's token.
+"""
 
+import base64
+import logging
 from typing import Any
 
-from changes.builds import command_types
+from changes.base import process
+from changes.base.secrets import Unreadable
+from changes.builds import command_types, housing, step_tokens
 from changes.builds.rules import CommandType
+from changes.projects import secrets
 from changes.projects.rules import RepositoryBackend
 from changes.protocol import Checkout, CommandOffer, StepOffer
 
+log = logging.getLogger(__name__)
+
 
 def offer(row: dict[str, Any]) -> StepOffer:
+    token = step_tokens.make(row["id"])
     return StepOffer(
         id=row["id"].hex,
+        token=token,
         name=row["label"],
         project=row["slug"],
         build=row["build_id"].hex,
@@ -20,9 +31,28 @@ def offer(row: dict[str, Any]) -> StepOffer:
             for each in row["data"].get("other_repos", [])
         ],
         commands=[command(each) for each in row["commands"] or []],
-        env=environment(row),
+        env={**environment(row), **for_commands(row["data"], token)},
         timeout_s=float(row["timeout_s"]),
+        trusted=row["is_trusted"],
+        sandbox=row["data"].get("sandbox") or "",
+        image=row["data"].get("image") or "",
+        network=row["data"].get("network"),
+        limits=housing.limits_of(row["data"]),
+        secrets=secrets_of(row),
     )
+
+
+def secrets_of(row: dict[str, Any]) -> dict[str, str]:
+    """Those that the plan names; who is not trusted gets none, whatever the row holds."""
+    if not row["is_trusted"] or not row["secrets"]:
+        return {}
+    sealed = [(each["name"], base64.b64decode(each["sealed"])) for each in row["secrets"]]
+    try:
+        return secrets.opened(row["project_id"], sealed)
+    except Unreadable:
+        # The step is handed out already; it fails for want of its variables, and this says why.
+        log.exception("The secrets of %s cannot be opened.", row["slug"])
+        return {}
 
 
 def checkout(row: dict[str, Any]) -> Checkout | None:
@@ -35,6 +65,10 @@ def checkout(row: dict[str, Any]) -> Checkout | None:
         sha=row["revision_sha"],
         path=row["data"].get("checkout_folder", "source"),
         has_patch=row["patch_id"] is not None,
+        depth=row["data"].get("depth", 0),
+        sparse=row["data"].get("sparse", []),
+        submodules=row["data"].get("submodules", False),
+        lfs=row["data"].get("lfs", False),
     )
 
 
@@ -77,6 +111,13 @@ def environment(row: dict[str, Any]) -> dict[str, str]:
         "CHANGES_PID": row["slug"],
         "CHANGES_BID": row["id"].hex,
     }
+
+
+def for_commands(data: dict[str, Any], token: str) -> dict[str, str]:
+    """The token of the step, and where it is good, only if the plan wants its commands to have it."""
+    if not data.get("step_token"):
+        return {}
+    return {"CHANGES_STEP_TOKEN": token, "CHANGES_SERVER": process.settings.get().base_url}
 
 
 def resources(data: dict[str, Any]) -> dict[str, str]:

@@ -112,8 +112,8 @@ class PlannedJob:
 def jobs_of(session: Session, project: Project, source: Source) -> list[PlannedJob]:
     plans = queries.active_plans(session, project)
     ids_of_steps = [step.id for plan in plans for step in plan.steps]
-    options = queries.options_of_items(session, [*(plan.id for plan in plans), *ids_of_steps])
-    of_project = queries.options(session, project)
+    item_ids = [*(plan.id for plan in plans), *ids_of_steps]
+    of_project, options = queries.options_with_items(session, project, item_ids)
     stored = [from_rows(plan, options, of_project) for plan in plans]
     text = source.revision.config or ""
     if not text.strip():

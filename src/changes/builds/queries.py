@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, joinedload, lazyload
 
 from changes.base.errors import NotFound
-from changes.base.paging import Page, Part, newest_first, part
+from changes.base.paging import Page, Part, newest_first
 from changes.builds.models import Build, Command, FailureReason, Job, JobPhase, JobPlan, JobStep, Node
 from changes.builds.rules import HELD, Cause, Result, Status
 from changes.people.models import Author
@@ -188,10 +188,6 @@ def failures_of(session: Session, build_ids: Collection[UUID]) -> dict[UUID, lis
     for reason in session.execute(found).scalars():
         reasons[reason.build_id].append(reason)
     return reasons
-
-
-def nodes(session: Session, page: Page) -> Part[Node]:
-    return part(session, select(Node).order_by(Node.label), page)
 
 
 def node(session: Session, node_id: UUID) -> Node:

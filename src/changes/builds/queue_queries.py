@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import ColumnElement, Row, func, literal_column, select
 from sqlalchemy.orm import Session, joinedload
 
 from changes.base import clock
 from changes.base.errors import NotFound
-from changes.base.paging import Page, Part, newest_first
+from changes.base.paging import Page, Part, Position, newest_first
 from changes.builds.lanes import clusters_of
 from changes.builds.models import Build, FailureReason, Job, JobStep, Node
 from changes.builds.queue_models import ConcurrencyGroup, Lane
@@ -20,13 +20,9 @@ from changes.builds.rules import HELD, Priority, Result, Status
 from changes.people.models import Author
 from changes.projects.models import Project
 
-LANES_MAX = 200
 NODES_MAX = 10_000
 LOST_WITHIN_H = 24
-OPEN_LANES = text("""
-    select lane_id, count(*) as waiting, min(date_pending) as oldest
-    from job_step where status = 6 and lane_id is not null group by lane_id
-""")
+FIRST_ID = UUID(int=0)
 
 
 @dataclass(frozen=True)
@@ -54,21 +50,41 @@ class Cluster:
         return min(node.date_created for node in self.nodes)
 
 
-def open_lanes(session: Session) -> tuple[list[OpenLane], int]:
-    """The most urgent lanes that wait, and how many there are."""
-    waiting = {row.lane_id: row for row in session.execute(OPEN_LANES)}
+def lane(session: Session, lane_id: UUID) -> OpenLane:
+    """Also one in which nothing waits any more."""
+    counted = select(func.count(), func.min(JobStep.date_pending)).where(*waits_in(lane_id))
+    waiting, oldest = session.execute(counted).one()
     found = (
         select(Lane, Project.slug, Author.name)
         .join(Project, Project.id == Lane.project_id)
         .outerjoin(Author, Author.id == Lane.author_id)
-        .where(Lane.id.in_(list(waiting)))
-        .order_by(Lane.priority.desc(), Lane.is_automatic, Project.slug, Lane.id)
+        .where(Lane.id == lane_id)
     )
-    shown = [
-        OpenLane(lane, slug, author, waiting[lane.id].waiting, waiting[lane.id].oldest)
-        for lane, slug, author in session.execute(found.limit(LANES_MAX))
-    ]
-    return shown, len(waiting)
+    row = session.execute(found).one_or_none()
+    if row is None:
+        raise NotFound("There is no such line in the queue.")
+    return OpenLane(row[0], row[1], row[2], waiting, oldest if waiting else clock.now())
+
+
+def waits_in(lane_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    return (JobStep.lane_id == lane_id, JobStep.status == literal_column(str(int(Status.PENDING_ALLOCATION))))
+
+
+def steps_of_lane(session: Session, lane_id: UUID, page: Page) -> Part[JobStep]:
+    """In the order they are handed out, with their builds; always by position."""
+    with_build = joinedload(JobStep.job).joinedload(Job.build)
+    lean = (with_build.lazyload(Build.source), with_build.lazyload(Build.author))
+    mine = select(JobStep).where(*waits_in(lane_id)).options(*lean)
+    position = page.position or Position()
+    if position.before is not None:
+        found = mine.where(JobStep.id < position.before).order_by(JobStep.id.desc())
+    else:
+        found = mine.where(JobStep.id > (position.after or FIRST_ID)).order_by(JobStep.id)
+    rows = list(session.execute(found.limit(page.size + 1)).scalars())
+    has_more, rows = len(rows) > page.size, rows[: page.size]
+    if position.before is not None:
+        return Part(rows[::-1], has_next=True, has_previous=has_more)
+    return Part(rows, has_next=has_more, has_previous=position.after is not None)
 
 
 def waiting_by_priority(session: Session) -> Sequence[Row[Priority, int, datetime]]:

@@ -25,6 +25,16 @@ class NodeState(IntEnum):
     DISABLED = 2
 
 
+class NodeKind(IntEnum):
+    """Who works there, and who asks for that work."""
+
+    AGENT = 0
+    # A scheduler of the original: it asks for many machines, whose agents hold its steps at first.
+    SCHEDULER = 1
+    # One of those machines; it asks for nothing itself.
+    LAUNCHED = 2
+
+
 def is_automatic(cause: Cause, tags: Collection[str], author_email: str | None) -> bool:
     """People wait for their builds; programs do not mind to come second."""
     if cause == Cause.SNAPSHOT or not AUTOMATIC_TAGS.isdisjoint(tag.lower() for tag in tags):

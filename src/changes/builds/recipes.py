@@ -11,7 +11,7 @@ from typing import Any
 
 from changes.base import plain
 from changes.base.errors import Invalid
-from changes.builds import command_types, complaints, implementations
+from changes.builds import command_types, complaints, housing, implementations
 from changes.builds.complaints import Way, Wrong, WrongData, inside
 from changes.builds.implementations import (
     COMMAND_FIELDS,
@@ -41,7 +41,10 @@ LABEL_MAX = 128
 BASE_ENV = {"CHANGES": "1"}
 FIELDS = set(implementations.BY_NAME[DEFAULT_IMPLEMENTATION].names)
 # Kept beside the step: for the agent's environment, for who hands steps out, for those who ask.
-KEPT = ("release", "max_executors", "cpus", "memory", "labels", "artifact_search_path", "test_stats_from")
+KEPT = (
+    "release", "max_executors", "cpus", "memory", "labels", "artifact_search_path", "test_stats_from",
+    "step_token", "depth", "sparse", "submodules", "lfs", *housing.KEPT,
+)  # fmt: skip
 PREFIX = "unable to create build step provided data: "
 
 
@@ -104,14 +107,21 @@ def read(implementation: str, data: Any) -> Recipe:
         label=(data.get("label") or "").strip()[:LABEL_MAX],
         other_repos=read_others(data.get("other_repos") or []),
         base={name: data[name] for name in ("path", "env", "artifacts") if name in data},
-        data={name: data[name] for name in KEPT if data.get(name) is not None},
+        data=kept_of(kind, data),
     )
+
+
+def kept_of(kind: Implementation, data: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: data[name] for name in KEPT if data.get(name) is not None}
+    sandbox = housing.sandbox_of(data, is_lxc=kind.name == LXC_IMPLEMENTATION)
+    return {**kept, "sandbox": sandbox} if sandbox else kept
 
 
 def wrong_data(kind: Implementation, data: Mapping[str, Any]) -> list[Wrong]:
     wrong = complaints.unknown_names(data, kind.names)
     for each in kind.fields:
         wrong += each.wrong(data)
+    wrong += housing.wrong_housing(data)
     wrong += wrong_others(data.get("other_repos"), data.get("repo_path") or SOURCE_FOLDER)
     commands = data.get("commands", [])
     if not isinstance(commands, list):

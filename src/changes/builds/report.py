@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from changes.base import clock, ids
 from changes.base.errors import Conflict, Invalid, NotFound
 from changes.base.process import settings
-from changes.builds import collectors, expand, reasons, retry, rules, settle, telling, timeouts
+from changes.builds import collectors, expand, expanding, reasons, retry, rules, settle, telling, timeouts
 from changes.builds.models import Build, Command, Job, JobStep, Node
 from changes.builds.reasons import Reason
 from changes.builds.rules import ReplaceLimits, Result, Status
@@ -97,6 +97,7 @@ def note_command(command: Command, told: CommandReport) -> None:
     command.return_code = told.return_code
     # The agent measured how long it took; when it ended is by our clock.
     command.date_finished = clock.now()
+    command.cpu_ms, command.peak_memory_kb = told.cpu_ms, told.peak_memory_kb
     if told.duration_ms is not None:
         command.date_started = command.date_finished - clock.milliseconds(told.duration_ms)
 
@@ -123,14 +124,36 @@ def finish(
         result = Result.FAILED
     why = told_reason(step, report) if report.reason is not None else failed_command(commands)
     if result == Result.PASSED:
-        unusable = expand.from_output(session, step, commands, report.commands)
+        unusable = take_named(session, step, commands, report)
         why, result = (unusable, Result.FAILED) if unusable else (why, result)
     if why is not None and result != Result.ABORTED:
         settle.explain(session, step.job.build_id, why, step=step)
-    if result != Result.ABORTED and is_to_be_read(session, step):
+    is_read = result == Result.ABORTED or not is_to_be_read(session, step)
+    if expanding.is_kept(session, step):
+        expanding.begin(session, step, is_read=is_read)
         settle.await_results(session, step, result)
-    else:
+    elif is_read:
         end(session, step, result, limits)
+    else:
+        settle.await_results(session, step, result)
+
+
+def take_named(
+    session: Session, step: JobStep, commands: Sequence[Command], report: StepReport
+) -> Reason | None:
+    """Of a collecting step: makes what it named, or has it made; or says why that cannot be."""
+    said = expand.printed(step, commands, report.commands)
+    if said is None or not expand.is_open(session, step):
+        return None
+    text, name = said
+    found = expand.read(step, text, name)
+    if isinstance(found, Reason):
+        return found
+    if expanding.is_long(found):
+        expanding.keep(session, step, text, found)
+    else:
+        expand.make(session, step, found, expand.work_of(session, step, found))
+    return None
 
 
 def end(session: Session, step: JobStep, result: Result, limits: ReplaceLimits) -> None:
@@ -194,6 +217,8 @@ def results_collected(session: Session, step_id: UUID, problems: list[Problem]) 
         result = (
             Result.INFRA_FAILED if any(p.result == Result.INFRA_FAILED for p in problems) else Result.FAILED
         )
+    if expanding.note_read(session, step, result):
+        return
     current = settings.get()
     limits = ReplaceLimits(current.jobstep_retry_max, current.jobstep_machine_retry_max)
     end(session, step, result, limits)

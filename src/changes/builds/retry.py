@@ -5,23 +5,21 @@ same commands, limits and surroundings, as they were when the job was made.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, aliased
 
-from changes.base import ids
 from changes.base.errors import Conflict
-from changes.builds import collectors, log_search, reasons, rules, settle, terms
-from changes.builds.models import Build, Command, Job, JobPhase, JobPlan, JobStep
+from changes.builds import collectors, copies, log_search, reasons, rules, set_aside, settle, terms
+from changes.builds.copies import AVOIDED
+from changes.builds.models import Build, Job, JobPhase, JobPlan, JobStep
 from changes.builds.reasons import Reason
 from changes.builds.rules import Origin, ReplaceLimits, Result, Status
 from changes.builds.terms import Retry
 
-# What is stored about an attempt and not about the work.
-AVOIDED = "avoid_nodes"
-OF_ONE_ATTEMPT = {"reported", "late_reports", "phases", AVOIDED}
 # It ran in another system (outside.py), which alone could run it again.
 ELSEWHERE = "outside"
 # How often the plan's own policy has repeated it.
@@ -40,9 +38,8 @@ def replace_lost_step(session: Session, step: JobStep, why: Reason, limits: Repl
 def replace_or_end(session: Session, step: JobStep, limits: ReplaceLimits) -> JobStep | None:
     attempt, lost = None, losses(session, step.job_id)
     if rules.may_replace(lost, step.node_id, limits):
-        attempt = copy_step(session, step, Origin.LOST, Status.PENDING_ALLOCATION)
+        attempt = repeat(session, step, Origin.LOST)
         attempt.data = {**attempt.data, **avoiding(step, lost)}
-        supersede(session, step, attempt)
         settle.announce_steps(session, 1)
     else:
         settle.explain(session, step.job.build_id, given_up(lost, limits), step=step)
@@ -57,7 +54,7 @@ def losses(session: Session, job_id: UUID) -> dict[UUID | None, int]:
     last_asked = asked.order_by(JobStep.id.desc()).limit(1).scalar_subquery()
     found = (
         select(lost.node_id, func.count())
-        .join(made, made.id == lost.replacement_id)
+        .join(made, (made.id == lost.replacement_id) & (made.id != lost.id))
         .where(made.job_id == job_id, made.origin == Origin.LOST)
         .where(made.id > func.coalesce(last_asked, UUID(int=0)))
     )
@@ -102,11 +99,10 @@ def is_forgiven(session: Session, step: JobStep, policy: Retry) -> bool:
 
 
 def repeat_later(session: Session, step: JobStep, number: int, *, pause_s: int) -> JobStep:
-    attempt = copy_step(session, step, Origin.POLICY, Status.PENDING_ALLOCATION)
+    attempt = repeat(session, step, Origin.POLICY)
     attempt.data = {**attempt.data, REPEATED: number}
     if pause_s:
         attempt.not_before = settle.moment(session) + timedelta(seconds=pause_s)
-    supersede(session, step, attempt)
     settle.announce_steps(session, 1)
     return attempt
 
@@ -114,85 +110,83 @@ def repeat_later(session: Session, step: JobStep, number: int, *, pause_s: int) 
 # --- repeated because somebody asks --------------------------------------------------------
 
 
-def repeat_steps(session: Session, build: Build, steps: Sequence[JobStep]) -> list[JobStep]:
+@dataclass(frozen=True)
+class Attempt:
+    """As much of a step as somebody needs who repeats thousands of them."""
+
+    id: UUID
+    job_id: UUID
+    phase_id: UUID
+    status: Status
+    result: Result
+    # The phase that it names the steps of, if it does.
+    expands_into: str | None
+    is_elsewhere: bool
+
+
+def repeat_steps(session: Session, build: Build, steps: Sequence[Attempt]) -> None:
     """New attempts at steps that have ended; the build is locked. What they belong to goes on."""
-    if any(step.data.get(ELSEWHERE) for step in steps):
+    if any(step.is_elsewhere for step in steps):
         raise Conflict("It ran elsewhere: start it again there, or ask for a new build here.")
-    attempts = []
-    for step in steps:
-        attempt = copy_step(session, step, Origin.ASKED, Status.QUEUED)
-        attempt.data = {name: value for name, value in attempt.data.items() if name != REPEATED}
-        supersede(session, step, attempt)
-        attempts.append(attempt)
-    settle.reopen(session, build, phases_to_reopen(session, steps))
-    return attempts
+    anew = {UUID(step.expands_into) for step in steps if step.expands_into}
+    if anew:
+        set_aside.named_by(session, sorted(anew))
+    repeated = [step for step in steps if step.phase_id not in anew]
+    made = copies.copy_steps(
+        session, [step.id for step in repeated], Origin.ASKED, Status.QUEUED, left_out=[REPEATED]
+    )
+    copies.supersede(session, made)
+    phase_ids, job_ids = {step.phase_id for step in repeated}, {step.job_id for step in steps}
+    session.execute(update(JobPhase).where(JobPhase.id.in_(phase_ids)).values(tally=None))
+    copies.forget_read(session)
+    collectors.collector.get().leave_out(session, list(made))
+    settle.reopen(session, build, phases_to_reopen(session, job_ids, phase_ids | anew))
 
 
-def phases_to_reopen(session: Session, steps: Sequence[JobStep]) -> list[JobPhase]:
+def phases_to_reopen(session: Session, job_ids: set[UUID], repeated: set[UUID]) -> list[JobPhase]:
     """Those of the steps, and those behind them that were skipped before they had any."""
-    session.flush()
-    mine = select(JobPhase).where(JobPhase.job_id.in_({step.job_id for step in steps}))
+    mine = select(JobPhase).where(JobPhase.job_id.in_(job_ids))
     fresh = mine.order_by(JobPhase.job_id, JobPhase.order).execution_options(populate_existing=True)
-    repeated = {step.phase_id for step in steps}
     found: list[JobPhase] = []
+    opened: set[UUID] = set()
     for phase in session.execute(fresh).scalars():
-        is_behind = any(phase.job_id == before.job_id for before in found)
-        if phase.id in repeated or (is_behind and phase.result == Result.SKIPPED):
+        if phase.id in repeated or (phase.job_id in opened and phase.result == Result.SKIPPED):
             found.append(phase)
+            opened.add(phase.job_id)
     return found
 
 
-def newest_attempts(session: Session, build_id: UUID, job_id: UUID | None = None) -> list[JobStep]:
+def newest_attempts(session: Session, build_id: UUID, job_id: UUID | None = None) -> list[Attempt]:
     """Of a build or of one of its jobs, as they are under the lock, in the order they were made."""
-    newest = select(JobStep).join(Job, Job.id == JobStep.job_id).where(JobStep.replacement_id.is_(None))
-    newest = newest.where(Job.build_id == build_id).order_by(Job.number, JobStep.id)
+    newest = (
+        select(
+            JobStep.id,
+            JobStep.job_id,
+            JobStep.phase_id,
+            JobStep.status,
+            JobStep.result,
+            JobStep.data["expands_into"].astext,
+            JobStep.data.has_key(ELSEWHERE),
+        )
+        .join(Job, Job.id == JobStep.job_id)
+        .where(Job.build_id == build_id, JobStep.replacement_id.is_(None))
+        .order_by(Job.number, JobStep.id)
+    )
     if job_id is not None:
         newest = newest.where(JobStep.job_id == job_id)
-    fresh = newest.execution_options(populate_existing=True)
-    return list(session.execute(fresh).scalars())
+    session.flush()
+    return [Attempt(*row) for row in session.execute(newest)]
 
 
 # --- the same work once more ---------------------------------------------------------------
 
 
-def supersede(session: Session, step: JobStep, attempt: JobStep) -> None:
+def repeat(session: Session, step: JobStep, origin: Origin) -> JobStep:
+    """A new attempt that waits for an agent, in the place of one that is about to end."""
+    into = step.data.get("expands_into")
+    if into:
+        set_aside.named_by(session, [UUID(into)])
+    attempt = copies.copy_step(session, step, origin, Status.PENDING_ALLOCATION)
     settle.supersede(session, step, attempt)
-    collectors.collector.get().leave_out(session, step)
-
-
-def copy_step(session: Session, step: JobStep, origin: Origin, status: Status) -> JobStep:
-    new = JobStep(
-        id=ids.new(),
-        job_id=step.job_id,
-        phase_id=step.phase_id,
-        project_id=step.project_id,
-        label=step.label,
-        attempt=step.attempt + 1,
-        origin=origin,
-        cluster=step.cluster,
-        priority=step.priority,
-        timeout_s=step.timeout_s,
-        queue_limit_s=step.queue_limit_s,
-        status=status,
-        result=Result.UNKNOWN,
-        data={name: value for name, value in step.data.items() if name not in OF_ONE_ATTEMPT},
-    )
-    session.add(new)
-    session.flush()
-    old = select(Command).where(Command.step_id == step.id).order_by(Command.order)
-    session.add_all(copy_command(command, new) for command in session.execute(old).scalars().all())
-    session.flush()
-    return new
-
-
-def copy_command(command: Command, step: JobStep) -> Command:
-    return Command(
-        step_id=step.id,
-        label=command.label,
-        script=command.script,
-        env=command.env,
-        cwd=command.cwd,
-        artifacts=command.artifacts,
-        order=command.order,
-        type=command.type,
-    )
+    collectors.collector.get().leave_out(session, [step.id])
+    return attempt

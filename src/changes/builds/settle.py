@@ -17,7 +17,7 @@ from changes.base import events
 from changes.builds import health, lanes, needing, rules, tally, telling
 from changes.builds.counting import Whole, count
 from changes.builds.events import JobFinished
-from changes.builds.locks import lock_build, lock_job, lock_step, moment
+from changes.builds.locks import LOCKED_PHASE, lock_build, lock_job, lock_step, moment
 from changes.builds.models import Build, FailureReason, Job, JobPhase, JobStep
 from changes.builds.reasons import BUILD_TIMEOUT, NEEDS_NOT_MET, Reason
 from changes.builds.rules import Result, ResultRule, Status
@@ -70,6 +70,16 @@ def supersede(session: Session, step: JobStep, attempt: JobStep) -> None:
     session.flush()
 
 
+def set_aside(session: Session, phase_ids: Collection[UUID]) -> None:
+    """What a collecting step named counts no more, because that is asked again (set_aside.py)."""
+    mine = (JobStep.phase_id.in_(phase_ids), JobStep.replacement_id.is_(None))
+    skipped = {"status": Status.FINISHED, "result": Result.SKIPPED, "date_finished": moment(session)}
+    session.execute(update(JobStep).where(*mine, JobStep.status != Status.FINISHED).values(skipped))
+    session.execute(update(JobStep).where(*mine).values(replacement_id=JobStep.id))
+    nothing = {"tally": None, "data": JobPhase.data.op("-")("collected")}
+    session.execute(update(JobPhase).where(JobPhase.id.in_(phase_ids)).values(nothing))
+
+
 # --- a whole job or build ------------------------------------------------------------------
 
 
@@ -79,10 +89,13 @@ def finish_job_without_steps(session: Session, job: Job, result: Result) -> None
     events.announce(session, JobFinished(job.id))
 
 
+def count_new_build(build: Build, jobs: Sequence[Job]) -> None:
+    """Before it is written, so that it is written once."""
+    build.tally = tally.counted(jobs)
+
+
 def settle_new_build(session: Session, build: Build, jobs: Sequence[Job]) -> None:
     """Once all jobs are there and not before: a build of which one is refused has not ended with it."""
-    session.flush()
-    build.tally = tally.counted(jobs)
     tell_of(session, build, has_ended=take_over(build, jobs[-1]))
 
 
@@ -194,12 +207,16 @@ def follow_job(session: Session, job: Job, before: str | None, *, has_ended: boo
     count(session, build, before, tally.of_part(job))
     if has_ended:
         events.announce(session, JobFinished(job.id))
-        release_needing(session, job)
+        if build.last_job_number > 1:
+            release_needing(session, job)
     tell_of(session, build, has_ended=take_over(build, job))
 
 
 def fresh_phase(session: Session, phase_id: UUID) -> JobPhase:
     """As it is under the lock: a page may have read it before."""
+    locked: JobPhase | None = session.info.get(LOCKED_PHASE)
+    if locked is not None and locked.id == phase_id:
+        return locked
     session.flush()
     return session.get_one(JobPhase, phase_id, populate_existing=True)
 

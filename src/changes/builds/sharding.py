@@ -40,6 +40,8 @@ class Shard:
 
 def cut(names: Sequence[str], durations: Durations, *, most: int) -> list[Shard]:
     """Every name in exactly one shard; the same question has the same answer."""
+    if not names:
+        return []
     costs = costs_of(names, durations.tests)
     count = shards_worth(list(costs.values()), durations, most=min(len(names), most))
     places = {name: place for place, name in enumerate(names)}

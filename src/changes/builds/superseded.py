@@ -10,28 +10,33 @@ from uuid import UUID
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from changes.builds import cancel, terms
+from changes.builds import cancel, settle
 from changes.builds.models import Build, Job, JobPlan
 from changes.builds.rules import Cause, Status
 from changes.projects.models import Revision, Source
 
 
-def drop_older(session: Session, build: Build) -> int:
+def lock_older(session: Session, build: Build, plans: Sequence[UUID]) -> list[UUID]:
+    """The jobs of these plans that its jobs take the place of, with their builds locked."""
+    if build.cause == Cause.RETRY or not plans:
+        return []
+    older = older_jobs(session, build, plans)
+    for build_id in sorted({row.build_id for row in older}):
+        settle.lock_build(session, build_id)
+    return [row.id for row in older]
+
+
+def drop(session: Session, job_ids: Sequence[UUID]) -> int:
     """Returns how many jobs were ended."""
-    if build.cause == Cause.RETRY:
-        return 0
-    mine = select(JobPlan.plan_id, JobPlan.data).where(JobPlan.build_id == build.id)
-    plans = [row.plan_id for row in session.execute(mine) if terms.thawed(row.data).cancels_superseded]
-    if not plans:
-        return 0
-    dropped = [cancel.cancel_job(session, row.id) for row in older_jobs(session, build, plans)]
-    return sum(dropped)
+    return sum(cancel.cancel_job(session, job_id) for job_id in job_ids)
 
 
-def older_jobs(session: Session, build: Build, plans: Sequence[UUID]) -> Sequence[Row[UUID, str, list[str]]]:
+def older_jobs(
+    session: Session, build: Build, plans: Sequence[UUID]
+) -> Sequence[Row[UUID, UUID, str, list[str]]]:
     """In the order in which everybody locks builds."""
     found = (
-        select(Job.id, Build.target, Revision.branches)
+        select(Job.id, Job.build_id, Build.target, Revision.branches)
         .join(JobPlan, JobPlan.job_id == Job.id)
         .join(Build, Build.id == Job.build_id)
         .join(Source, Source.id == Build.source_id)

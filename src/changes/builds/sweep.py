@@ -11,12 +11,13 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, false, func, select
 from sqlalchemy.orm import Session
 
 from changes.base.task import FINAL, NOW, Task
 from changes.builds import reasons, report, retry, rules, settle, telling
 from changes.builds.models import Build, JobStep, Node
+from changes.builds.queue_rules import NodeKind
 from changes.builds.reasons import Reason
 from changes.builds.rules import HELD, ReplaceLimits, Result, Status
 from changes.projects.models import Project
@@ -72,7 +73,11 @@ def settle_silent(session: Session, look: Look, step_id: UUID, limits: Limits) -
 
 def is_silent(limits: Limits) -> ColumnElement[bool]:
     before = NOW - timedelta(seconds=limits.silence_s)
-    return JobStep.status.in_(HELD) & (JobStep.last_heartbeat < before)
+    # A scheduler of the original starts its agent first; whether that begins is looked at below.
+    schedulers = select(Node.id).where(Node.kind == NodeKind.SCHEDULER)
+    is_being_started = (JobStep.status == Status.ALLOCATED) & JobStep.node_id.in_(schedulers)
+    is_silent = JobStep.status.in_(HELD) & (JobStep.last_heartbeat < before)
+    return is_silent & ~func.coalesce(is_being_started, false())
 
 
 def give_up_silent(session: Session, step: JobStep, limits: Limits) -> None:

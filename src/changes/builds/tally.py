@@ -70,6 +70,11 @@ def opened(tally: Mapping[str, Any]) -> dict[str, int]:
     return changed
 
 
+def has_ended_part(tally: Mapping[str, Any] | None) -> bool:
+    """Also when nobody has counted yet, and nobody knows."""
+    return tally is None or Status.FINISHED in statuses(tally)
+
+
 def statuses(tally: Mapping[str, Any]) -> list[Status]:
     return [Status(int(name.partition(".")[0])) for name in tally]
 

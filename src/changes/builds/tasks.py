@@ -1,29 +1,20 @@
 """Background work on builds: listeners and the sweep for silence."""
 
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
 from changes.base import db
 from changes.base.process import settings
 from changes.builds import averages, collection, hearing, outside, sweep, tending
 from changes.builds.events import BuildFinished
-from changes.builds.models import Build
 
 
-def update_averages(event: BuildFinished) -> None:
-    with db.transaction() as session:
-        build = session.get(Build, event.build_id)
-        if build is not None:
-            averages.update_project_average(session, build.project_id)
-            averages.update_plan_averages(session, build.id)
-
-
-def finish_collection(event: BuildFinished) -> None:
-    with db.transaction() as session:
-        collection.tell_when_finished(session, event.build_id)
-
-
-def after_build(event: BuildFinished) -> None:
-    """One task for both: a build that ends costs no more of them than it must."""
-    update_averages(event)
-    finish_collection(event)
+def after_builds(session: Session, ended: Sequence[BuildFinished]) -> None:
+    """All that have ended since the last time at once: a busy system pays for a look, not for a build."""
+    build_ids = {event.build_id for event in ended}
+    averages.update_averages(session, build_ids)
+    collection.tell_when_finished(session, *build_ids)
 
 
 def sweep_steps() -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from changes.base import bell, events
+from changes.builds import lanes
 from changes.builds.events import BuildFailing, BuildFinished
 from changes.builds.models import Build, JobStep
 from changes.builds.rules import HELD
@@ -33,10 +34,14 @@ def tell(session: Session, build: Build) -> None:
 
 
 def tell_nodes_to_stop(session: Session, job_ids: Collection[UUID]) -> None:
-    """Those that work on these jobs, before the steps are taken from them."""
-    held = select(JobStep.node_id).where(JobStep.job_id.in_(job_ids), JobStep.status.in_(HELD))
-    for node_id in session.execute(held.where(JobStep.node_id.is_not(None)).distinct()).scalars():
+    """Those that work on these jobs, before the steps are taken from them; and those who have room then."""
+    held = select(JobStep.node_id, func.count().filter(JobStep.is_limited)).where(
+        JobStep.job_id.in_(job_ids), JobStep.status.in_(HELD)
+    )
+    ending = {row[0]: row[1] for row in session.execute(held.group_by(JobStep.node_id))}
+    for node_id in ending:
         tell_to_stop(session, node_id)
+    lanes.make_room_on(session, ending)
 
 
 def tell_to_stop(session: Session, node_id: UUID | None) -> None:

@@ -22,6 +22,7 @@ from changes.projects.plan_options import (
     RETRY_INCREMENT,
     RETRY_PATTERNS,
     RETRY_TIMES,
+    SELECTIVE,
     TIMEOUT,
     TIMES_MAX,
     lines_in,
@@ -66,6 +67,8 @@ class Terms:
     timeout_min: int = 0
     # A newer build of the same branch ends this job (superseded.py).
     cancels_superseded: bool = False
+    # Targets of Bazel that the change does not affect are not run (selective.py).
+    is_selective: bool = False
 
     def frozen(self) -> dict[str, Any]:
         """As it is kept, and as an API answer has it."""
@@ -81,6 +84,7 @@ class Terms:
             "expect_tests": self.expects_tests,
             "timeout_min": self.timeout_min,
             "cancel_superseded": self.cancels_superseded,
+            "selective": self.is_selective,
         }
 
 
@@ -96,6 +100,7 @@ def thawed(data: Mapping[str, Any]) -> Terms:
         expects_tests=bool(kept.get("expect_tests", False)),
         timeout_min=int(kept.get("timeout_min", 0)),
         cancels_superseded=bool(kept.get("cancel_superseded", False)),
+        is_selective=bool(kept.get("selective", False)),
     )
 
 
@@ -116,6 +121,7 @@ def of_options(options: Mapping[str, str]) -> Terms:
         expects_tests=options.get(EXPECT_TESTS) == "1",
         timeout_min=min(number(options.get(TIMEOUT)), TIMEOUT_MAX_MIN),
         cancels_superseded=options.get(CANCEL_SUPERSEDED) == "1",
+        is_selective=options.get(SELECTIVE) == "1",
     )
 
 
@@ -137,6 +143,7 @@ def of_keys(said: Mapping[str, Any]) -> Terms:
         retry=Retry(retry.get("times", 0), retry.get("increment", 0), tuple(retry.get("patterns", ()))),
         expects_tests=said.get("expect_tests", False),
         cancels_superseded=said.get("cancel_superseded", False),
+        is_selective=said.get("selective", False),
     )
 
 
@@ -144,6 +151,7 @@ def wrong_keys(said: Mapping[str, Any]) -> list[Wrong]:
     wrong = complaints.wrong_texts(said, "needs", "names of plans")
     wrong += complaints.wrong_flag(said, "optional") + complaints.wrong_flag(said, "expect_tests")
     wrong += complaints.wrong_flag(said, "cancel_superseded") + complaints.wrong_text(said, "group")
+    wrong += complaints.wrong_flag(said, "selective")
     if not wrong and len(said.get("group") or "") > GROUP_MAX:
         wrong.append(Wrong(("group",), f"group must have at most {GROUP_MAX} characters"))
     return wrong + wrong_retry(said.get("retry"))

@@ -7,8 +7,9 @@ from sqlalchemy.orm import Session
 
 from changes.base import bell, jobs
 from changes.base.errors import Conflict, Invalid
-from changes.projects import create, tasks
-from changes.projects.models import Project, Repository
+from changes.projects import create, credentials, tasks
+from changes.projects.credentials import Given
+from changes.projects.models import Project, Repository, RepositoryCredential
 from changes.projects.rules import ProjectStatus, RepositoryBackend, RepositoryStatus
 
 
@@ -80,6 +81,23 @@ def refuse_other_kind(repository: Repository, backend: RepositoryBackend) -> Non
             "It was read already, and stays of that kind. Make another repository for another kind.",
             ["backend"],
         )
+
+
+def give_credentials(session: Session, repository: Repository, given: Given) -> RepositoryCredential:
+    """It is read with them at once, so whether they are right shows in seconds."""
+    kept = credentials.keep(session, repository, given)
+    read_if_used(session, repository)
+    return kept
+
+
+def drop_credentials(session: Session, repository: Repository) -> None:
+    if credentials.drop(session, repository):
+        read_if_used(session, repository)
+
+
+def read_if_used(session: Session, repository: Repository) -> None:
+    if repository.status != RepositoryStatus.INACTIVE:
+        fetch(session, repository)
 
 
 def fetch(session: Session, repository: Repository) -> None:

@@ -32,7 +32,7 @@ PLANS_MAX = 100
 STEPS_MAX = 50
 NODES_MAX = 20_000
 NAME_MAX = 128
-JOB_KEYS = ("needs", "optional", "group", "retry", "expect_tests", "cancel_superseded")
+JOB_KEYS = ("needs", "optional", "group", "retry", "expect_tests", "cancel_superseded", "selective")
 # Kept in place of a file that is too large to be kept; it is refused in the same words.
 TOO_LARGE = "#" * (SIZE_MAX_BYTES + 1)
 

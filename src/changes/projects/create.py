@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from changes.base import bell, ids, jobs
@@ -119,15 +120,13 @@ def create_step(session: Session, plan: Plan, implementation: str, data: dict[st
 
 
 def plan_in_repository(session: Session, project: Project, label: str) -> Plan:
-    """The row that gives jobs of a plan in `.changes.yml` a common history."""
+    """The row that gives jobs of a plan in `.changes.yml` a common history. Two builds may ask at once."""
     mine = select(Plan).where(
         Plan.project_id == project.id, Plan.label == label, Plan.in_repository.is_(True)
     )
     found = session.execute(mine).scalar_one_or_none()
-    if found is None:
-        found = Plan(
-            id=ids.new(), project_id=project.id, label=label, status=PlanStatus.ACTIVE, in_repository=True
-        )
-        session.add(found)
-        session.flush()
-    return found
+    if found is not None:
+        return found
+    told = {"project_id": project.id, "label": label, "status": PlanStatus.ACTIVE, "in_repository": True}
+    session.execute(insert(Plan).values(told).on_conflict_do_nothing())
+    return session.execute(mine).scalar_one()

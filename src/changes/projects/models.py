@@ -35,6 +35,26 @@ class Repository(Identified, Base):
     date_update_attempted: Mapped[datetime | None]
 
 
+class RepositoryCredential(Base):
+    """How to enter a repository; what is secret of it is sealed."""
+
+    __tablename__ = "repository_credential"
+
+    repository_id: Mapped[UUID] = mapped_column(
+        ForeignKey("repository.id", ondelete="CASCADE"), primary_key=True
+    )
+    # The server it was entered for: another one that the repository moves to is not told.
+    server: Mapped[str]
+    username: Mapped[str] = mapped_column(default="", server_default="")
+    # Of the SSH key, which the far side must know; empty for a password.
+    public_key: Mapped[str] = mapped_column(default="", server_default="")
+    known_hosts: Mapped[str] = mapped_column(default="", server_default="")
+    sealed: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    # Also for steps of other projects that check it out beside their own repository.
+    is_shared: Mapped[bool] = mapped_column(default=False, server_default="false")
+    date_modified: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
+
+
 class Project(Identified, Base):
     __tablename__ = "project"
 
@@ -55,6 +75,19 @@ class ProjectOption(Identified, Base):
     project_id: Mapped[UUID] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
     name: Mapped[str]
     value: Mapped[str]
+
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
+
+
+class ProjectSecret(Identified, Base):
+    """A variable of the trusted steps that name it; its value is sealed (secrets.py) and never shown."""
+
+    __tablename__ = "project_secret"
+
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    date_modified: Mapped[datetime] = mapped_column(default=clock.now)
 
     __table_args__ = (UniqueConstraint("project_id", "name"),)
 

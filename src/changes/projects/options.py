@@ -13,6 +13,7 @@ from changes.projects.models import Project, ProjectOption
 
 OWNERS, NOTES = "project.owners", "project.notes"
 RESULT_RULE = "build.result-rule"
+TRUSTED_PATCHES, EVERYBODY = "build.trusted-patches", "everybody"
 QUEUE_WEIGHT, QUEUE_LIMIT = "queue.weight", "queue.limit"
 WEIGHT_MAX, LIMIT_MAX = 100, 10_000
 QUEUE_TIMEOUT, OVERALL_TIMEOUT = "build.queue-timeout", "build.overall-timeout"
@@ -65,6 +66,14 @@ OF_PROJECTS = {
             "What a build needs to pass: all of its jobs, any one of them, or those that are not optional.",
             "all",
             choices=("all", "any", "required-only"),
+        ),
+        Option(
+            TRUSTED_PATCHES,
+            "Trusted patches",
+            "Whose patches get secrets and run without limits: those of people with rights on this project,"
+            " or of everybody who may ask for builds.",
+            "rights",
+            choices=("rights", EVERYBODY),
         ),
         Option(
             QUEUE_WEIGHT,

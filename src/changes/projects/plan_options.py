@@ -19,6 +19,7 @@ from changes.projects.options import Option
 NEEDS, OPTIONAL, GROUP = "job.needs", "job.optional", "job.group"
 RETRY_TIMES, RETRY_INCREMENT, RETRY_PATTERNS = "job.retry-times", "job.retry-increment", "job.retry-patterns"
 CANCEL_SUPERSEDED = "job.cancel-superseded"
+SELECTIVE = "bazel.selective"
 EXPECT_TESTS, TIMEOUT = "build.expect-tests", "build.timeout"
 TIMES_MAX = 10
 INCREMENT_MAX_S = 24 * 3600
@@ -95,6 +96,13 @@ OF_PLANS = {
             CANCEL_SUPERSEDED,
             "Only the newest",
             "1: a newer build of the same branch ends its jobs in older ones.",
+            "0",
+            choices=YES_OR_NO,
+        ),
+        Option(
+            SELECTIVE,
+            "Only what is affected",
+            "1: targets of Bazel that a change does not affect are not run where their result is known.",
             "0",
             choices=YES_OR_NO,
         ),

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, lazyload, selectinload
 
 from changes.base.errors import NotFound
 from changes.base.paging import Page, Part, part
@@ -90,10 +90,12 @@ def plan(session: Session, plan_id: UUID) -> Plan:
 
 
 def active_plans(session: Session, project: Project) -> list[Plan]:
+    """Without what a plan is usually shown with: this is asked for every build."""
     mine = select(Plan).where(
         Plan.project_id == project.id, Plan.status == PlanStatus.ACTIVE, Plan.in_repository.is_(False)
     )
-    return list(session.execute(mine.options(selectinload(Plan.steps)).order_by(Plan.label)).scalars())
+    mine = mine.options(lazyload(Plan.project), selectinload(Plan.steps)).order_by(Plan.label)
+    return list(session.execute(mine).scalars())
 
 
 def step(session: Session, step_id: UUID) -> Step:
@@ -115,6 +117,21 @@ def options_of_items(session: Session, item_ids: Collection[UUID]) -> dict[UUID,
     for row in session.execute(mine.where(ItemOption.item_id.in_(item_ids))):
         options[row.item_id][row.name] = row.value
     return options
+
+
+def options_with_items(
+    session: Session, project: Project, item_ids: Collection[UUID]
+) -> tuple[dict[str, str], dict[UUID, dict[str, str]]]:
+    """Of a project, and of its plans and their steps."""
+    of_project = select(ProjectOption.project_id, ProjectOption.name, ProjectOption.value)
+    of_items = select(ItemOption.item_id, ItemOption.name, ItemOption.value)
+    both = of_project.where(ProjectOption.project_id == project.id).union_all(
+        of_items.where(ItemOption.item_id.in_(item_ids))
+    )
+    options: dict[UUID, dict[str, str]] = {item_id: {} for item_id in (project.id, *item_ids)}
+    for item_id, name, value in session.execute(both):
+        options[item_id][name] = value
+    return options.pop(project.id), options
 
 
 def patch(session: Session, patch_id: UUID) -> Patch:

@@ -9,6 +9,7 @@ from changes.projects import mirrors
 from changes.projects.rules import RepositoryBackend
 from changes.vcs import errors
 from changes.vcs.errors import VcsError
+from changes.vcs.interface import Credentials
 from changes.vcs.open import open_mirror
 
 ANSWER_WITHIN_S = 10.0
@@ -19,20 +20,35 @@ MEANINGS: tuple[tuple[type[VcsError], str], ...] = (
     (errors.ToolMissing, "{kind} is not installed on this server."),
     (errors.TimedOut, "The server did not answer in time."),
     (errors.Unreachable, "The server does not answer."),
-    (errors.Forbidden, "The server does not let us in: this machine has no right to read it."),
+    (
+        errors.Forbidden,
+        "The server does not let us in: it wants credentials, or others.",
+    ),
     (errors.NotARepository, "There is no {kind} repository at this address."),
 )
 OTHERWISE = "The repository cannot be read."
 DETAIL_MAX_CHARS = 300
 
 
-def check(url: str, backend: RepositoryBackend, *, timeout_s: float = ANSWER_WITHIN_S) -> None:
+class Closed(Invalid):
+    """There is a server, but it wants other credentials, or any at all."""
+
+
+def check(
+    url: str,
+    backend: RepositoryBackend,
+    *,
+    credentials: Credentials | None = None,
+    timeout_s: float = ANSWER_WITHIN_S,
+) -> None:
     """Raises Invalid about the field `url` unless there is a repository that this server may read."""
     if backend == RepositoryBackend.UNKNOWN:
         return
     nowhere = mirrors.folder.get() / ids.new().hex
     try:
-        open_mirror(backend.name.lower(), url, nowhere).reach(timeout_s)
+        open_mirror(backend.name.lower(), url, nowhere, credentials=credentials).reach(timeout_s)
+    except errors.Forbidden as error:
+        raise Closed(in_words(error, backend), ["url"]) from error
     except VcsError as error:
         raise Invalid(in_words(error, backend), ["url"]) from error
 

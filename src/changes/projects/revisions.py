@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, lazyload
 
 from changes.base import clock, ids
 from changes.base.errors import Invalid, Unavailable
@@ -137,12 +137,13 @@ def source_of(
 
 
 def source_of_commit(session: Session, revision: Revision) -> Source | None:
+    """Its commit and repository are here already."""
     mine = select(Source).where(
         Source.repository_id == revision.repository_id,
         Source.revision_sha == revision.sha,
         Source.patch_id.is_(None),
     )
-    return session.execute(mine).unique().scalar_one_or_none()
+    return session.execute(mine.options(lazyload("*"))).scalar_one_or_none()
 
 
 def new_source_of_commit(session: Session, revision: Revision, data: object) -> Source:

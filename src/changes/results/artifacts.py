@@ -31,6 +31,18 @@ on conflict (step_id, name) do nothing
 returning id
 """
 
+INSERT_MANY = """
+insert into artifact (id, step_id, job_id, name, size_bytes, sha256, key, date_created)
+select file.id, step.id, step.job_id, file.name, file.size_bytes, file.sha256, file.key, %(now)s
+from job_step step, unnest(
+    %(ids)s::uuid[], %(names)s::text[], %(sizes)s::bigint[], %(digests)s::text[], %(keys)s::text[]
+) as file (id, name, size_bytes, sha256, key)
+where step.id = %(step_id)s and step.status <> 3 and step.node_id is not distinct from %(node_id)s::uuid
+on conflict (step_id, name) do nothing
+returning name
+"""
+DIGESTS = "select name, sha256 from artifact where step_id = %s and name = any(%s)"
+
 
 @dataclass(frozen=True)
 class Upload:
@@ -105,6 +117,14 @@ def check_name(name: str) -> None:
         raise Invalid("An artifact's name is a relative path.", ["name"])
 
 
+def check_small(name: str, sha256: str, data: bytes, size_max_bytes: int) -> None:
+    check_name(name)
+    if len(data) > size_max_bytes:
+        raise TooLarge(f"An artifact has at most {size_max_bytes} bytes (MAX_ARTIFACT_BYTES).")
+    if hashlib.sha256(data).hexdigest() != sha256.lower():
+        raise Invalid("The bytes that arrived are not those that were announced.", ["Changes-SHA256"])
+
+
 async def refuse_finished(connection: AsyncConnection[Any], upload: Upload) -> None:
     rows = await connection.execute(
         "select status from job_step where id = %s and node_id is not distinct from %s::uuid",
@@ -131,6 +151,11 @@ async def refuse_other_content(connection: AsyncConnection[Any], upload: Upload,
 def of_step(session: Session, step_id: UUID) -> list[Artifact]:
     mine = select(Artifact).where(Artifact.step_id == step_id).order_by(Artifact.name)
     return list(session.execute(mine).scalars())
+
+
+def named(session: Session, step_id: UUID, name: str) -> Artifact | None:
+    mine = select(Artifact).where(Artifact.step_id == step_id, Artifact.name == name)
+    return session.execute(mine).scalar_one_or_none()
 
 
 def of_job(session: Session, job: Job, page: Page) -> Part[Artifact]:

@@ -1,21 +1,32 @@
 """Plays the role of `builds.collectors.ResultCollector`."""
 
+from collections.abc import Collection
+from uuid import UUID
+
 from changes.base import jobs
 from changes.base.db import Session
 from changes.builds import expand, told_phases
 from changes.builds.models import JobStep
 from changes.results import artifacts, rules, shards, statistics, tasks
+from changes.results.original_store import buckets
+
+# Agents of the original close theirs after their last report, unless their store failed them before.
+BUCKET_CLOSES_WITHIN_S = 30
 
 
 class ArtifactCollector:
     def collect(self, session: Session, step: JobStep) -> bool:
+        if buckets.is_open(session, step.id):
+            # The end of its log is on its way; closing the bucket brings this forward.
+            jobs.enqueue(session, tasks.collect_step, step.id, due_in_s=BUCKET_CLOSES_WITHIN_S)
+            return True
         if not is_anything_to_read(session, step):
             return False
         jobs.enqueue(session, tasks.collect_step, step.id)
         return True
 
-    def leave_out(self, session: Session, step: JobStep) -> None:
-        statistics.leave_out(session, step, step.job.build_id)
+    def leave_out(self, session: Session, step_ids: Collection[UUID]) -> None:
+        statistics.leave_out(session, step_ids)
 
 
 def is_anything_to_read(session: Session, step: JobStep) -> bool:

@@ -1,8 +1,10 @@
 """What builds produced: logs, artifacts, test runs, numbers."""
 
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from changes.base.db import Base, Identified, Numbered
@@ -49,6 +51,21 @@ class Artifact(Identified, Base):
     step: Mapped[JobStep] = relationship()
 
     __table_args__ = (UniqueConstraint("step_id", "name"),)
+
+
+class ArtifactUpload(Base):
+    """A large file on its way, as far as it came; its parts are put together when all are there."""
+
+    __tablename__ = "artifact_upload"
+
+    step_id: Mapped[UUID] = mapped_column(ForeignKey("job_step.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    sha256: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    received_bytes: Mapped[int] = mapped_column(BigInteger)
+    # Where the parts are in the blob store, in their order.
+    keys: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    date_modified: Mapped[datetime]
 
 
 class Test(Identified, Base):

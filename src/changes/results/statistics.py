@@ -1,12 +1,12 @@
 """Numbers about steps, and their sums for jobs and builds. Always recomputed, never added to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
-from changes.builds.models import JobStep
+from changes.builds.models import Job, JobStep
 from changes.results.formats.junit import TestSeen
 from changes.results.models import ItemStat
 
@@ -38,14 +38,18 @@ def record(session: Session, step: JobStep, build_id: UUID, numbers: Mapping[str
     sum_up_build(session, build_id)
 
 
-def leave_out(session: Session, step: JobStep, build_id: UUID) -> None:
-    """The step is done again: what it was counted with counts no more. Under the build's lock."""
-    if session.execute(select(ItemStat.name).where(ItemStat.item_id == step.id).limit(1)).first() is None:
-        return
+def leave_out(session: Session, step_ids: Collection[UUID]) -> None:
+    """Steps are done again: what they were counted with counts no more. Under the build's lock."""
     session.flush()
-    session.execute(delete(ItemStat).where(ItemStat.item_id.in_((step.job_id, build_id))))
-    sum_up_job(session, step.job_id)
-    sum_up_build(session, build_id)
+    counted = select(ItemStat.item_id).where(ItemStat.item_id == JobStep.id).exists()
+    mine = select(JobStep.job_id, Job.build_id).join(Job, Job.id == JobStep.job_id)
+    rows = session.execute(mine.where(JobStep.id.in_(step_ids), counted).distinct()).all()
+    job_ids, build_ids = {row.job_id for row in rows}, {row.build_id for row in rows}
+    session.execute(delete(ItemStat).where(ItemStat.item_id.in_(job_ids | build_ids)))
+    for job_id in sorted(job_ids):
+        sum_up_job(session, job_id)
+    for build_id in sorted(build_ids):
+        sum_up_build(session, build_id)
 
 
 def sum_up_job(session: Session, job_id: UUID) -> None:

@@ -1,4 +1,7 @@
-"""Fewer columns and indexes to write for each build"""
+"""What waits in the outbox for those who take many events at once"""
+
+import sqlalchemy as sa
+from alembic import op
 
 revision = "0008"
 down_revision = "0007"
@@ -7,4 +10,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.add_column("outbox", sa.Column("is_waiting", sa.Boolean(), server_default="false", nullable=False))
+    op.create_index("ix_outbox_waiting", "outbox", ["id"], unique=False, postgresql_where="is_waiting")
