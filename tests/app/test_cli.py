@@ -449,3 +449,12 @@ def test_settings_that_cannot_be_used_are_named_before_anything_is_done(run: Com
 
     assert done.returncode == WRONG_USAGE
     assert "PORT = 'many': must be a whole number from 1 to 65535" in done.stderr
+
+
+def test_a_build_and_all_that_was_asked_for_with_it_are_waited_for(run: Command, greeting: str) -> None:
+    build_id = run("build", greeting).stdout.strip()
+
+    alone, together = run("wait", build_id), run("wait", build_id, "--collection", "--json")
+
+    assert (alone.returncode, alone.stdout) == (0, "passed\n")
+    assert [build["id"] for build in answer_of(together)["builds"]] == [build_id]

@@ -33,6 +33,20 @@ EXAMPLES = {
     " group by node_id order by count(*) desc limit 1",
     "plan": "select replace(step.plan_id::text, '-', '') || ' ' || replace(min(step.id::text), '-', '')"
     " from step group by step.plan_id order by count(*) desc, 1 limit 1",
+    "lane": "select replace(lane_id::text, '-', '') from job_step where status = 6 and lane_id is not null"
+    " group by lane_id order by count(*) desc, 1 limit 1",
+    "cluster": "select md5(split_part(labels->>'cluster', ',', 1)) from node where labels ? 'cluster'"
+    " order by label limit 1",
+    "task": "select replace(id::text, '-', '') from task where state = 4 order by id desc limit 1",
+    "waiting_step": "select replace(id::text, '-', '') from job_step where status = 6"
+    " and lane_id is not null order by id limit 1",
+    "job": "select replace(job.id::text, '-', '') from job where status = 2 order by id desc limit 1",
+    # A build that waits and is red at once: what is told of it is the most that is told of any.
+    "waiting_red": "select project.slug || ' ' || build.number from build"
+    " join project on project.id = build.project_id join job on job.build_id = build.id"
+    " join job_step on job_step.job_id = job.id and job_step.status = 6 and job_step.lane_id is not null"
+    " where exists (select from test_run join job other on other.id = test_run.job_id"
+    "     where other.build_id = build.id and test_run.result = 2) limit 1",
     "repository": "select replace(id::text, '-', '') from repository order by id limit 1",
     "author": "select replace(author_id::text, '-', '') from build where author_id is not null"
     " group by author_id order by count(*) desc limit 1",
@@ -45,6 +59,7 @@ PARTS = {
     "patched": ("patched_slug", "patched_number"),
     "commit": ("commit_slug", "sha"),
     "plan": ("plan", "plan_step"),
+    "waiting_red": ("waiting_red_slug", "waiting_red_number"),
 }
 BUILD = "/projects/{slug}/builds/{reference}/"
 RED = "/projects/{red_slug}/builds/{red_number}/"
@@ -67,7 +82,17 @@ PAGES = {
     f"{BUILD}tests/{{run_id:uuid}}/": f"{RED}tests/{{run}}/",
     f"{BUILD}patch/": "/projects/{patched_slug}/builds/{patched_number}/patch/",
     "/projects/{slug}/builds/{number:number}/cancel/": f"{RUNNING}cancel/",
+    "/projects/{slug}/builds/{number:number}/restart/": f"{RED}restart/",
+    "/jobs/{job_id:uuid}/cancel/": "/jobs/{job}/cancel/",
     "/steps/{step_id:uuid}/": "/steps/{step}/",
+    "/steps/{step_id:uuid}/cancel/": "/steps/{step}/cancel/",
+    "/queue/": "/queue/",
+    "/queue/lanes/{lane_id:uuid}/": "/queue/lanes/{lane}/",
+    "/clusters/": "/clusters/",
+    "/clusters/{cluster_id:uuid}/": "/clusters/{cluster}/",
+    "/infra/": "/infra/?hours=720",
+    "/tasks/": "/tasks/",
+    "/tasks/{task_id:uuid}/forget/": "/tasks/{task}/forget/",
     "/plans/": "/plans/",
     "/plans/{plan_id:uuid}/": "/plans/{plan}/",
     "/plans/{plan_id:uuid}/edit/": "/plans/{plan}/edit/",
@@ -77,9 +102,13 @@ PAGES = {
     "/plans/{plan_id:uuid}/steps/{step_id:uuid}/delete/": "/plans/{plan}/steps/{plan_step}/delete/",
     "/nodes/": "/nodes/",
     "/nodes/{node_id:uuid}/": "/nodes/{node}/",
+    "/nodes/original/": "/nodes/original/",
+    "/nodes/original/{key_id:uuid}/revoke/": "/nodes/original/",
+    "/nodes/{node_id:uuid}/{how}/": "/nodes/{node}/drain/",
     "/repositories/": "/repositories/",
     "/repositories/{repository_id:uuid}/": "/repositories/{repository}/",
     "/repositories/{repository_id:uuid}/edit/": "/repositories/{repository}/edit/",
+    "/repositories/{repository_id:uuid}/credentials/": "/repositories/{repository}/credentials/",
     "/authors/{author_id:uuid}/": "/authors/{author}/",
     "/search/": "/search/?q=build",
     "/account/": "/account/",
@@ -97,7 +126,12 @@ PAGES = {
     "/design": "/design",
 }
 # The same page in another of its states.
-MORE = [RUNNING, "/search/?q=nothing+like+this"]
+MORE = [
+    RUNNING,
+    "/projects/{waiting_red_slug}/builds/{waiting_red_number}/",
+    "/steps/{waiting_step}/",
+    "/search/?q=nothing+like+this",
+]
 ERRORS = ["/no/such/page"]
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import event, func, select
 from tests.browser import addresses
 from tests.browser.conftest import PHONE, WIDE, NewReader, Reader, Site, complaints, hidden_beyond_the_edge
 from tests.browser.multiplied import multiply_builds
+from tests.browser.troubled import add_troubles
 
 from changes.app.demo import filling
 from changes.base.storage import Storage
@@ -47,6 +48,7 @@ def many(site_of_module: Site, tmp_path_factory: pytest.TempPathFactory) -> list
     filling.fill(into, wanted)
     with site_of_module.database.transaction() as session:
         multiply_builds(session, times=WHOLE + 1)
+        add_troubles(session)
     with site_of_module.database.transaction() as session:
         assert session.execute(select(func.count()).select_from(Build)).scalar_one() >= BUILDS
         return addresses.addresses(session)

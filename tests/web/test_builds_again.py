@@ -110,3 +110,11 @@ def test_a_step_lists_all_attempts_at_its_work(writer: TestClient, session: Sess
             (old.id.hex, 1, "first", "failed"),
             (newest.id.hex, 2, "asked", "unknown"),
         ]
+
+
+def test_whoever_asks_is_named_with_the_build(writer: TestClient, session: Session) -> None:
+    build = a_failed_build(session)
+
+    made = answered(writer.post(f"{API}/builds/{build.id.hex}/retry/")).json()
+
+    assert made["askedBy"].startswith("token ")

@@ -25,7 +25,7 @@ from tests.web.conftest import API, Agent, refused, wait_until
 from changes.app import server
 from changes.base import bell, clock, db
 from changes.base.settings import Settings
-from changes.builds import cancel, nodes
+from changes.builds import agent_keys, cancel, nodes
 from changes.builds.models import Build
 from changes.people.rules import Scope
 from changes.web import live as product
@@ -221,7 +221,7 @@ def test_a_new_machine_and_one_that_is_shut_out_are_news(served: Served) -> None
     agent = served.agent()
     wait_until(lambda: len(page.events) == 1)
     with served.database.transaction() as session:
-        nodes.revoke(session, a_node(session).id)
+        agent_keys.revoke(session, a_node(session))
 
     wait_until(lambda: len(page.events) == 2)
     assert agent.node_id

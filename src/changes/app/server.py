@@ -13,42 +13,61 @@ from changes.base.bell import Bell, running
 from changes.builds.lanes import STEPS_CHANNEL
 from changes.web import access, banner, call, errors, health, live, openapi, proxies
 from changes.web.api import (
+    agent_files,
     agents,
     builds,
     builds_again,
+    collections,
+    credentials,
+    infra_failures,
     infrastructure,
     jobs,
     messages,
+    original,
+    original_keys,
+    original_store,
     outside,
     people,
     plan_options,
     plans,
+    project_secrets,
     projects,
     waiting,
 )
 from changes.web.api import nodes as node_api
+from changes.web.api import tasks as task_api
 from changes.web.pages import (
     account,
     build_actions,
+    clusters,
     design,
     drawing,
     home,
+    infra,
     message,
     new_project,
+    node_actions,
     nodes,
+    parts_again,
     plan_edit,
+    plan_terms,
     project_settings,
     provider,
+    queue,
     repositories,
+    repository_credentials,
     search,
     sign_in,
     step_edit,
     steps,
+    tasks,
 )
 from changes.web.pages import authors as authors_pages
 from changes.web.pages import builds as builds_pages
 from changes.web.pages import commits as commits_pages
+from changes.web.pages import original_keys as original_pages
 from changes.web.pages import plans as plans_pages
+from changes.web.pages import project_secrets as secret_forms
 from changes.web.pages import projects as projects_pages
 from changes.web.pages import tests as tests_pages
 from changes.web.pages import tokens as tokens_pages
@@ -61,10 +80,35 @@ CHANNELS = [STEPS_CHANNEL, "stop", "leave", "log", "build", "project", "node", "
 ASYNC_CONNECTIONS = 8
 LISTS = (home, projects_pages, builds_pages, steps, nodes, plans_pages, search, design, sign_in)
 DETAILS = (tests_pages, commits_pages, authors_pages)
+ACTIONS = (build_actions, parts_again)
+QUEUE = (queue, clusters, infra, tasks, node_actions, original_pages)
 PEOPLE = (provider, account, users_pages, tokens_pages)
 # They stand before the pages, because `new` is no project.
-FORMS = (new_project, build_actions, plan_edit, step_edit, project_settings, repositories, message)
-PAGES = (*FORMS, *LISTS, *DETAILS, *PEOPLE)
+FORMS = (new_project, plan_edit, plan_terms, step_edit, project_settings, secret_forms, message)
+REPOSITORIES = (repositories, repository_credentials)
+RESOURCES = (
+    agents,
+    agent_files,
+    builds,
+    builds_again,
+    collections,
+    credentials,
+    infra_failures,
+    infrastructure,
+    jobs,
+    messages,
+    original_keys,
+    outside,
+    people,
+    plan_options,
+    plans,
+    project_secrets,
+    projects,
+    node_api,
+    task_api,
+    waiting,
+)
+PAGES = (*FORMS, *REPOSITORIES, *ACTIONS, *LISTS, *DETAILS, *QUEUE, *PEOPLE)
 
 
 def create_app() -> FastAPI:
@@ -77,22 +121,11 @@ def create_app() -> FastAPI:
         lifespan=lifespan,
         responses=openapi.RESPONSES,
     )
-    for resource in (
-        agents,
-        builds,
-        builds_again,
-        infrastructure,
-        jobs,
-        messages,
-        outside,
-        people,
-        plan_options,
-        plans,
-        projects,
-        node_api,
-        waiting,
-    ):
+    app.router.routes.extend(agents.short_ways(API_PREFIX))
+    for resource in RESOURCES:
         app.include_router(resource.api, prefix=API_PREFIX)
+    for resource in (original, original_store):
+        app.include_router(resource.api)
     for part in (health, live, *PAGES):
         app.include_router(part.pages, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")

@@ -7,13 +7,11 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from changes.base import ids
-from changes.web import answers, errors, health
+from changes.web import answers, errors, health, paths
 
 HEADER = b"x-request-id"
 ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 QUIET = ("/healthz", "/metrics", "/agents/")
-# What follows is a secret that opens the door.
-SECRET_PATH = "/auth/link/"  # noqa: S105 - a path, not a password
 
 log = structlog.get_logger("access")
 
@@ -80,7 +78,7 @@ def note(scope: Scope, status: int, seconds: float) -> None:
     log.info(
         "request",
         method=scope["method"],
-        path=SECRET_PATH if path.startswith(SECRET_PATH) else path,
+        path=paths.printable(path),
         status=status,
         ms=round(seconds * 1000, 1),
     )

@@ -40,6 +40,8 @@ class Caller:
     user_id: UUID | None = None
     token_id: UUID | None = None
     name: str = "anonymous"
+    # Of the person, also when one of their tokens asks.
+    email: str = ""
     # Patterns of the slugs of projects that this caller may administer.
     patterns: tuple[str, ...] = ()
 
@@ -48,6 +50,11 @@ class Caller:
         """Tells askers apart, for what is remembered per asker."""
         asker = self.token_id or self.user_id
         return asker.hex if asker else self.name
+
+    @property
+    def asker(self) -> str:
+        """In whose name something is asked for, as it is kept beside it."""
+        return self.email or self.name
 
     def may_administer(self, slug: str) -> bool:
         """With the scope admin every project; with write those that the patterns name."""
@@ -167,12 +174,14 @@ def by_token(session: Session, secret: str) -> Caller:
         return Caller(token.scope, token_id=token.id, name=f"token {token.name}")
     scope = rules.scope_of_token(token.scope, rules.scope_of_user(is_admin=owner.is_admin))
     patterns = tuple(owner.project_permissions)
-    return Caller(scope, owner.id, token.id, name=f"token {token.name}", patterns=patterns)
+    name = f"token {token.name}"
+    return Caller(scope, owner.id, token.id, name=name, email=owner.email, patterns=patterns)
 
 
 def by_user(user: User) -> Caller:
     scope = rules.scope_of_user(is_admin=user.is_admin)
-    return Caller(scope, user.id, name=user.email, patterns=tuple(user.project_permissions))
+    patterns = tuple(user.project_permissions)
+    return Caller(scope, user.id, name=user.email, email=user.email, patterns=patterns)
 
 
 def require(caller: Caller, needed: Scope) -> None:

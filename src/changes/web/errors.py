@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from changes.base import errors
 from changes.base.db import Contradiction, DatabaseAway, DatabaseBusy
-from changes.web import answers
+from changes.web import answers, paths
 from changes.web.pages import drawing
 
 HTTP_STATUS: dict[type[errors.ChangesError], int] = {
@@ -78,14 +78,18 @@ def answer_http(request: Request, error: HTTPException) -> Response:
     return tell(request, error.status_code, str(error.detail), [], dict(error.headers or {}))
 
 
+def first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]
+
+
 def answer_database_away(request: Request, error: Exception) -> Response:
-    log.warning("database away", path=request.url.path, error=str(error).strip().split("\n", 1)[0])
+    log.warning("database away", path=paths.printable(request.url.path), error=first_line(error))
     return tell(request, 503, "The database is away; please ask again.", [], {"Retry-After": "1"})
 
 
 def answer_contradiction(request: Request, error: Exception) -> Response:
     """The check before saw nothing: two asked for the same at the same moment, and one was first."""
-    log.warning("contradiction", path=request.url.path, error=str(error).strip().split("\n", 1)[0])
+    log.warning("contradiction", path=paths.printable(request.url.path), error=first_line(error))
     return tell(request, 409, "Somebody else changed the same just now; please look and ask again.", [])
 
 
@@ -97,7 +101,7 @@ def answer_nobody(request: Request, error: Exception) -> Response:
 def answer_bug(request: Request, error: Exception) -> Response:
     """The log has the traceback; the asker gets the request id to quote."""
     request_id = getattr(request.state, "request_id", "")
-    log.error("request failed", path=request.url.path, request_id=request_id, exc_info=error)
+    log.error("request failed", path=paths.printable(request.url.path), request_id=request_id, exc_info=error)
     # This answer is made outside of `access`, which gives all others their id.
     headers = {"X-Request-ID": request_id}
     return tell(request, 500, f"Internal Server Error (request {request_id}).", [], headers)

@@ -1,6 +1,15 @@
-"""What may stand in an address beside words and ids."""
+"""What may stand in an address beside words and ids, and how an address is logged."""
+
+import re
 
 from starlette.convertors import Convertor
+
+# What follows is a secret that opens the door.
+SECRET_PATHS = re.compile("^(/auth/link/|/original/)[^/]*")
+
+
+def printable(path: str) -> str:
+    return SECRET_PATHS.sub(r"\1...", path)
 
 
 class Number(Convertor[int]):

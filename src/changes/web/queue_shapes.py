@@ -5,12 +5,14 @@ from typing import Any
 from uuid import UUID
 
 from changes.base import clock
+from changes.builds import agent_keys
 from changes.builds.models import Node
+from changes.builds.queue_look import LaneLine, ProjectUse
 from changes.builds.queue_models import ConcurrencyGroup
-from changes.builds.queue_queries import Cluster, OpenLane
+from changes.builds.queue_queries import Cluster
 from changes.builds.rules import Priority
 from changes.builds.waiting import Explanation
-from changes.builds.waiting_rules import Limit
+from changes.builds.waiting_rules import Limit, Waiting
 from changes.web import shapes
 
 Json = dict[str, Any]
@@ -50,22 +52,29 @@ def limit(each: Limit) -> Json:
     }
 
 
-def lane(each: OpenLane) -> Json:
+def lane(each: LaneLine, why: Waiting) -> Json:
     return {
-        "id": each.lane.id.hex,
+        "id": each.seen.id.hex,
         "project": each.project,
         "author": each.author,
-        "priority": each.lane.priority.name.lower(),
-        "automatic": each.lane.is_automatic,
-        "cluster": each.lane.cluster,
-        "labels": each.lane.labels,
-        "cpus": each.lane.cpus,
-        "memory": each.lane.memory_mb,
-        "group": each.lane.concurrency_group,
-        "waiting": each.waiting,
-        "typicalSeconds": each.lane.typical_s,
-        "oldestAgeSeconds": age_s(each.oldest),
+        "priority": each.priority.name.lower(),
+        "automatic": each.is_automatic,
+        "cluster": each.needs.cluster,
+        "labels": each.needs.labels,
+        "cpus": each.needs.cpus,
+        "memory": each.needs.memory_mb,
+        "group": each.group,
+        "waiting": each.seen.waiting,
+        "typicalSeconds": each.seen.typical_s,
+        "oldestAgeSeconds": age_s(each.since),
+        "step": {"id": each.head.hex},
+        "block": why.block.value,
+        "text": why.sentence,
     }
+
+
+def project_use(each: ProjectUse) -> Json:
+    return {"project": each.slug, "held": each.held, "limit": each.most}
 
 
 def priority(each: Priority, waiting: int, oldest: datetime) -> Json:
@@ -76,7 +85,11 @@ def age_s(moment: datetime) -> int:
     return max(0, round((clock.now() - moment).total_seconds()))
 
 
-def group(each: ConcurrencyGroup, held: int) -> Json:
+def group(each: Limit) -> Json:
+    return {"name": each.name, "limit": each.most, "held": each.held}
+
+
+def held_group(each: ConcurrencyGroup, held: int) -> Json:
     return {"name": each.name, "limit": each.limit, "held": held}
 
 
@@ -91,8 +104,19 @@ def node(each: Node, held: dict[UUID, int], lost: dict[UUID, int], silence_s: in
         "memory": each.memory_mb or None,
         "state": each.state.name.lower(),
         "stateReason": each.state_reason or None,
-        "isLive": is_live and each.token_digest is not None,
-        "isRevoked": each.token_digest is None,
+        "isLive": is_live and not each.is_revoked,
+        "isRevoked": each.is_revoked,
+        "key": {
+            "dateMade": shapes.when(each.date_token),
+            "isToBeReplaced": agent_keys.is_due(each) or each.next_token_digest is not None,
+        }
+        if each.token_digest is not None
+        else None,
+        "protocol": each.protocol or None,
+        "sandboxes": each.sandboxes,
+        "limits": each.limits,
+        "problem": each.problem or None,
+        "dateStarted": shapes.when(each.date_started),
         "running": held.get(each.id, 0),
         "infraFailures": lost.get(each.id, 0),
         "quarantine": {

@@ -8,11 +8,11 @@ from html import escape
 from typing import Any
 from uuid import UUID
 
+from changes.base.events import Event
 from changes.base.process import settings
-from changes.base.task import Task
-from changes.builds import reasons
+from changes.builds import command_types, reasons
 from changes.builds.models import Build, Command, FailureReason, Job, JobPhase, JobStep, Node, OutsideBuild
-from changes.builds.rules import CAUSE_LABELS, RESULT_LABELS, STATUS_LABELS, CommandType, Result
+from changes.builds.rules import CAUSE_LABELS, RESULT_LABELS, STATUS_LABELS, Result
 from changes.people.models import AdminMessage, Author, Token, User
 from changes.projects.models import Patch, Plan, Project, Repository, Revision, Source, Step
 from changes.projects.rules import RepositoryBackend, RepositoryStatus
@@ -187,6 +187,7 @@ def build(
         "result": enum(each.result),
         "cause": enum(each.cause),
         "retryOf": hex_or_none(each.retried_id),
+        "askedBy": each.asked_by or None,
         "priority": each.priority.name.lower(),
         "selectiveTestingPolicy": {"id": "disabled", "name": "Disabled"},
         "project": project(each.project),
@@ -204,6 +205,17 @@ def build(
         "dateFinished": when(each.date_finished),
         "dateDecided": when(each.date_decided),
         "link": f"{settings.get().base_url}/projects/{each.project.slug}/builds/{each.id.hex}/",
+    }
+
+
+def event(each: Event) -> Json:
+    return {
+        "id": each.id.hex,
+        "type": each.type,
+        "itemId": each.item_id.hex,
+        "data": each.data,
+        "dateCreated": when(each.date_created),
+        "dateModified": when(each.date_modified),
     }
 
 
@@ -295,17 +307,15 @@ def command(each: Command) -> Json:
         "env": each.env,
         "cwd": each.cwd,
         "type": {"id": each.type.name.lower(), "name": f"CommandType.{each.type.name.lower()}"},
-        "captureOutput": is_collector(each.type),
+        "captureOutput": command_types.is_collector(each.type),
         "artifacts": each.artifacts,
         "duration": each.duration_ms,
+        "cpuTime": each.cpu_ms,
+        "peakMemory": None if each.peak_memory_kb is None else each.peak_memory_kb * 1024,
         "dateCreated": when(each.date_created),
         "dateStarted": when(each.date_started),
         "dateFinished": when(each.date_finished),
     }
-
-
-def is_collector(kind: CommandType) -> bool:
-    return kind.name.startswith("COLLECT_")
 
 
 def node(each: Node) -> Json:
@@ -366,21 +376,6 @@ def run_of_test(run: TestRun, test: Test, message: str) -> Json:
         "duration": run.duration_ms,
         "numRetries": run.reruns,
         "message": message,
-    }
-
-
-def task(each: Task) -> Json:
-    return {
-        "id": each.id.hex,
-        "name": each.name,
-        "childId": each.child_id.hex,
-        "parentId": hex_or_none(each.parent_id),
-        "state": each.state.name.lower(),
-        "attempts": each.attempts,
-        "error": each.error,
-        "dateCreated": when(each.date_created),
-        "dateDue": when(each.due_at),
-        "dateFinished": when(each.date_finished),
     }
 
 

@@ -12,7 +12,7 @@ from tests.conftest import copy_of_template
 
 from changes.app import plugins
 from changes.app.demo import filling
-from changes.app.doctor import looking, mending, questions, rows, sums
+from changes.app.doctor import looking, mending, questions, queue, rows, sums
 from changes.app.doctor.findings import Finding, State
 from changes.base import db, ids, jobs, process, storage
 from changes.base.db import Database
@@ -34,6 +34,13 @@ AN_EVENT = (
     "insert into event (id, type, item_id, key, data, date_created, date_modified)"
     " values (gen_random_uuid(), 'mail', :passed_build, '', '{}', now(), now())"
 )
+A_GROUP = """
+insert into concurrency_group (id, date_created, name, "limit") values (gen_random_uuid(), now(), 'g', 0)
+"""
+A_LIMIT = """
+insert into project_option (id, date_created, project_id, name, value)
+select gen_random_uuid(), now(), project_id, 'queue.limit', '0' from job_step where id = :running
+"""
 # How to break exactly that.
 BREAKS = {
     "running-is-held": ["update job_step set node_id = null where id = :running"],
@@ -80,6 +87,19 @@ BREAKS = {
     "tests-once": [AGAIN],
     "lost-tasks-are-found": [A_TASK.format(state=1)],
     "parents-wake-up": [A_TASK.format(state=2)],
+    "waiting-is-in-line": [
+        "update job_step set lane_id = null, date_pending = now() - interval '1 h' where id = :waiting"
+    ],
+    "lanes-are-right": ["""update job_step set data = data || '{"cpus"\\: 7}' where id = :waiting"""],
+    "lanes-do-not-change": ["update lane set cpus = 7"],
+    "lanes-have-turns": ["delete from turn where id = (select min(id::text)::uuid from turn)"],
+    "holders-are-heard": ["update node set date_last_seen = now() - interval '1 h' where id = :node"],
+    "groups-keep-their-limit": [
+        A_GROUP,
+        "update lane set concurrency_group = 'g'",
+        "update job_step set lane_id = (select id from lane limit 1) where id = :running",
+    ],
+    "projects-keep-their-limit": [A_LIMIT],
     "counts-of-parts": ["""update build set tally = '{"3.1"\\: 7}' where id = :passed_build"""],
     "verdicts-follow-parts": ["update build set result = 1 where id = :failed_build"],
 }
@@ -168,7 +188,9 @@ def test_a_month_of_sample_data_has_no_finding(database: Database, settings: Set
 
 
 def test_every_check_has_a_way_to_break_it() -> None:
-    assert {question.name for question in questions.ALL} | OF_SUMS == set(BREAKS)
+    asked = {question.name for question in (*questions.ALL, *queue.QUEUE)}
+
+    assert asked | OF_SUMS == set(BREAKS)
 
 
 @pytest.mark.parametrize("name", BREAKS)
@@ -236,6 +258,24 @@ def test_what_is_miscounted_is_counted_anew_and_nothing_else(
         after = examine(session, settings, monkeypatch)
     assert len(before) == 6, before
     assert set(after) == {"over-has-a-date"}
+
+
+def test_what_waits_in_a_wrong_lane_or_in_none_enters_anew(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with database.transaction() as session:
+        made = world.make(session, world.begin(session))
+    names = ("waiting-is-in-line", "lanes-are-right", "lanes-do-not-change", "lanes-have-turns")
+    with database.transaction() as session:
+        for name in names:
+            run(session, made, BREAKS[name])
+        before = examine(session, settings, monkeypatch)
+
+    mending.mend(database, [])
+
+    with database.transaction() as session:
+        assert set(names) <= set(before)
+        assert not set(names) & set(examine(session, settings, monkeypatch))
 
 
 def test_looking_writes_nothing_and_sees_one_moment(database: Database, settings: Settings) -> None:

@@ -11,6 +11,7 @@ from tests.factories import a_build, a_node, a_project, a_source, an_author, giv
 from tests.finished import a_patch, an_ended_build, end_step, explain, lose, print_to
 from tests.web.conftest import first_step
 
+from changes.base import clock
 from changes.builds import queries, reasons
 from changes.builds.models import Build, FailureReason, JobStep
 from changes.builds.rules import Cause, Result, Status
@@ -231,6 +232,30 @@ def test_builds_that_were_asked_for_together_know_each_other(
     page = browser.get(PAGE).text
 
     assert page.index("Asked for together") < page.index("/projects/client/builds/1/")
+
+
+def test_a_build_shows_what_became_of_all_that_was_asked_for_with_it(
+    browser: TestClient, session: Session, build: Build
+) -> None:
+    sister = an_ended_build(session, a_project(session, "client"), result=Result.FAILED)
+    sister.collection_id = build.collection_id
+    session.flush()
+
+    page = browser.get(PAGE).text
+
+    together = page[page.index("Asked for together") : page.index("/projects/client/builds/1/")]
+    assert "Running, failing" in together
+
+
+def test_a_running_build_counts_on_by_itself_in_its_head(
+    browser: TestClient, session: Session, build: Build
+) -> None:
+    build.status, build.date_started = Status.IN_PROGRESS, clock.now()
+    session.flush()
+
+    head = browser.get("/projects/server/builds/1/").text.partition('id="build"')[0]
+
+    assert re.search(r'Running since <time class="duration"[^>]* data-since="', head)
 
 
 def test_a_running_build_says_how_long_it_will_take(

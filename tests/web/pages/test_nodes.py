@@ -27,14 +27,14 @@ def test_a_machine_shows_how_many_steps_it_holds(browser: TestClient, session: S
 
     assert "builder-7" in page
     assert "1 of 2" in page
-    assert "away" not in page
+    assert ">away<" not in page
 
 
 def test_a_silent_machine_is_away(browser: TestClient, session: Session) -> None:
     a_node(session).date_last_seen = clock.now() - timedelta(hours=1)
     session.flush()
 
-    assert "away" in browser.get("/nodes/").text
+    assert ">away<" in browser.get("/nodes/").text
 
 
 def test_more_machines_ask_no_more_questions(session: Session, questions: Callable[[str], int]) -> None:
@@ -103,3 +103,14 @@ def test_more_steps_of_a_machine_ask_no_more_questions(
         give_to(session, first_step(session, a_build(session)), session.get_one(Node, node.id))
 
     assert questions(where) == one <= 8
+
+
+def test_a_machine_that_takes_no_steps_says_why(browser: TestClient, session: Session) -> None:
+    node = a_node(session)
+    node.problem = "The disk has 3 MB left."
+    session.flush()
+
+    page = browser.get(f"/nodes/{node.id.hex}/").text
+
+    assert "It takes no steps for now: The disk has 3 MB left." in page
+    assert "Key made" in page

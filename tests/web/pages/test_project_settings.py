@@ -43,6 +43,20 @@ def test_what_is_emptied_is_forgotten(browser: TestClient, session: Session, pro
     assert queries.options(session, project) == {}
 
 
+def test_what_acts_on_builds_is_kept(browser: TestClient, session: Session, project: Project) -> None:
+    typed = {
+        "build.result-rule": "any",
+        "queue.weight": "3",
+        "queue.limit": "4",
+        "build.queue-timeout": "15",
+        "build.overall-timeout": "90",
+    }
+
+    fill_in(browser, SETTINGS, **typed)
+
+    assert queries.options(session, project) == typed
+
+
 def test_another_repository_is_one_that_is_known(
     browser: TestClient, session: Session, project: Project
 ) -> None:
@@ -62,6 +76,9 @@ def test_another_repository_is_one_that_is_known(
         ({"project.owners": "o" * 1001}, "project.owners"),
         ({"build.queue-timeout": "soon"}, "build.queue-timeout"),
         ({"build.result-rule": "none"}, "build.result-rule"),
+        ({"build.overall-timeout": "10081"}, "build.overall-timeout"),
+        ({"queue.limit": "-1"}, "queue.limit"),
+        ({"queue.weight": "0"}, "queue.weight"),
     ],
 )
 def test_a_setting_that_is_wrong_says_so_beside_its_field(

@@ -23,14 +23,14 @@ def test_a_long_message_is_cut() -> None:
 def test_what_waits_is_counted_from_when_it_was_asked_for() -> None:
     build = Build(status=Status.QUEUED, result=Result.UNKNOWN, date_created=NOON)
 
-    assert story.sentence(build, {}, NOON + timedelta(seconds=20)) == "Waiting for a machine since 20 s."
+    assert story.sentence(build, {}, NOON + timedelta(seconds=20)).text == "Waiting for a machine since 20 s."
 
 
 def test_what_runs_says_what_failed_already() -> None:
     build = Build(status=Status.IN_PROGRESS, result=Result.UNKNOWN, date_created=NOON, date_started=NOON)
     counts = {Result.FAILED: 1, Result.PASSED: 1}
 
-    told = story.sentence(build, counts, NOON + timedelta(minutes=2))
+    told = story.sentence(build, counts, NOON + timedelta(minutes=2)).text
 
     assert told == "Running since 2 min; 1 of 2 tests failed."
 

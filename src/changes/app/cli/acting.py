@@ -21,6 +21,7 @@ def cancel(
     thing_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a build.")],
     job: Annotated[bool, typer.Option("--job", help="It is the id of a job.")] = False,
     step: Annotated[bool, typer.Option("--step", help="It is the id of a step.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Stop a build, or one of its parts: what waits is dropped, what runs is told to stop."""
     if job and step:
@@ -28,6 +29,8 @@ def cancel(
     kind = "jobs" if job else "jobsteps" if step else "builds"
     cancelled = servers.connect().post(f"/{kind}/{thing_id}/cancel/")
     tell("Cancelled." if cancelled else "It had ended already.")
+    if as_json:
+        say_json(cancelled)
 
 
 def retry(

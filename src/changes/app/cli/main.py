@@ -4,7 +4,21 @@ from typing import Annotated
 
 import typer
 
-from changes.app.cli import acting, admin, asking, demo, doctor, queue, report, running
+from changes.app.cli import (
+    acting,
+    admin,
+    asking,
+    demo,
+    doctor,
+    original,
+    queue,
+    report,
+    repositories,
+    running,
+    secrets,
+    upkeep,
+    waiting,
+)
 from changes.app.cli.output import fail
 
 EXIT_CODES = """
@@ -36,10 +50,15 @@ def about(
 running.add_to(app)
 admin.add_to(app)
 asking.add_to(app)
+waiting.add_to(app)
 acting.add_to(app)
 report.add_to(app)
 doctor.add_to(app)
 queue.add_to(app)
+upkeep.add_to(app)
+original.add_to(app)
+repositories.add_to(app)
+secrets.add_to(app)
 demo.add_to(app)
 
 

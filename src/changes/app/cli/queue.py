@@ -6,7 +6,7 @@ from urllib.parse import quote
 import typer
 
 from changes.app.cli import server as servers
-from changes.app.cli.output import say, say_json, table
+from changes.app.cli.output import say, say_json, table, tell
 from changes.app.cli.server import Server
 
 node = typer.Typer(no_args_is_help=True, help="The machines that build.")
@@ -62,16 +62,20 @@ def minutes(seconds: int) -> str:
     return f"{seconds} s" if seconds < IN_SECONDS_BELOW else f"{round(seconds / 60)} min"
 
 
-def queue(as_json: AsJson = False) -> None:
-    """Show what waits: lanes in order of priority, how many steps, for how long."""
-    found = servers.connect().get("/queue/")
+def queue(
+    project: Annotated[str | None, typer.Option(help="Only what waits of this project.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Only what waits for this cluster.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what waits, in the order it is handed out: how many steps, for how long, and why."""
+    found = servers.connect().get("/queue/", project=project, cluster=cluster)
     if as_json:
         say_json(found)
         return
     waiting = sum(each["waiting"] for each in found["priorities"])
     say(f"{waiting} steps wait; {found['liveNodes']} machines are heard of.")
     if found["lanes"]:
-        head = ["PROJECT", "AUTHOR", "PRIORITY", "WAITING", "OLDEST", "NEEDS"]
+        head = ["PROJECT", "AUTHOR", "PRIORITY", "WAITING", "OLDEST", "NEEDS", "WHY"]
         rows = [
             (
                 lane["project"],
@@ -80,10 +84,17 @@ def queue(as_json: AsJson = False) -> None:
                 lane["waiting"],
                 minutes(lane["oldestAgeSeconds"]),
                 needs(lane),
+                lane["block"].replace("_", " "),
             )
             for lane in found["lanes"]
         ]
         table(head, rows)
+    limited = [each for each in found["projects"] if each["limit"] is not None]
+    if limited:
+        table(
+            ["PROJECT", "RUNNING"],
+            [(each["project"], f"{each['held']} of {each['limit']}") for each in limited],
+        )
     if found["groups"]:
         held = [(each["name"], f"{each['held']} of {each['limit']}") for each in found["groups"]]
         table(["GROUP", "RUNNING"], held)
@@ -100,9 +111,13 @@ def needs(lane: dict[str, Any]) -> str:
 def priority(
     build: Annotated[str, typer.Argument(help="Id of a build.")],
     value: Annotated[str, typer.Argument(help="high, default or low.")],
+    as_json: AsJson = False,
 ) -> None:
     """Change how urgent a build is; what waits of it moves at once."""
-    servers.connect().post(f"/builds/{build}/priority/", {"priority": value})
+    changed = servers.connect().post(f"/builds/{build}/priority/", {"priority": value})
+    tell(f"Build {changed['project']['slug']} #{changed['number']} has the priority {changed['priority']}.")
+    if as_json:
+        say_json(changed)
 
 
 # --- machines ----------------------------------------------------------------------------
@@ -137,29 +152,43 @@ def state_of(each: dict[str, Any]) -> str:
     return "ready" if each["isLive"] else "silent"
 
 
+@node.command("show")
+def show_node(name: Name, as_json: AsJson = False) -> None:
+    """One machine: how it is, what it offers, and what it lost lately."""
+    each = servers.connect().get(f"/nodes/hostname/{quote(name, safe='')}/")
+    if as_json:
+        say_json(each)
+        return
+    say(f"{each['name']}: {state_of(each)}, {each['running']} of {each['slots']} slots busy")
+    labels = ", ".join(f"{label}={value}" for label, value in each["labels"].items())
+    say(f"  offers {labels or 'no labels'}; {each['cpus'] or '?'} cpus, {each['memory'] or '?'} MB")
+    for loss in each["losses"]:
+        say(f"  lost step {loss['step']['id']}: {loss['text']}")
+
+
 @node.command()
-def drain(name: Name, reason: Why = "") -> None:
+def drain(name: Name, reason: Why = "", as_json: AsJson = False) -> None:
     """Let it end what it has, and give it nothing new."""
-    change(name, "drain", reason)
+    change(name, "drain", {"reason": reason}, as_json=as_json)
 
 
 @node.command()
-def disable(name: Name, reason: Why = "") -> None:
+def disable(name: Name, reason: Why = "", as_json: AsJson = False) -> None:
     """Give it nothing new, and do what it works on elsewhere."""
-    change(name, "disable", reason)
+    change(name, "disable", {"reason": reason}, as_json=as_json)
 
 
 @node.command()
-def enable(name: Name) -> None:
+def enable(name: Name, as_json: AsJson = False) -> None:
     """Let it work again; a quarantine is lifted too."""
-    change(name, "enable", "")
+    change(name, "enable", {}, as_json=as_json)
 
 
-def change(name: str, how: str, reason: str) -> None:
+def change(name: str, how: str, said: dict[str, object], *, as_json: bool) -> None:
     asked = servers.connect()
     found = asked.get(f"/nodes/hostname/{quote(name, safe='')}/")
-    changed = asked.post(f"/nodes/{found['id']}/{how}/", {"reason": reason} if reason else {})
-    say(f"{name}: {state_of(changed)}")
+    changed = asked.post(f"/nodes/{found['id']}/{how}/", said)
+    say_json(changed) if as_json else say(f"{name}: {state_of(changed)}")
 
 
 # --- limits with a name ------------------------------------------------------------------
@@ -169,9 +198,13 @@ def change(name: str, how: str, reason: str) -> None:
 def set_limit(
     name: Annotated[str, typer.Argument(help="As plans name it.")],
     limit: Annotated[int, typer.Argument(help="Steps at a time; 0 pauses them all.")],
+    as_json: AsJson = False,
 ) -> None:
     """Say how many steps of a group may run at a time; it acts at once."""
-    servers.connect().post("/queue/groups/", {"name": name, "limit": limit})
+    groups = servers.connect().post("/queue/groups/", {"name": name, "limit": limit})
+    tell(f"The group {name} runs {limit} at a time.")
+    if as_json:
+        say_json(groups)
 
 
 @group.command("list")
@@ -188,3 +221,4 @@ def list_groups(as_json: AsJson = False) -> None:
 def remove_limit(name: Annotated[str, typer.Argument(help="As plans name it.")]) -> None:
     """Lift the limit of a group."""
     servers.connect().ask("DELETE", f"/queue/groups/{quote(name, safe='')}/")
+    tell(f"The group {name} has no limit any more.")

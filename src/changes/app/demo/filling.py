@@ -76,8 +76,7 @@ def fill(into: Into, wanted: Wanted) -> int:
         connection.execute("analyze")
         project_ids = [row[0] for row in connection.execute("select id from project").fetchall()]
     with into.database.transaction() as session:
-        for project_id in project_ids:
-            averages.update_project_average(session, project_id)
+        averages.update_project_averages(session, project_ids)
     return written
 
 

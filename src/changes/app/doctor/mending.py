@@ -1,10 +1,11 @@
-"""What may safely be mended: numbers that follow from rows are counted anew, nothing else."""
+"""What may safely be mended: what follows from rows is made anew of them, nothing else."""
 
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from changes.app.doctor import queue
 from changes.base.db import Database
 from changes.builds import settle
 from changes.results import statistics
@@ -54,6 +55,7 @@ def mend(database: Database, names: list[str]) -> int:
     with database.transaction() as session:
         for statement in (LAST_BUILD_NUMBERS, LAST_JOB_NUMBERS):
             session.execute(text(statement))
+        queue.mend(session)
         build_ids = {build_id for name in names for build_id in builds_of(session, name)}
     for build_id in sorted(build_ids):
         with database.transaction() as session:

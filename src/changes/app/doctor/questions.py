@@ -54,7 +54,9 @@ HOLDERS = [
         "attempts-in-order",
         "A new attempt belongs to the same phase as the old one, and counts on",
         "select 'step ' || old.id from job_step old join job_step new on new.id = old.replacement_id"
-        " where new.phase_id <> old.phase_id or new.attempt <= old.attempt order by old.id desc limit :limit",
+        # One that is its own successor was set aside, because what named it was asked again.
+        " where new.phase_id <> old.phase_id or (new.attempt <= old.attempt and new.id <> old.id)"
+        " order by old.id desc limit :limit",
         TELL,
     ),
 ]
@@ -256,6 +258,7 @@ OUTWARD = [
         "news-have-listeners",
         "Everything announced has a task for those who listen",
         "select type || ' ' || id from outbox where date_created > now() - interval '1 day'"
+        " and not is_waiting"
         " and not exists (select from task where child_id = outbox.id) limit :limit",
         TELL,
     ),

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from changes.app.doctor import looking, questions, sums
+from changes.app.doctor import looking, questions, queue, sums
 from changes.app.doctor.findings import COUNTED_MAX, Finding, counted, ok, warning
 from changes.app.doctor.looking import NotKnown
 from changes.app.doctor.questions import Question
@@ -21,7 +21,7 @@ LATER = "Ask again when the database is less busy, or of the right schema."
 
 def check(connection: Connection, settings: Settings) -> list[Finding]:
     values = values_of(connection, settings)
-    asked = [put(connection, question, values) for question in questions.ALL]
+    asked = [put(connection, question, values) for question in (*questions.ALL, *queue.QUEUE)]
     try:
         return [*asked, *sums.check(connection)]
     except NotKnown as error:

@@ -27,11 +27,14 @@ select name || ' (' || count(*) || ')' from task
 where state = 4 and date_finished > now() - interval '1 day' group by name order by name
 """
 UNDELIVERED = """
-select outbox.type from outbox join task on task.child_id = outbox.id
-where task.state < 3 and outbox.date_created < now() - make_interval(secs => :late_s) order by outbox.id
+select outbox.type from outbox
+where (is_waiting or exists (select from task where task.child_id = outbox.id and task.state < 3))
+and outbox.date_created < now() - make_interval(secs => :late_s) order by outbox.id
 """
 AGENTS = """
-select label, version, date_last_seen > now() - make_interval(secs => :silence_s) as is_live
+select
+    label, version, sandboxes, limits,
+    date_last_seen > now() - make_interval(secs => :silence_s) as is_live
 from node where token_digest is not null order by label
 """
 START_WORKER = "Start one, `changes worker`, or look what its log says."
@@ -47,6 +50,7 @@ def check(connection: Connection, settings: Settings) -> list[Finding]:
         outbox(connection),
         heard(agents, settings.node_silence_max_s),
         versions(agents),
+        *held(agents),
     ]
 
 
@@ -119,6 +123,26 @@ def versions(agents: list[Any]) -> Finding:
         text = f"Of another version than this one ({ours}): {', '.join(others[:NAMES_SHOWN])}"
         return warning("agent-versions", text, "Upgrade them when it suits; one version apart works.")
     return ok("agent-versions", f"All live agents are of version {ours}")
+
+
+def held(agents: list[Any]) -> list[Finding]:
+    """Of those that told: an agent of an earlier version says nothing of its sandboxes."""
+    told = [agent for agent in agents if agent.is_live and agent.sandboxes]
+    open_ones = [agent.label for agent in told if "bubblewrap" not in agent.sandboxes]
+    unlimited = [agent.label for agent in told if not {"memory", "pids"} <= set(agent.limits)]
+    found = []
+    if open_ones:
+        text = f"Steps are plain processes, which reach what their account can, on {shown(open_ones)}"
+        found.append(warning("agent-sandboxes", text, "Install bubblewrap, or build only what is trusted."))
+    if unlimited:
+        text = f"Steps are held to no limits of memory and processes on {shown(unlimited)}"
+        advice = "Give the agent a control group it may write to; what is not trusted is refused there."
+        found.append(warning("agent-limits", text, advice))
+    return found or [ok("agent-sandboxes", "Steps run in sandboxes, and with limits")]
+
+
+def shown(names: list[str]) -> str:
+    return ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
 
 
 def is_other(agent: Any, ours: str) -> bool:

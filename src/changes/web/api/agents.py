@@ -1,30 +1,40 @@
 """/agents/: what build agents ask and tell (protocol.py). Called all the time, hence plain SQL."""
 
+import re
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel
 from starlette.convertors import register_url_convertor
 
 from changes import protocol
 from changes.base import db, ids, storage
 from changes.base.errors import Gone, Invalid
 from changes.base.process import settings
-from changes.builds import nodes, report
+from changes.builds import agent_keys, greeting, nodes, report
+from changes.builds.rules import ReplaceLimits
 from changes.people.rules import Scope
 from changes.projects import queries as projects
 from changes.results import artifacts, logs
 from changes.web import answers, call, errors, params, storable
 from changes.web.asking import known, offers_for
 from changes.web.paths import FileName
+from changes.web.short_way import ShortWay
+from changes.web.step_callers import holding
 
 api = APIRouter(prefix="/agents", tags=["agents"])
 register_url_convertor("file", FileName())
 ACCEPTED: dict[str, Any] = {}
 # A question is short; a report carries what its commands have put out.
 QUESTION_MAX_BYTES = 1024 * 1024
+OFFSET = re.compile("[0-9]{1,19}")
+
+
+class At(BaseModel):
+    offset: int
 
 
 async def read(request: Request, kind: type[Any], max_bytes: int = QUESTION_MAX_BYTES) -> Any:
@@ -54,6 +64,35 @@ async def enrol(request: Request) -> Response:
 def enrolled(asked: protocol.Enrolment) -> protocol.Enrolled:
     with db.transaction() as session:
         return nodes.enrol(session, asked)
+
+
+@api.post("/hello/")
+async def hello(request: Request) -> Response:
+    """What an agent says of itself at each start; it hears what the server can take."""
+    async with known(request) as (_, node):
+        pass
+    told = await read(request, protocol.Hello)
+    return answers.json(await run_in_threadpool(greeted, node.id, told))
+
+
+def greeted(node_id: UUID, told: protocol.Hello) -> protocol.Welcome:
+    current = settings.get()
+    limits = ReplaceLimits(current.jobstep_retry_max, current.jobstep_machine_retry_max)
+    with db.transaction() as session:
+        return greeting.greet(session, node_id, told, limits)
+
+
+@api.post("/key/")
+async def replace_key(request: Request) -> Response:
+    """Another key for this agent; the old one is good until the new one was used, and a little longer."""
+    async with known(request) as (_, node):
+        pass
+    return answers.json(await run_in_threadpool(next_key, node.id))
+
+
+def next_key(node_id: UUID) -> protocol.NewKey:
+    with db.transaction() as session:
+        return protocol.NewKey(token=agent_keys.next_for(session, node_id))
 
 
 @api.post("/steps/next/")
@@ -92,8 +131,8 @@ async def heard(request: Request, step_ids: list[UUID]) -> list[UUID]:
 
 @api.post("/steps/{step_id:uuid}/report/")
 async def report_step(request: Request, step_id: UUID) -> Response:
-    async with known(request) as (_, node):
-        node_id = node.id
+    async with holding(request, step_id) as (_, node_id):
+        pass
     told = await read(request, protocol.StepReport, params.BODY_MAX_BYTES)
     if not await run_in_threadpool(accepted, node_id, step_id, told):
         raise Gone("This step is over; what was reported is kept, and changes nothing.")
@@ -105,15 +144,17 @@ def accepted(node_id: UUID, step_id: UUID, told: protocol.StepReport) -> bool:
         return report.accept(session, node_id, step_id, told, replace_limit=settings.get().jobstep_retry_max)
 
 
-@api.post("/steps/{step_id:uuid}/logs/{name}/")
-async def append_log(request: Request, step_id: UUID, name: str, offset: int) -> Response:
+@api.post("/steps/{step_id:uuid}/logs/{name}/", openapi_extra=params.documented_query(At))
+async def append_log(request: Request, step_id: UUID, name: str) -> Response:
     """Acknowledged means committed. Repeating is fine; leaving out bytes is not."""
     data = await params.body_of(request, protocol.LOG_CHUNK_MAX_BYTES)
+    told = request.query_params.get("offset", "")
+    offset = int(told) if OFFSET.fullmatch(told) else -1
     if not 0 <= offset <= storable.INTEGER_MAX - len(data):
         raise Invalid("offset is the number of bytes that are stored already.", ["offset"])
     try:
-        async with known(request) as (connection, node):
-            stored = await logs.append(connection, logs.Writing(step_id, node.id, name), offset, data)
+        async with holding(request, step_id) as (connection, node_id):
+            stored = await logs.append(connection, logs.Writing(step_id, node_id, name), offset, data)
     except logs.OffsetExpected as error:
         return answers.json({**errors.shape(error.message, error.problems), "offset": error.offset}, 409)
     return answers.json(protocol.LogAccepted(offset=stored))
@@ -121,10 +162,10 @@ async def append_log(request: Request, step_id: UUID, name: str, offset: int) ->
 
 @api.put("/steps/{step_id:uuid}/artifacts/{path:file}")
 async def put_artifact(request: Request, step_id: UUID, path: str) -> Response:
-    async with known(request) as (_, node):
+    async with holding(request, step_id) as (_, node_id):
         upload = artifacts.Upload(
             step_id=step_id,
-            node_id=node.id,
+            node_id=node_id,
             name=path,
             sha256=request.headers.get("Changes-SHA256"),
             size_max_bytes=settings.get().max_artifact_bytes,
@@ -135,8 +176,8 @@ async def put_artifact(request: Request, step_id: UUID, path: str) -> Response:
 
 @api.get("/steps/{step_id:uuid}/patch/")
 async def show_patch(request: Request, step_id: UUID) -> Response:
-    async with known(request) as (_, node):
-        node_id = node.id
+    async with holding(request, step_id) as (_, node_id):
+        pass
     diff = await run_in_threadpool(patch_of, node_id, step_id)
     return Response(diff, media_type="application/octet-stream")
 
@@ -144,3 +185,16 @@ async def show_patch(request: Request, step_id: UUID) -> Response:
 def patch_of(node_id: UUID, step_id: UUID) -> bytes:
     with db.transaction() as session:
         return projects.patch(session, report.patch_of_step(session, node_id, step_id)).diff
+
+
+# What an agent calls for each step, and while it waits for one.
+SHORT_WAYS = (
+    ("/steps/next/", next_steps),
+    ("/heartbeat/", heartbeat),
+    ("/steps/{step_id:uuid}/report/", report_step),
+    ("/steps/{step_id:uuid}/logs/{name}/", append_log),
+)
+
+
+def short_ways(prefix: str) -> list[ShortWay]:
+    return [ShortWay(f"{prefix}{api.prefix}{path}", endpoint) for path, endpoint in SHORT_WAYS]

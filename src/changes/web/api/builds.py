@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import Field, field_validator
 
 from changes.base.process import settings
-from changes.builds import ask, cancel, outside, queries, waiting
+from changes.builds import ask, cancel, collection, outside, queries, tally, waiting
 from changes.builds.models import Build
 from changes.builds.rules import Cause, Result
 from changes.people.rules import Scope
@@ -76,6 +76,8 @@ def create_builds(request: Request, asked: Annotated[NewBuilds, parameters(NewBu
     """Creates one build per project; the list may be empty when the white list leaves none."""
     values = asked.model_dump() | {"cause": Cause[asked.cause.upper()]}
     with call.begin(request, Scope.WRITE) as this:
+        values["asked_by"] = this.caller.asker
+        values["has_rights_on"] = this.may_administer
         timeout_min = settings.get().default_job_timeout_min
         builds = ask.build_what_was_asked(this.session, ask.Asked(**values), timeout_min=timeout_min)
         return this.answer(summaries(this, builds))
@@ -92,11 +94,11 @@ def list_builds(request: Request, asked: Annotated[BuildList, parameters(BuildLi
 
 
 def summaries(this: call.Call, builds: list[Build]) -> list[dict[str, Any]]:
-    """Three queries for any number of builds."""
-    ids = [build.id for build in builds]
-    stats = statistics.of_items(this.session, ids)
-    failures = queries.failures_of(this.session, ids)
-    return [shapes.build(build, stats[build.id], failures[build.id]) for build in builds]
+    """Two questions for any number of builds, and none about those of which nothing has begun."""
+    begun = [build.id for build in builds if build.date_started or tally.has_ended_part(build.tally)]
+    stats = statistics.of_items(this.session, begun) if begun else {}
+    failures = queries.failures_of(this.session, begun) if begun else {}
+    return [shapes.build(build, stats.get(build.id, {}), failures.get(build.id, [])) for build in builds]
 
 
 @api.get("/builds/{build_id:uuid}/", openapi_extra=documented_query(Waiting))
@@ -137,7 +139,7 @@ def details(request: Request, build_id: UUID) -> dict[str, Any]:
             "lostAttempts": [shapes.failure(why) for why in waiting.lost_attempts(this.session, build_id)],
             "testFailures": test_failures(this, build_id, stats[build_id].get("test_failures", 0)),
             "outside": shapes.outside(outside.of_build(this.session, build_id)),
-            "events": [],
+            "events": [shapes.event(each) for each in collection.events_of(this.session, build_id)],
             "seenBy": [],
             "parents": [],
         }

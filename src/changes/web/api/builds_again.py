@@ -36,7 +36,9 @@ def retry_build(request: Request, build_id: UUID, asked: Annotated[Retry, parame
             again.repeat_failed(this.session, build)
             return this.answer(summaries(this, [queries.build(this.session, build_id)])[0])
         timeout_min = settings.get().default_job_timeout_min
-        made = again.build_again(this.session, build, Cause.RETRY, timeout_min=timeout_min)
+        made = again.build_again(
+            this.session, build, Cause.RETRY, timeout_min=timeout_min, asked_by=this.caller.asker
+        )
         # What clients of the original follow.
         headers = {"Location": f"/api/0/builds/{made.id.hex}/"}
         return this.answer(summaries(this, [made])[0], 201, headers)

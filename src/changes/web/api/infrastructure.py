@@ -1,15 +1,14 @@
-"""/patches/, /tasks/, /commands/: what builds are made of and what runs beside them."""
+"""/patches/, /commands/: what builds are made of."""
 
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from changes.base import jobs
 from changes.builds import queries
 from changes.people.rules import Scope
 from changes.projects import queries as projects
-from changes.web import call, paging, shapes, streams
+from changes.web import call, shapes, streams
 from changes.web.params import Parameters, documented_query, parameters
 
 api = APIRouter(tags=["infrastructure"])
@@ -36,12 +35,3 @@ def show_patch(request: Request, patch_id: UUID, asked: Annotated[Raw, parameter
                 headers=streams.FOREIGN,
             )
         return this.answer({**shapes.patch(patch), "diff": patch.diff.decode("utf-8", "replace")})
-
-
-@api.get("/tasks/", openapi_extra=documented_query(paged=True, by_id=True))
-def list_tasks(request: Request) -> Response:
-    """Background work, newest first."""
-    page = paging.page_of(request, by_id=True)
-    with call.begin(request, Scope.READ) as this:
-        shaped, headers = paging.shaped(request, page, jobs.newest(this.session, page), shapes.task)
-        return this.answer(shaped, headers=headers)

@@ -4,15 +4,24 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from changes.base.process import settings
-from changes.builds import machines, nodes, queries, queue_queries, reasons
+from changes.builds import agent_keys, machines, node_queries, queries, queue_queries, reasons
 from changes.builds.models import Node
+from changes.builds.node_queries import NodeFilter, Standing
+from changes.builds.queue_rules import NodeState
 from changes.builds.rules import ReplaceLimits
 from changes.people.rules import Scope
 from changes.web import call, paging, queue_shapes, shapes
-from changes.web.params import Parameters, documented, documented_query, parameters
+from changes.web.params import (
+    OptionalText,
+    Parameters,
+    blank_is_none,
+    documented,
+    documented_query,
+    parameters,
+)
 
 api = APIRouter(tags=["infrastructure"])
 LOSSES_SHOWN = 25
@@ -20,6 +29,17 @@ LOSSES_SHOWN = 25
 
 class Why(Parameters):
     reason: Annotated[str, Field(max_length=machines.REASON_MAX, description="for people who wonder")] = ""
+
+
+class NodesAsked(Parameters):
+    query: Annotated[str, Field(description="a part of the name")] = ""
+    cluster: str = ""
+    state: Annotated[Standing | None, BeforeValidator(blank_is_none)] = None
+    since: Annotated[int | None, Field(ge=1, le=10_000, description="heard of within so many days")] = None
+
+
+class Toggle(Parameters):
+    toggle: OptionalText = None
 
 
 class HowMany(Parameters):
@@ -35,11 +55,12 @@ def shaped(this: call.Call, found: list[Node]) -> list[dict[str, Any]]:
     return [queue_shapes.node(node, held, lost, silence_s) for node in found]
 
 
-@api.get("/nodes/", openapi_extra=documented_query(paged=True))
-def list_nodes(request: Request) -> Response:
+@api.get("/nodes/", openapi_extra=documented_query(NodesAsked, paged=True))
+def list_nodes(request: Request, asked: Annotated[NodesAsked, parameters(NodesAsked)]) -> Response:
     page = paging.page_of(request)
+    wanted = NodeFilter(asked.query, asked.cluster, asked.state, asked.since or 0)
     with call.begin(request, Scope.READ) as this:
-        part = queries.nodes(this.session, page)
+        part = node_queries.nodes(this.session, page, wanted, settings.get().node_silence_max_s)
         headers = paging.link_header(request, page, part)
         return this.answer(shaped(this, list(part.rows)), headers=headers)
 
@@ -50,7 +71,7 @@ def show_node(request: Request, node_id: UUID) -> Response:
         return this.answer(details(this, queries.node(this.session, node_id)))
 
 
-@api.get("/nodes/hostname/{name}/")
+@api.get("/nodes/hostname/{name:path}/")
 def show_node_called(request: Request, name: str) -> Response:
     with call.begin(request, Scope.READ) as this:
         return this.answer(details(this, queue_queries.node_called(this.session, name)))
@@ -76,6 +97,26 @@ def details(this: call.Call, node: Node) -> dict[str, Any]:
     }
 
 
+@api.get("/nodes/{node_id:uuid}/status/")
+def show_status_of_node(request: Request, node_id: UUID) -> Response:
+    """As the original had it: whether an operator keeps it from working."""
+    with call.begin(request, Scope.READ) as this:
+        node = queries.node(this.session, node_id)
+        return this.answer({"offline": node.state != NodeState.ACTIVE})
+
+
+@api.post("/nodes/{node_id:uuid}/status/", openapi_extra=documented(Toggle))
+def toggle_node(request: Request, node_id: UUID, asked: Annotated[Toggle, parameters(Toggle)]) -> Response:
+    """With `toggle` it is drained, or works again."""
+    with call.begin(request, Scope.ADMIN) as this:
+        node = queries.node(this.session, node_id)
+        if asked.toggle and node.state == NodeState.ACTIVE:
+            machines.drain(this.session, node, f"by {this.caller.name}")
+        elif asked.toggle:
+            machines.enable(this.session, node)
+        return this.answer({"offline": node.state != NodeState.ACTIVE})
+
+
 @api.get("/nodes/{node_id:uuid}/jobs/", openapi_extra=documented_query(paged=True, by_id=True))
 def list_jobs_of_node(request: Request, node_id: UUID) -> Response:
     """Newest first."""
@@ -98,11 +139,9 @@ def drain_node(request: Request, node_id: UUID, asked: Annotated[Why, parameters
 @api.post("/nodes/{node_id:uuid}/disable/", openapi_extra=documented(Why))
 def disable_node(request: Request, node_id: UUID, asked: Annotated[Why, parameters(Why)]) -> Response:
     """It gets nothing new, and what it works on is stopped and done elsewhere."""
-    current = settings.get()
     with call.begin(request, Scope.ADMIN) as this:
         node = queries.node(this.session, node_id)
-        limits = ReplaceLimits(current.jobstep_retry_max, current.jobstep_machine_retry_max)
-        machines.disable(this.session, node, asked.reason, limits)
+        machines.disable(this.session, node, asked.reason, replace_limits())
         return this.answer(shaped(this, [node])[0])
 
 
@@ -117,11 +156,25 @@ def enable_node(request: Request, node_id: UUID) -> Response:
 
 @api.post("/nodes/{node_id:uuid}/revoke/")
 def revoke_node(request: Request, node_id: UUID) -> Response:
-    """Takes the agent's key away; it may enrol again with a new one-time token."""
+    """Takes the agent's key away, and its steps; it may enrol again with a new one-time token."""
     with call.begin(request, Scope.ADMIN) as this:
         node = queries.node(this.session, node_id)
-        nodes.revoke(this.session, node_id)
-        return this.answer(shapes.node(node))
+        machines.revoke(this.session, node, replace_limits())
+        return this.answer(shaped(this, [node])[0])
+
+
+@api.post("/nodes/{node_id:uuid}/replace_key/")
+def replace_key_of_node(request: Request, node_id: UUID) -> Response:
+    """Its agent asks for another key within ten minutes, or at its next start; the old one ends then."""
+    with call.begin(request, Scope.ADMIN) as this:
+        node = queries.node(this.session, node_id)
+        agent_keys.ask_for_another(this.session, node)
+        return this.answer(shaped(this, [node])[0])
+
+
+def replace_limits() -> ReplaceLimits:
+    current = settings.get()
+    return ReplaceLimits(current.jobstep_retry_max, current.jobstep_machine_retry_max)
 
 
 @api.get("/clusters/")

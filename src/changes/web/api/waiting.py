@@ -7,18 +7,25 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from changes.base.process import settings
-from changes.builds import groups, load, priority, queries, queue_queries, waiting
+from changes.builds import groups, load, priority, queries, queue_look, queue_queries, waiting
+from changes.builds.queue_look import LaneLine, Look
 from changes.builds.rules import Priority, Status
 from changes.people.rules import Scope
-from changes.web import call, queue_shapes, shapes
-from changes.web.params import Parameters, documented, parameters
+from changes.web import call, paging, queue_shapes, shapes
+from changes.web.params import Parameters, documented, documented_query, parameters
 
 api = APIRouter(tags=["queue"])
 STEPS_EXPLAINED = 25
+LANES_SHOWN = 200
 
 
 class NewPriority(Parameters):
     priority: Literal["high", "default", "low"]
+
+
+class QueueAsked(Parameters):
+    project: Annotated[str, Field(description="short name of a project")] = ""
+    cluster: str = ""
 
 
 class GroupLimit(Parameters):
@@ -44,7 +51,7 @@ def show_why_build_waits(request: Request, build_id: UUID) -> Response:
         queries.build(this.session, build_id)
         silence_s = settings.get().node_silence_max_s
         steps = waiting.steps_that_wait(this.session, build_id, limit=STEPS_EXPLAINED)
-        explained = [waiting.explain(this.session, step, silence_s=silence_s) for step in steps]
+        explained = waiting.explain_all(this.session, steps, silence_s=silence_s)
         return this.answer([queue_shapes.explanation(each) for each in explained])
 
 
@@ -59,11 +66,11 @@ def change_priority(
         return this.answer(shapes.build(build))
 
 
-@api.get("/queue/")
-def show_queue(request: Request) -> Response:
-    """How many steps wait, in which lanes, for how long; limits with a name, and what holds them."""
+@api.get("/queue/", openapi_extra=documented_query(QueueAsked))
+def show_queue(request: Request, asked: Annotated[QueueAsked, parameters(QueueAsked)]) -> Response:
+    """How many steps wait, in which lanes, for how long and why; who holds the machines; limits."""
     with call.begin(request, Scope.READ) as this:
-        lanes, count = queue_queries.open_lanes(this.session)
+        seen = queue_look.look(this.session, silence_s=settings.get().node_silence_max_s)
         now = load.count(this.session)
         return this.answer(
             {
@@ -72,18 +79,43 @@ def show_queue(request: Request) -> Response:
                 "priorities": [
                     queue_shapes.priority(*each) for each in queue_queries.waiting_by_priority(this.session)
                 ],
-                "laneCount": count,
-                "lanes": [queue_shapes.lane(each) for each in lanes],
-                "groups": [queue_shapes.group(*each) for each in queue_queries.groups(this.session)],
+                "laneCount": seen.lane_count,
+                "lanes": [
+                    queue_shapes.lane(line, waiting.of_lane(seen, line))
+                    for line in wanted_lanes(seen, asked)[:LANES_SHOWN]
+                ],
+                "pausing": {"steps": seen.pausing, "dateUntil": shapes.when(seen.pausing_until)},
+                "projects": [queue_shapes.project_use(each) for each in seen.projects.values()],
+                "groups": [queue_shapes.group(each) for each in seen.groups.values()],
             }
         )
+
+
+def wanted_lanes(seen: Look, asked: QueueAsked) -> list[LaneLine]:
+    return [
+        line
+        for line in seen.lanes
+        if (not asked.project or line.project == asked.project)
+        and (not asked.cluster or line.needs.cluster == asked.cluster)
+    ]
+
+
+@api.get("/queue/lanes/{lane_id:uuid}/steps/", openapi_extra=documented_query(by_id=True))
+def list_steps_of_lane(request: Request, lane_id: UUID) -> Response:
+    """Those that wait in it, in the order they are handed out."""
+    page = paging.walked(request, size=paging.SIZE_DEFAULT)
+    with call.begin(request, Scope.READ) as this:
+        queue_queries.lane(this.session, lane_id)
+        part = queue_queries.steps_of_lane(this.session, lane_id, page)
+        shaped, headers = paging.shaped(request, page, part, shapes.job_step)
+        return this.answer(shaped, headers=headers)
 
 
 @api.get("/queue/groups/")
 def list_groups(request: Request) -> Response:
     """Limits that plans of any project share by naming them."""
     with call.begin(request, Scope.READ) as this:
-        return this.answer([queue_shapes.group(*each) for each in queue_queries.groups(this.session)])
+        return this.answer([queue_shapes.held_group(*each) for each in queue_queries.groups(this.session)])
 
 
 @api.post("/queue/groups/", openapi_extra=documented(GroupLimit))
@@ -91,10 +123,10 @@ def set_group_limit(request: Request, asked: Annotated[GroupLimit, parameters(Gr
     """Acts at once on everything that waits; what runs is not stopped."""
     with call.begin(request, Scope.ADMIN) as this:
         groups.set_limit(this.session, asked.name, asked.limit)
-        return this.answer([queue_shapes.group(*each) for each in queue_queries.groups(this.session)])
+        return this.answer([queue_shapes.held_group(*each) for each in queue_queries.groups(this.session)])
 
 
-@api.delete("/queue/groups/{name}/")
+@api.delete("/queue/groups/{name:path}/")
 def remove_group_limit(request: Request, name: str) -> Response:
     with call.begin(request, Scope.ADMIN) as this:
         groups.remove(this.session, name)

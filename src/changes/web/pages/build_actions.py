@@ -1,5 +1,6 @@
 """What people do with builds: ask for one, ask for it again, cancel it."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
@@ -64,7 +65,9 @@ def create_build(request: Request, slug: str, asked: Annotated[NewBuild, paramet
             project = projects.project(this.session, slug)
             refuse_unread(project)
             (build,) = ask.build_what_was_asked(
-                this.session, wanted(project, asked), timeout_min=settings.get().default_job_timeout_min
+                this.session,
+                replace(wanted(project, asked), asked_by=this.caller.asker),
+                timeout_min=settings.get().default_job_timeout_min,
             )
             return this.go(place_of(build), f"Build #{build.number} was asked for.")
     except (Invalid, Conflict, Unavailable) as error:
@@ -133,5 +136,7 @@ def build_again(
     with call.acting(request, Scope.WRITE) as this:
         build = queries.build_by_number(this.session, projects.project(this.session, slug), number)
         timeout_min = settings.get().default_job_timeout_min
-        made = again.build_again(this.session, build, Cause.MANUAL, timeout_min=timeout_min)
+        made = again.build_again(
+            this.session, build, Cause.MANUAL, timeout_min=timeout_min, asked_by=this.caller.asker
+        )
         return this.go(place_of(made), f"Build #{made.number} is the same once more.")

@@ -13,7 +13,7 @@ from changes.base.process import settings
 from changes.builds import anatomy, around, waiting
 from changes.builds.anatomy import Anatomy, Opened
 from changes.builds.models import Build
-from changes.builds.rules import Result, Status
+from changes.builds.rules import Result, Status, is_to_repeat
 from changes.projects import queries as projects
 from changes.results import logparts, suite, testruns
 from changes.web import call
@@ -47,9 +47,10 @@ def show_build(request: Request, slug: str, reference: str) -> Response:
             "estimate": story.estimate(build, now),
             "advice": story.advice(build),
             "cause": story.cause(build, near),
-            "outside": found.outside,
+            **what_may_be_repeated(found, ran),
             "redness": story.redness(build, near),
             "around": near,
+            "family": story.of_family([build, *near.family]),
             **what_ran(build, ran, page),
             **what_tests_said(this.session, build),
             "tails": tails(this.session, ran),
@@ -96,6 +97,15 @@ def what_it_waits_for(session: Session, ran: Anatomy) -> str | None:
         return told.waiting.sentence
     is_read = any(step.status == Status.COLLECTING_RESULTS for step in steps)
     return waiting.READING if is_read else None
+
+
+def what_may_be_repeated(found: Opened, ran: Anatomy) -> dict[str, Any]:
+    """Steps that did not pass stand on the first page; what ran elsewhere is done again there."""
+    has_failed = any(
+        each.step.is_finished and each.step.replacement_id is None and is_to_repeat(each.step.result)
+        for each in ran.steps
+    )
+    return {"outside": found.outside, "may_repeat": has_failed and found.outside is None}
 
 
 def what_ran(build: Build, ran: Anatomy, page: Page) -> dict[str, Any]:

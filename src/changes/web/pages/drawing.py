@@ -60,6 +60,7 @@ NAVIGATION = [
     ("Home", "/", "home", "g h"),
     ("Projects", "/projects/", "project", "g p"),
     ("Plans", "/plans/", "plan", "g l"),
+    ("Queue", "/queue/", "queue", "g q"),
     ("Nodes", "/nodes/", "node", "g n"),
 ]
 

@@ -53,26 +53,34 @@ def values_of(asked: NewProject) -> dict[str, Any]:
 @pages.post("/projects/new/")
 def create_project(request: Request, asked: Annotated[NewProject, parameters(NewProject)]) -> Response:
     try:
-        reach_new(request, asked)
+        is_open = reach_new(request, asked)
         with call.acting(request, Scope.ADMIN) as this:
             repository = repository_for(this.session, asked)
             slug = asked.slug.strip() or suggested_slug(asked.name)
             project = create.create_project(this.session, asked.name, repository, slug=slug)
+            if not is_open:
+                here = f"/repositories/{repository.id.hex}/credentials/"
+                return this.go(here, "The project is there; its repository wants credentials.")
             return this.go(f"/projects/{project.slug}/start/", "The project is there.")
     except (Invalid, Conflict) as error:
         return forms.again(request, "new_project.html", values_of(asked), error)
 
 
-def reach_new(request: Request, asked: NewProject) -> None:
-    """Whoever may do this, and before anything is stored: is there a repository?"""
+def reach_new(request: Request, asked: NewProject) -> bool:
+    """Whoever may do this, and before anything is stored: is there a repository, and is it open to us?"""
     url, backend = asked.url.strip(), backend_of(asked.backend)
     with call.open_to_all(request) as this:
         auth.require(this.caller, Scope.ADMIN)
         create.checked_name(asked.name)
         if queries.repository_by_url(this.session, url) is not None:
-            return
+            return True
     create.check_url(url, backend, may_be_local=listens_here_only(settings.get().host))
-    reach.check(url, backend)
+    try:
+        reach.check(url, backend)
+    except reach.Closed:
+        # Credentials are stored with the repository, so it comes first.
+        return False
+    return True
 
 
 def backend_of(name: str) -> RepositoryBackend:

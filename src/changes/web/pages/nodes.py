@@ -1,60 +1,70 @@
-"""The machines that run builds, and what each of them does."""
+"""The machines that run builds, how each of them is, and what it does."""
 
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from changes.base import clock
 from changes.base.process import settings
-from changes.builds import queries
+from changes.builds import infra_failures, node_queries, queries, queue_queries
+from changes.builds.infra_failures import Wanted
+from changes.builds.lanes import clusters_of
 from changes.builds.models import Node
+from changes.builds.node_queries import NodeFilter, Standing
+from changes.builds.queue_queries import Cluster
 from changes.web import call, paging
-from changes.web.pages import drawing
+from changes.web.pages import drawing, node_words
+from changes.web.params import Parameters, parameters
 
 pages = APIRouter()
 STEPS_PER_PAGE = 25
 HELD_SHOWN = 100
+STANDINGS = [("", "Any"), *((each.value, each.value.capitalize()) for each in Standing)]
+WORKING = (Standing.ONLINE, Standing.TRIAL)
+
+
+class NodesAsked(Parameters):
+    query: str = ""
+    cluster: str = ""
+    state: str = ""
 
 
 @pages.get("/nodes/")
-def list_nodes(request: Request) -> Response:
+def list_nodes(request: Request, asked: Annotated[NodesAsked, parameters(NodesAsked)]) -> Response:
     page = paging.page_of(request, size=paging.SIZE_MAX)
+    silence_s = settings.get().node_silence_max_s
+    state = Standing(asked.state) if asked.state in list(Standing) else None
+    wanted = NodeFilter(asked.query.strip(), asked.cluster.strip(), state)
     with call.reading(request) as this:
-        part = queries.nodes(this.session, page)
+        part = node_queries.nodes(this.session, page, wanted, silence_s)
         before, after = paging.newer_and_older(request, page, part)
-        held = queries.held_by_nodes(this.session, [node.id for node in part.rows])
+        ids = [node.id for node in part.rows]
+        held = queries.held_by_nodes(this.session, ids)
         values = {
             "nodes": part.rows,
             "held": held,
-            **hearing(),
-            **fleet(part.rows, held),
+            "lost": queue_queries.lost_by_nodes(this.session, ids),
+            **fleet(part.rows, held, silence_s),
+            "asked": asked,
+            "standings": STANDINGS,
+            "is_filtered": bool(wanted.text or wanted.cluster or asked.state),
             "before": before,
             "after": after,
         }
         return drawing.page(request, "nodes.html", values)
 
 
-def hearing() -> dict[str, Any]:
-    silence_s = settings.get().node_silence_max_s
-    return {"heard_after": clock.now() - timedelta(seconds=silence_s), "silence_s": silence_s}
-
-
-def fleet(nodes: Any, held: dict[UUID, int]) -> dict[str, Any]:
+def fleet(nodes: Sequence[Node], held: dict[UUID, int], silence_s: int) -> dict[str, Any]:
     """What all machines of this page can do together now."""
-    heard_after: datetime = hearing()["heard_after"]
-    online = [node for node in nodes if is_online(node, heard_after)]
+    words = {node.id: node_words.of_node(node, silence_s) for node in nodes}
+    working = [node for node in nodes if words[node.id].standing in WORKING]
     return {
-        "online_count": len(online),
-        "slot_count": sum(node.slots for node in online),
-        "busy_count": sum(held.get(node.id, 0) for node in online),
+        "words": words,
+        "online_count": len(working),
+        "slot_count": sum(node.slots for node in working),
+        "busy_count": sum(held.get(node.id, 0) for node in working),
     }
-
-
-def is_online(node: Node, heard_after: datetime) -> bool:
-    is_heard = node.date_last_seen is not None and node.date_last_seen >= heard_after
-    return is_heard and node.token_digest is not None
 
 
 @pages.get("/nodes/{node_id:uuid}/")
@@ -64,14 +74,19 @@ def show_node(request: Request, node_id: UUID) -> Response:
         node = queries.node(this.session, node_id)
         part = queries.steps_of_node(this.session, node, page)
         newer, older = paging.newer_and_older(request, page, part)
-        told = hearing()
+        wanted = Wanted(hours=queue_queries.LOST_WITHIN_H, node_id=node.id)
         values = {
             "node": node,
-            "is_online": is_online(node, told["heard_after"]),
-            **told,
+            "words": node_words.of_node(node, settings.get().node_silence_max_s),
+            "clusters": clusters_of_node(node),
+            "losses": infra_failures.groups(this.session, wanted),
             "held": queries.held_by_node(this.session, node, limit=HELD_SHOWN),
             "steps": part.rows,
             "newer": newer,
             "older": older,
         }
         return drawing.page(request, "node.html", values)
+
+
+def clusters_of_node(node: Node) -> list[Cluster]:
+    return [Cluster(name, [node]) for name in sorted(clusters_of(node.labels))]

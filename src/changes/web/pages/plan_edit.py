@@ -14,7 +14,7 @@ from changes.projects import create, plans, queries
 from changes.projects.models import Plan, Project
 from changes.projects.rules import PlanStatus
 from changes.web import call
-from changes.web.pages import drawing, forms, plans_found, step_fields
+from changes.web.pages import drawing, forms, plan_terms, plans_found, step_fields
 from changes.web.pages.step_fields import StepFields
 from changes.web.params import Parameters, parameters
 
@@ -93,7 +93,11 @@ def whole_plan(session: Session, project: Project, asked: NewPlan) -> Plan:
 def edit_plan(request: Request, plan_id: UUID) -> Response:
     with call.acting(request, Scope.WRITE) as this:
         plan = plan_of(this, plan_id)
-        values = {"plan": plan, "asked": PlanName(name=plan.label)}
+        values = {
+            "plan": plan,
+            "asked": PlanName(name=plan.label),
+            **plan_terms.values_of(this.session, plan),
+        }
         return drawing.page(request, "edit_plan.html", {**values, **forms.RIGHT})
 
 
@@ -115,7 +119,9 @@ def rename_plan(
             return this.go(f"/plans/{plan_id.hex}/", "Saved.")
     except (Invalid, Conflict) as error:
         with call.open_to_all(request) as this:
-            values = {"plan": queries.plan(this.session, plan_id), "asked": asked, "fields": ("name",)}
+            plan = queries.plan(this.session, plan_id)
+            options = plan_terms.values_of(this.session, plan)
+            values = {"plan": plan, "asked": asked, "fields": ("name",), **options}
             return forms.again(request, "edit_plan.html", values, error)
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from changes.base.db import Session
 from changes.base.errors import Conflict, Invalid
 from changes.people.rules import Scope
-from changes.projects import change, options, queries
+from changes.projects import change, options, queries, secrets
 from changes.projects.change import ProjectChange
 from changes.projects.models import Project, Repository
 from changes.projects.rules import ProjectStatus
@@ -77,6 +77,8 @@ def values_of(session: Session, project: Project, **typed: Any) -> dict[str, Any
         "asked": Settings(name=project.name, repository=project.repository.url),
         "address": Address(slug=project.slug),
         "switch": Switch(),
+        "secrets": secrets.of(session, project),
+        "secret": None,
         "declared": options.OF_PROJECTS,
         "words_of": {name: words_of(option) for name, option in options.OF_PROJECTS.items()},
         **typed,

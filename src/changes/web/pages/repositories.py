@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from changes.base.errors import Conflict, Invalid
 from changes.base.process import settings
 from changes.people.rules import Scope
-from changes.projects import change, create, queries, reach
+from changes.projects import change, create, credentials, queries, reach
 from changes.projects.change import RepositoryChange
 from changes.projects.models import Repository
 from changes.projects.rules import RepositoryStatus, listens_here_only
@@ -54,6 +54,7 @@ def show_repository(request: Request, repository_id: UUID) -> Response:
             "repository": repository,
             "projects": queries.projects_of_repositories(this.session, [repository_id])[repository_id],
             "revision": queries.newest_revision(this.session, repository),
+            "credential": credentials.of(this.session, repository),
         }
         answer = drawing.page(request, "repository.html", values)
         if repository.status == RepositoryStatus.IMPORTING and not repository.last_error:
@@ -105,10 +106,11 @@ def reach_changed(request: Request, repository_id: UUID, asked: Edited) -> None:
         auth.require(this.caller, Scope.ADMIN)
         repository = queries.repository(this.session, repository_id)
         is_same = (url, backend) == (repository.url, repository.backend)
+        entrance = credentials.for_address(this.session, repository, url)
         change.refuse_other_kind(repository, backend)
     if not is_same and asked.status == "active":
         create.check_url(url, backend, may_be_local=may_be_local())
-        reach.check(url, backend)
+        reach.check(url, backend, credentials=entrance)
 
 
 def wanted(asked: Edited) -> RepositoryChange:

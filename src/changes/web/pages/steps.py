@@ -8,8 +8,11 @@ from pydantic import Field
 
 from changes.base import clock
 from changes.base.db import Session
-from changes.builds import attempts, queries, reasons
+from changes.base.process import settings
+from changes.builds import attempts, queries, reasons, waiting
 from changes.builds.models import JobStep
+from changes.builds.rules import Status
+from changes.builds.waiting import Explanation
 from changes.results import artifacts, logs
 from changes.results.models import LogSource
 from changes.web import call
@@ -44,9 +47,16 @@ def show_step(request: Request, step_id: UUID, asked: Annotated[Place, parameter
             "attempts": attempts.of_step(this.session, step),
             "reasons": [reasons.sentence(each.reason, each.data) for each in told],
             "waited_s": waited_s(step),
+            "waiting": what_it_waits_for(this.session, step),
             **log_of(this.session, step, asked),
         }
         return drawing.page(request, "step.html", values)
+
+
+def what_it_waits_for(session: Session, step: JobStep) -> Explanation | None:
+    if step.status != Status.PENDING_ALLOCATION:
+        return None
+    return waiting.explain(session, step, silence_s=settings.get().node_silence_max_s)
 
 
 def waited_s(step: JobStep) -> float | None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from changes.builds.anatomy import Why
 from changes.builds.around import Around
+from changes.builds.collection import verdict
 from changes.builds.models import Build, JobStep
 from changes.builds.rules import Cause, Result, Status
 from changes.web.pages import phrasing
@@ -16,20 +17,36 @@ EVENTS_MAX = 40
 TEST_FAILURES = "test_failures"
 
 
-def sentence(build: Build, counts: Mapping[Result, int], now: datetime) -> str:
+@dataclass(frozen=True)
+class Sentence:
+    """`since` is when what still goes on began, so that the page may count on."""
+
+    begins: str
+    seconds: float
+    since: datetime | None
+    ends: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.begins} {phrasing.duration(self.seconds)}{self.ends}"
+
+
+def sentence(build: Build, counts: Mapping[Result, int], now: datetime) -> Sentence:
     """The answer to the one question everybody comes with."""
     began = build.date_started or build.date_created
-    took = phrasing.duration(((build.date_finished or now) - began).total_seconds())
-    failed, total = counts.get(Result.FAILED, 0), sum(counts.values())
+    seconds = ((build.date_finished or now) - began).total_seconds()
+    ends = what_tests_say(counts)
     if build.status == Status.FINISHED:
-        begins = f"{state_of(build.status, build.result).word} after {took}"
-    elif build.date_started is None:
-        begins = f"Waiting for a machine since {took}"
-    else:
-        begins = f"Running since {took}"
+        return Sentence(f"{state_of(build.status, build.result).word} after", seconds, None, ends)
+    begins = "Waiting for a machine since" if build.date_started is None else "Running since"
+    return Sentence(begins, seconds, began, ends)
+
+
+def what_tests_say(counts: Mapping[Result, int]) -> str:
+    failed, total = counts.get(Result.FAILED, 0), sum(counts.values())
     if failed:
-        return f"{begins}; {phrasing.number(failed)} of {phrasing.counted(total, 'test')} failed."
-    return f"{begins}; {phrasing.counted(total, 'test')}, none failed." if total else f"{begins}."
+        return f"; {phrasing.number(failed)} of {phrasing.counted(total, 'test')} failed."
+    return f"; {phrasing.counted(total, 'test')}, none failed." if total else "."
 
 
 def cause(build: Build, around: Around) -> str:
@@ -37,7 +54,8 @@ def cause(build: Build, around: Around) -> str:
     earlier = [each for each in around.same_source if each.number < build.number]
     again = f"#{earlier[0].number}" if earlier else ""
     if build.cause == Cause.RETRY:
-        return f"Retry of {again}" if again else "Retry of an earlier build"
+        retry = f"Retry of {again}" if again else "Retry of an earlier build"
+        return f"{retry}, asked for by {build.asked_by}" if build.asked_by else retry
     if build.cause == Cause.MANUAL:
         by = asker(build)
         return f"Asked for by {by} by hand" if by else "Asked for by hand"
@@ -45,11 +63,20 @@ def cause(build: Build, around: Around) -> str:
         return "Pushed to the repository"
     if build.cause == Cause.SNAPSHOT:
         return "Makes a snapshot"
-    return "Asked for through the API, for a patch" if build.source.patch_id else "Asked for through the API"
+    by = f" by {build.asked_by}" if build.asked_by else ""
+    return f"Asked for{by} through the API{', for a patch' if build.source.patch_id else ''}"
+
+
+def of_family(builds: Sequence[Build]) -> State:
+    """What became of all that was asked for together, or what is known already."""
+    all_of_it = verdict(builds)
+    return state_of(Status.FINISHED if all_of_it.is_finished else Status.IN_PROGRESS, all_of_it.result)
 
 
 def asker(build: Build) -> str:
     """Whoever wrote the commit did not ask for the build of it; somebody else who is named did."""
+    if build.asked_by:
+        return build.asked_by
     wrote = build.source.revision.author_id
     return build.author.name if build.author is not None and build.author_id != wrote else ""
 

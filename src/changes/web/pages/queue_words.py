@@ -1,0 +1,56 @@
+"""How the queue is put into words: what holds a line up, and what its steps need. Pure."""
+
+from dataclasses import dataclass
+
+from changes.builds import waiting
+from changes.builds.lanes import Needs
+from changes.builds.queue_look import LaneLine, Look
+from changes.builds.waiting_rules import Block, Waiting
+
+WORDS = {
+    Block.NOT_YET: "a pause",
+    Block.NO_AGENTS: "no agent",
+    Block.NEVER: "no machine could ever run it",
+    Block.AWAY: "its machines are silent",
+    Block.OUT: "its machines are out",
+    Block.PAUSED: "paused",
+    Block.LIMIT: "limit of the project",
+    Block.GROUP_LIMIT: "limit of a group",
+    Block.NO_ROOM: "no machine has room",
+    Block.BUSY: "all machines are busy",
+    Block.NEXT: "next in line",
+}
+REASONS = [("", "Any"), *((block.value, words) for block, words in WORDS.items() if block != Block.NOT_YET)]
+# Somebody has to do something about these.
+TONES = {Block.NO_AGENTS: "failed", Block.NEVER: "failed", Block.AWAY: "infra", Block.OUT: "infra"}
+TONES |= {Block.PAUSED: "quarantined", Block.LIMIT: "quarantined", Block.GROUP_LIMIT: "quarantined"}
+
+
+@dataclass(frozen=True)
+class LaneShown:
+    line: LaneLine
+    why: Waiting
+
+    @property
+    def word(self) -> str:
+        return WORDS[self.why.block]
+
+    @property
+    def tone(self) -> str:
+        return TONES.get(self.why.block, "")
+
+    @property
+    def needs(self) -> list[str]:
+        return words_of_needs(self.line.needs, self.line.group)
+
+
+def words_of_needs(needs: Needs, group: str | None) -> list[str]:
+    words = [f"cluster: {needs.cluster}"] if needs.cluster else []
+    words += [f"{name}: {value}" for name, value in needs.labels.items()]
+    words += [f"{needs.cpus} cpus"] if needs.cpus else []
+    words += [f"{needs.memory_mb} MB"] if needs.memory_mb else []
+    return [*words, *([f"group: {group}"] if group else [])]
+
+
+def explained(seen: Look, line: LaneLine) -> LaneShown:
+    return LaneShown(line, waiting.of_lane(seen, line))
