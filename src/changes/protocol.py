@@ -14,6 +14,11 @@ Every message is JSON. The agent speaks to `<server>/api/0/agents/`:
     POST steps/<id>/artifacts/             ArtifactBatch -> ArtifactsRefused    many small ones
     GET  steps/<id>/patch/                 -> bytes of a unified diff
     GET  steps/<id>/logins/                -> list[Login]               the agent's own key alone opens it
+    PUT  steps/<id>/blobs/<sha256>/?offset=N&size=S  part of what is kept -> LogAccepted  409 as for logs
+    GET  steps/<id>/blobs/<sha256>/?offset=N  -> bytes from there on, of what the step may have
+    POST steps/<id>/caches/find/           CacheAsk -> CacheFound
+    POST steps/<id>/caches/                CacheSave -> Accepted        its bytes were sent before
+    POST steps/<id>/snapshot/              SnapshotMade -> Accepted     likewise
 
 All but the first carry `Authorization: Bearer <the agent's own key>`; what is about one step is
 accepted with that step's token too. Each carries `Changes-Protocol: <VERSION>`. Everything may be sent
@@ -27,6 +32,8 @@ from msgspec import Meta, Struct
 
 VERSION = 2
 VERSION_HEADER = "Changes-Protocol"
+# With the bytes of a log: `byte of this piece:milliseconds since it was read`, several of them.
+READ_HEADER = "Changes-Read"
 # Longest time either side holds a request open; proxies usually cut at 60 s.
 HOLD_MAX_S = 55.0
 CONSOLE = "console"
@@ -151,6 +158,25 @@ class Limits(Struct, frozen=True, kw_only=True):
     log_mb: Size = 0
 
 
+class CacheOffer(Struct, frozen=True, kw_only=True):
+    """What may be there already: `key` holds names of files that the agent fills in after the checkout."""
+
+    key: str
+    paths: list[str]
+    # Beginnings of keys that will do where the key itself is new; the first that fits counts.
+    restore_keys: list[str] = []
+
+
+class SnapshotOffer(Struct, frozen=True, kw_only=True):
+    """The state of a machine that somebody has set up before, and where its bytes are."""
+
+    image: str
+    sha256: str
+    size_bytes: int = 0
+    # archive: folders; podman: an image as podman saves it.
+    kind: str = "archive"
+
+
 class StepOffer(Struct, frozen=True, kw_only=True):
     """One attempt at one piece of work, frozen: nothing else is needed to run it."""
 
@@ -176,6 +202,12 @@ class StepOffer(Struct, frozen=True, kw_only=True):
     secrets: dict[str, str] = {}
     # Opens this step only; empty from a server of version 1.
     token: str = ""
+    caches: list[CacheOffer] = []
+    # With this its set-up is done already.
+    snapshot: SnapshotOffer | None = None
+    # This step is to make that image, of these folders.
+    expected_snapshot: str = ""
+    snapshot_paths: list[str] = []
 
 
 class Heartbeat(Struct, frozen=True, kw_only=True):
@@ -244,3 +276,30 @@ class ArtifactsRefused(Struct, frozen=True, kw_only=True):
     """Of a batch: by their paths as they were sent, and why. All others are stored durably."""
 
     refused: dict[str, str] = {}
+
+
+class CacheAsk(Struct, frozen=True, kw_only=True):
+    key: str
+    restore_keys: list[str] = []
+
+
+class CacheFound(Struct, frozen=True, kw_only=True):
+    """Empty when there is none."""
+
+    key: str = ""
+    sha256: str = ""
+    size_bytes: int = 0
+
+
+class CacheSave(Struct, frozen=True, kw_only=True):
+    key: str
+    sha256: str
+
+
+class SnapshotMade(Struct, frozen=True, kw_only=True):
+    """Without a digest it could not be made, and `problem` says why."""
+
+    image: str
+    sha256: str = ""
+    kind: str = "archive"
+    problem: str = ""

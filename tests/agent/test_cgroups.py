@@ -1,5 +1,6 @@
 """Control groups of both versions. Those of this machine are used; the other kind is a folder of files."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,8 @@ NEW = "30 24 0:26 / {root} rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
 
 @pytest.fixture
 def trees() -> Iterator[Trees]:
-    trees = cgroups.find("changes-test-cgroups")
+    # What is swept is our own, whoever else runs these tests here.
+    trees = cgroups.find(f"changes-test-{os.getpid()}")
     yield trees
     trees.leave()
 

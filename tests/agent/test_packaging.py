@@ -14,7 +14,7 @@ from changes.app.cli.main import app
 PACKAGING = Path(__file__).parents[2] / "packaging"
 UNITS = sorted((PACKAGING / "systemd").glob("*.service"))
 INSTALLED = "/opt/changes/bin/"
-WITHIN_S = 60
+WITHIN_S = 120
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem)

@@ -75,6 +75,7 @@ def test_a_command_gets_three_open_files_and_no_terminal(house: House) -> None:
     assert lines_of(step.console) == ["0", "1", "2", "255", "not a tty"]
 
 
+@pytest.mark.usefixtures("hears_hangups")
 def test_no_signal_is_ignored_or_blocked(house: House) -> None:
     step, report = house.run(a_step("grep -E 'Sig(Ign|Blk)' /proc/self/status"))
 
@@ -93,7 +94,7 @@ def test_a_service_of_one_command_is_there_for_the_next_and_ends_with_the_step(h
         assert refused_here(report)
         return
     assert "lives" in lines_of(step.console)
-    assert host_processes_with(word) == []
+    eventually(lambda: not host_processes_with(word))
 
 
 def test_how_a_command_ended_is_told(house: House) -> None:
@@ -117,7 +118,7 @@ def test_a_step_whose_time_is_up_is_cleaned_up(house: House) -> None:
         return
     assert (report.result, report.reason) == ("failed", "timeout")
     assert "cleaned" in lines_of(step.console)
-    assert host_processes_with(word) == []
+    eventually(lambda: not host_processes_with(word))
 
 
 def test_a_command_may_clean_up_when_it_is_told_to_end(house: House) -> None:

@@ -60,12 +60,17 @@ def test_absence_and_return_are_told_once_each(
     assert caplog.text.count("The server is back") == 1
 
 
-def test_a_server_that_lost_log_bytes_gets_them_again(coordinator: Coordinator, home: Path) -> None:
+def test_a_server_that_lost_log_bytes_gets_them_again(
+    coordinator: Coordinator, home: Path, tmp_path: Path
+) -> None:
     with running_agent(coordinator, home):
-        step = coordinator.offer(a_step("echo one; sleep 0.2; echo two"))
+        step = coordinator.offer(
+            a_step(f"echo one; until [ -e {tmp_path}/lost ]; do sleep 0.01; done; echo two")
+        )
         coordinator.wait_for(lambda: "\none\n" in step.console)
         with coordinator.changed:
             step.logs["console"].clear()
+        (tmp_path / "lost").touch()
 
         coordinator.final_of(step)
 

@@ -1,5 +1,6 @@
 """What an agent finds on its disk, and what it does when that is full, damaged or foreign; and odd clocks."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from changes.agent.spool import Running, StepFolder
 
 # Of Debian's package faketime; its folder is called like the architecture.
 CLOCK = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), Path("/usr/lib/faketime/libfaketime.so.1"))
-WITHIN_S = 20
+WITHIN_S = 60
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_a_server_that_is_away_for_long_hears_everything_in_order(
         coordinator.wait_for(lambda: "line 3\n" in step.console)
         coordinator.go_away()
         before = attempts()
-        eventually(lambda: attempts() > before + 720, 60)
+        eventually(lambda: attempts() > before + 720, 240)
         gate.open()
         eventually((home / "steps" / step.offer.id / "report.json").exists)
         coordinator.come_back()
@@ -226,13 +227,14 @@ def test_a_clock_that_jumps_changes_nothing(coordinator: Coordinator, home: Path
 def test_an_agent_is_heard_of_while_its_steps_burn_every_processor(
     coordinator: Coordinator, home: Path, gate: Gate
 ) -> None:
-    burn = f"for i in $(seq 16); do while [ ! -e {gate.path} ]; do :; done & done; echo begun; wait"
+    burners = 3 * (os.cpu_count() or 1)
+    burn = f"for i in $(seq {burners}); do while [ ! -e {gate.path} ]; do :; done & done; echo begun; wait"
     coordinator.hold_s = 0.01
     with agent_process(coordinator, home):
         step = coordinator.offer(a_step(burn))
         coordinator.wait_for(lambda: "\nbegun\n" in step.console)
         heard = len(coordinator.heartbeats)
-        coordinator.wait_for(lambda: len(coordinator.heartbeats) > heard + 3, 60)
+        coordinator.wait_for(lambda: len(coordinator.heartbeats) > heard + 3)
         gate.open()
 
         assert coordinator.final_of(step).result == "passed"

@@ -14,11 +14,15 @@ from urllib3.exceptions import HTTPError, ProtocolError
 from changes.agent.errors import NotAccepted, OffsetExpected, OtherVersion, Refused, ServerAway, StepGone
 from changes.protocol import (
     PART_MAX_BYTES,
+    READ_HEADER,
     VERSION,
     VERSION_HEADER,
     ArtifactBatch,
     ArtifactsRefused,
     Ask,
+    CacheAsk,
+    CacheFound,
+    CacheSave,
     Enrolled,
     Enrolment,
     Heartbeat,
@@ -28,6 +32,7 @@ from changes.protocol import (
     Login,
     NewKey,
     SmallArtifact,
+    SnapshotMade,
     StepOffer,
     StepReport,
     Welcome,
@@ -39,6 +44,7 @@ ARTIFACT_TIMEOUT_S = 300.0
 # A held request is answered a little late at worst; beyond this the line is dead.
 HOLD_SLACK_S = 10.0
 SEND_BLOCK_BYTES = 128 * 1024
+READ_BLOCK_BYTES = 1024 * 1024
 # A held request is silent for a minute. Whether there is still somebody at the other end is asked below
 # HTTP, by the kernel, and answered there: after this a line that was cut counts as dead.
 PROBE_AFTER_S, PROBE_EVERY_S, PROBES = 10, 5, 3
@@ -121,10 +127,11 @@ class Client:
     def report(self, step_id: str, report: StepReport) -> None:
         self._send("POST", f"steps/{_quoted(step_id)}/report/", msgspec.json.encode(report))
 
-    def append_log(self, step_id: str, name: str, offset: int, data: bytes) -> int:
+    def append_log(self, step_id: str, name: str, offset: int, data: bytes, times: str = "") -> int:
         """Returns the offset before which the server has everything."""
         where = f"steps/{_quoted(step_id)}/logs/{_quoted(name)}/?offset={offset}"
-        return _decoded(self._send("POST", where, data), LogAccepted).offset
+        headers = {READ_HEADER: times} if times else None
+        return _decoded(self._send("POST", where, data, headers=headers), LogAccepted).offset
 
     def put_artifact(self, step_id: str, path: str, stored: Path, sha256: str) -> None:
         where = f"steps/{_quoted(step_id)}/artifacts/{_quoted(path, '/')}"
@@ -154,6 +161,40 @@ class Client:
         where = f"steps/{_quoted(step_id)}/uploads/{_quoted(artifact.path, '/')}?{asked}"
         headers = {SHA256_HEADER: artifact.sha256}
         return _decoded(self._send("PUT", where, data, ARTIFACT_TIMEOUT_S, headers), LogAccepted).offset
+
+    def put_blob_part(self, step_id: str, sha256: str, stored: Path, offset: int) -> int:
+        with stored.open("rb") as content:
+            content.seek(offset)
+            data = content.read(PART_MAX_BYTES)
+        asked = f"offset={offset}&size={stored.stat().st_size}"
+        where = f"steps/{_quoted(step_id)}/blobs/{_quoted(sha256)}/?{asked}"
+        return _decoded(self._send("PUT", where, data, ARTIFACT_TIMEOUT_S), LogAccepted).offset
+
+    def fetch_blob(self, step_id: str, sha256: str, part: Path) -> None:
+        """Goes on behind what the file has already."""
+        with part.open("ab") as file:
+            where = f"steps/{_quoted(step_id)}/blobs/{_quoted(sha256)}/?offset={file.tell()}"
+            timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=ANSWER_TIMEOUT_S)
+            request = {"headers": self._headers, "timeout": timeout, "redirect": False}
+            try:
+                response = self._request("GET", self._base + where, {**request, "preload_content": False})
+                if response.status != OK:
+                    raise _meaning(response.status, response.read())
+                with response:
+                    for data in response.stream(READ_BLOCK_BYTES):
+                        file.write(data)
+            except (HTTPError, ConnectionError, TimeoutError) as error:
+                raise ServerAway(f"GET {where}: {error}") from error
+
+    def find_cache(self, step_id: str, ask: CacheAsk) -> CacheFound:
+        where = f"steps/{_quoted(step_id)}/caches/find/"
+        return _decoded(self._send("POST", where, msgspec.json.encode(ask)), CacheFound)
+
+    def save_cache(self, step_id: str, save: CacheSave) -> None:
+        self._send("POST", f"steps/{_quoted(step_id)}/caches/", msgspec.json.encode(save))
+
+    def tell_snapshot(self, step_id: str, made: SnapshotMade) -> None:
+        self._send("POST", f"steps/{_quoted(step_id)}/snapshot/", msgspec.json.encode(made))
 
     def logins(self, step_id: str) -> list[Login]:
         try:
@@ -196,7 +237,7 @@ class Client:
         except ProtocolError:
             # Most often a kept connection that the server closed just now. Everything may
             # be sent twice, so a fresh one is tried before the server counts as away.
-            if hasattr(request["body"], "seek"):
+            if hasattr(request.get("body"), "seek"):
                 request["body"].seek(0)
             return self._pool.request(method, url, **request)
 

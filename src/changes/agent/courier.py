@@ -9,6 +9,7 @@ from pathlib import Path
 
 from changes.agent.errors import GivenUp, NotAccepted, OffsetExpected, Refused, StepGone
 from changes.agent.link import StepLink
+from changes.agent.read_times import ReadTimes
 from changes.protocol import CONSOLE, CommandReport, StepReport
 
 # So long it waits for more before it sends something. A trivial command starts, writes and ends within the
@@ -30,6 +31,7 @@ class Courier:
         self._changed = threading.Condition()
         self._size = os.fstat(self._console).st_size
         self._sent = 0
+        self._times = ReadTimes()
         self._progress: dict[str, CommandReport] = {}
         self._is_start_told = False
         self._final: StepReport | None = None
@@ -39,6 +41,7 @@ class Courier:
 
     def console_grew(self, size: int) -> None:
         with self._changed:
+            self._times.note(self._size)
             self._size = size
             self._changed.notify()
 
@@ -109,7 +112,8 @@ class Courier:
         size = min(self._link.log_chunk_max_bytes, self._size - self._sent)
         chunk = os.pread(self._console, size, self._sent)
         try:
-            self._sent = self._link.append_log(CONSOLE, self._sent, chunk)
+            times = self._times.told(self._sent, self._sent + len(chunk))
+            self._sent = self._link.append_log(CONSOLE, self._sent, chunk, times)
         except OffsetExpected as error:
             if error.offset == self._sent or error.offset > self._size:
                 self._lose_console(f"byte {error.offset} was expected where there is none")

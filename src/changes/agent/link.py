@@ -5,8 +5,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from changes.agent.client import Client, Stored
+from changes.agent.errors import OffsetExpected
 from changes.agent.retrying import Retrying
-from changes.protocol import LOG_CHUNK_MAX_BYTES, Login, StepReport
+from changes.protocol import (
+    LOG_CHUNK_MAX_BYTES,
+    CacheAsk,
+    CacheFound,
+    CacheSave,
+    Login,
+    SnapshotMade,
+    StepReport,
+)
 
 # Version of the protocol.
 BATCHES_SINCE = 2
@@ -36,9 +45,9 @@ class StepLink:
             lambda: self.link.client.report(self.step_id, report), self.is_given_up
         )
 
-    def append_log(self, name: str, offset: int, data: bytes) -> int:
+    def append_log(self, name: str, offset: int, data: bytes, times: str = "") -> int:
         return self.link.retrying.until_accepted(
-            lambda: self.link.client.append_log(self.step_id, name, offset, data), self.is_given_up
+            lambda: self.link.client.append_log(self.step_id, name, offset, data, times), self.is_given_up
         )
 
     def put_artifact(self, path: str, stored: Path, sha256: str) -> None:
@@ -68,6 +77,40 @@ class StepLink:
         """Up to which byte the server has it now."""
         return self.link.retrying.until_accepted(
             lambda: self.link.client.put_part(self.step_id, artifact, offset), self.is_given_up
+        )
+
+    def send_blob(self, sha256: str, stored: Path) -> None:
+        """Part by part, from wherever the server has got to."""
+        sent, size_bytes = 0, stored.stat().st_size
+        while sent < size_bytes:
+            try:
+                sent = self._put_blob_part(sha256, stored, sent)
+            except OffsetExpected as error:
+                sent = error.offset
+
+    def _put_blob_part(self, sha256: str, stored: Path, offset: int) -> int:
+        return self.link.retrying.until_accepted(
+            lambda: self.link.client.put_blob_part(self.step_id, sha256, stored, offset), self.is_given_up
+        )
+
+    def fetch_blob(self, sha256: str, part: Path) -> None:
+        self.link.retrying.until_accepted(
+            lambda: self.link.client.fetch_blob(self.step_id, sha256, part), self.is_given_up
+        )
+
+    def find_cache(self, ask: CacheAsk) -> CacheFound:
+        return self.link.retrying.until_accepted(
+            lambda: self.link.client.find_cache(self.step_id, ask), self.is_given_up
+        )
+
+    def save_cache(self, save: CacheSave) -> None:
+        self.link.retrying.until_accepted(
+            lambda: self.link.client.save_cache(self.step_id, save), self.is_given_up
+        )
+
+    def tell_snapshot(self, made: SnapshotMade) -> None:
+        self.link.retrying.until_accepted(
+            lambda: self.link.client.tell_snapshot(self.step_id, made), self.is_given_up
         )
 
     def logins(self) -> list[Login]:

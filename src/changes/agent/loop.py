@@ -12,6 +12,7 @@ from pathlib import Path
 from changes.agent import hello
 from changes.agent.errors import AgentError, BadOffer, GivenUp, Refused
 from changes.agent.hello import Greeter
+from changes.agent.keeping.stock import Stock
 from changes.agent.link import Link
 from changes.agent.mirrors import Mirrors
 from changes.agent.recovery import recover
@@ -42,7 +43,9 @@ class Agent:
         self._greeter = greeter
         self._on_refused = on_refused
         self._spool = Spool(home)
-        self._tools = Tools(link, self._spool, Mirrors(home), self._is_alone, on_refused, Housing(home))
+        self._tools = Tools(
+            link, self._spool, Mirrors(home), self._is_alone, on_refused, Housing(home), Stock(home)
+        )
         self._changed = threading.Condition()
         self._running: dict[str, StepRun] = {}
         # Steps of an earlier run of this agent that the server does not have back yet.

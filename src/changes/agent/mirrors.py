@@ -55,6 +55,14 @@ class Mirrors:
         used.touch()
         return open_mirror(wanted.backend, wanted.url, path, credentials=entrance)
 
+    def borrowed_by(self, borrower: Path) -> tuple[Path, ...]:
+        """What a step may look into: its work trees borrow objects of these, and of no others."""
+        try:
+            names = (borrower / BORROWED).read_text().split()
+        except FileNotFoundError:
+            return ()
+        return tuple(self.folder / name for name in dict.fromkeys(names))
+
     def tidy(self, *, is_due: bool = False) -> None:
         """Now and then, when something was fetched; always when it is due."""
         if not self._tidying.acquire(blocking=False):

@@ -17,6 +17,9 @@ from changes.agent.checkout import Logins, Origin
 from changes.agent.commands import Outcome, Place, run_command
 from changes.agent.courier import Courier
 from changes.agent.errors import AgentError, BadOffer, GivenUp, NotAccepted, Refused, StepGone
+from changes.agent.keeping.bringing import Ground as Standing
+from changes.agent.keeping.keeper import Keeper
+from changes.agent.keeping.stock import Stock
 from changes.agent.kept_log import LOG_MAX_BYTES, MEGABYTE, Rules
 from changes.agent.link import Link
 from changes.agent.logs import Console
@@ -27,7 +30,7 @@ from changes.agent.processes import kill_children_of_thread
 from changes.agent.sandboxes import choice, housing
 from changes.agent.sandboxes.choice import Choice
 from changes.agent.sandboxes.housing import Housing
-from changes.agent.sandboxes.role import Ground, Sandbox
+from changes.agent.sandboxes.role import Ground, Layer, Sandbox
 from changes.agent.side_logs import SideLogs, Sifting
 from changes.agent.spool import Running, Spool, StepFolder
 from changes.agent.stopping import StopOrder, StopReason
@@ -52,6 +55,7 @@ class Tools:
     is_alone: Callable[[], bool]
     on_refused: Callable[[Refused], None]
     housing: Housing
+    stock: Stock
 
 
 class StepRun:
@@ -117,14 +121,42 @@ class StepRun:
             chosen = choice.choose(self.offer, self._tools.housing.offered)
             if chosen.problem:
                 return self._complain(Verdict("infra_failed", choice.REASON, chosen.problem))
-            return self._run_commands(self._place(chosen, source))
+            return self._work_in(chosen, source)
         except BadOffer as error:
             return self._complain(Verdict("infra_failed", "bad_offer", str(error)))
         except OSError as error:
             # A full disk, no more processes: nothing the step is to blame for.
             return self._complain(Verdict("infra_failed", "agent_error", f"The agent cannot go on: {error}"))
 
-    def _place(self, chosen: Choice, source: Path) -> Place:
+    def _work_in(self, chosen: Choice, source: Path) -> Verdict:
+        ground = Standing(self.offer, self._folder, self._tools.housing.account, self._console.say)
+        keeper = Keeper(ground, self._tools.stock, self._link)
+        try:
+            is_set_up = keeper.snapshot.bring(chosen.kind, source)
+            keeper.bring_caches(source, self.offer.env)
+            verdict = self._run_commands(
+                self._place(chosen, source, keeper.snapshot.layers), is_set_up=is_set_up
+            )
+            if verdict is PASSED:
+                self._keep(keeper, source)
+        except NotAccepted as error:
+            return self._complain(
+                Verdict("infra_failed", "snapshot_failed", f"There is no snapshot: {error}")
+            )
+        except (StepGone, Refused, GivenUp) as error:
+            self._on_end(error)
+            return ABORTED
+        return verdict
+
+    def _keep(self, keeper: Keeper, source: Path) -> None:
+        if self.offer.expected_snapshot or keeper.caches:
+            # Nobody is to change what is being packed.
+            self._end_processes()
+        if self.offer.expected_snapshot:
+            keeper.keep_snapshot(source)
+        keeper.keep_caches(source)
+
+    def _place(self, chosen: Choice, source: Path, layers: tuple[Layer, ...]) -> Place:
         """The sandbox starts with its first command."""
         housed = self._tools.housing
         limits = housing.limits_for(self.offer.limits, is_trusted=self.offer.trusted)
@@ -140,7 +172,8 @@ class StepRun:
             has_network=chosen.has_network,
             is_trusted=self.offer.trusted,
             hidden=housed.hidden,
-            readable=(housed.home / "mirrors",),
+            readable=self._tools.mirrors.borrowed_by(self._folder.path),
+            layers=layers,
             home=housed.home,
         )
         self._sandbox = housed.sandbox(chosen, ground)
@@ -186,7 +219,7 @@ class StepRun:
         if wanted.has_patch and not self._order.is_given:
             tree.mirror.apply_patch(into, self._link.patch())
 
-    def _run_commands(self, place: Place) -> Verdict:
+    def _run_commands(self, place: Place, *, is_set_up: bool) -> Verdict:
         verdict = PASSED
         timeout_s = self.offer.timeout_s
         ends_at = None if timeout_s is None else time.monotonic() + timeout_s
@@ -199,6 +232,9 @@ class StepRun:
                 continue
             if verdict.reason == "timeout" and command.type == TEARDOWN:
                 ends_at = time.monotonic() + LATE_TEARDOWN_S
+            if is_set_up and command.type in verdicts.SET_UPS:
+                self._pass_over(command)
+                continue
             outcome = self._run(command, place, self._order, ends_at)
             verdict = verdicts.after(command, outcome, verdict)
             if verdicts.leaves_artifacts(command, outcome):
@@ -226,6 +262,12 @@ class StepRun:
         self._courier.tell_progress(report)
         return outcome
 
+    def _pass_over(self, command: CommandOffer) -> None:
+        self._console.say(f"$ {verdicts.title(command)}\n[not needed: the snapshot has it]")
+        report = CommandReport(id=command.id, status="finished", return_code=0, duration_ms=0)
+        self._commands.append(report)
+        self._courier.tell_progress(report)
+
     def _complain(self, verdict: Verdict) -> Verdict:
         self._console.say(verdict.message or "")
         return verdict
@@ -233,6 +275,7 @@ class StepRun:
     def _end_processes(self) -> None:
         if self._sandbox is not None:
             self._sandbox.end(is_alone=self._tools.is_alone())
+            self._sandbox = None
 
     def _report(self, verdict: Verdict, started_at: float) -> StepReport:
         duration_ms = round((time.monotonic() - started_at) * 1000)

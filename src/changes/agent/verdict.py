@@ -9,6 +9,8 @@ from changes.protocol import CommandOffer, CommandReport
 
 Result = Literal["passed", "failed", "infra_failed", "aborted"]
 TEARDOWN, INFRA_SETUP = "teardown", "infra_setup"
+# What a snapshot holds already.
+SET_UPS = ("setup", INFRA_SETUP)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,11 @@ while read -r word; do
   times
 done
 """
+# Lays folders of the step over folders of the machine, then becomes what comes behind them.
+LAY = (
+    'n=$1; shift; while [ "$n" -gt 0 ]; do mount -t overlay overlay -o "$1" "$2" || exit 126;'
+    ' shift 2; n=$((n-1)); done; exec "$@"'
+)
 LINES_OF_ANSWER = 3
 TIMES = re.compile(r"(\d+)m([\d.]+)s")
 LOST = -int(signal.SIGKILL)
@@ -106,7 +111,7 @@ class _Inside:
         console = os.open(ground.console, os.O_WRONLY)
         try:
             self._process = popen(
-                [*entering(ground), PROGRAM, *view(ground), "--", *runner(), str(ready)],
+                [*entering(ground), *layering(ground), PROGRAM, *view(ground), "--", *runner(), str(ready)],
                 stdin=asks,
                 stdout=answers,
                 stderr=console,
@@ -201,6 +206,24 @@ def view(ground: Ground) -> list[str]:
         words += ["--ro-bind", str(seen), str(seen)]
     for writable in ground.writable:
         words += ["--bind", str(writable), str(writable)]
+    for layer in ground.layers:
+        words += ["--bind", str(layer.merged), str(layer.target)]
+    if ground.layers:
+        # Where the layers are mounted the account is called root; inside it has its own name again.
+        words += ["--uid", str(ground.account.uid), "--gid", str(ground.account.gid)]
+    return words
+
+
+def layering(ground: Ground) -> list[str]:
+    """Mounts them in namespaces that end with the sandbox."""
+    if not ground.layers:
+        return []
+    words = ["unshare", "--user", "--map-root-user", "--mount", "--", "/bin/sh", "-c", LAY, "sh"]
+    words.append(str(len(ground.layers)))
+    for layer in ground.layers:
+        lowers = ":".join(str(lower) for lower in layer.lowers)
+        options = f"lowerdir={lowers},upperdir={layer.upper},workdir={layer.work},userxattr"
+        words += [options, str(layer.merged)]
     return words
 
 

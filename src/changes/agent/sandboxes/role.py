@@ -27,6 +27,17 @@ OWN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
+class Layer:
+    """A folder of the machine that the step may change: what it changes goes into `upper`."""
+
+    target: Path
+    lowers: tuple[Path, ...]
+    upper: Path
+    work: Path
+    merged: Path
+
+
+@dataclass(frozen=True)
 class Ground:
     """What a sandbox stands on: the folders of the step, and what it is held to."""
 
@@ -42,6 +53,7 @@ class Ground:
     # Folders nobody inside may see, and those of them that he may read all the same.
     hidden: tuple[Path, ...] = ()
     readable: tuple[Path, ...] = ()
+    layers: tuple[Layer, ...] = ()
     # For what a tool has to keep between steps.
     home: Path = Path()
 

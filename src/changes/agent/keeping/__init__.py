@@ -1,0 +1,1 @@
+"""What outlives a step: caches and snapshots, packed, sent, fetched again and laid out."""
