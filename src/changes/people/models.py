@@ -35,6 +35,16 @@ class Author(Identified, Base):
     email: Mapped[str] = mapped_column(unique=True)
 
 
+class AuthorAddress(Base):
+    """Another address under which somebody writes code; administrators say so, no repository does."""
+
+    __tablename__ = "author_address"
+
+    # In lower case.
+    email: Mapped[str] = mapped_column(primary_key=True)
+    author_id: Mapped[UUID] = mapped_column(ForeignKey("author.id", ondelete="CASCADE"), index=True)
+
+
 class Token(Identified, Base):
     """A key for programs. Only a digest is kept, so a stolen database opens nothing."""
 

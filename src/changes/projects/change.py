@@ -59,6 +59,8 @@ def change_repository(
         refuse_taken(session, repository, url)
         refuse_other_kind(repository, backend)
         repository.url, repository.backend = url, backend
+        # What lies there now was there before: none of it is news.
+        repository.is_imported = False
     was_off = repository.status == RepositoryStatus.INACTIVE
     is_off = was_off if wanted.status is None else wanted.status == RepositoryStatus.INACTIVE
     if is_off:

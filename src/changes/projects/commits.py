@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session, aliased
 
 from changes.base.errors import NotFound
 from changes.base.paging import Page, Part, part
+from changes.projects import heads
 from changes.projects.models import Project, Repository, Revision
 from changes.projects.rules import ProjectStatus
 
@@ -25,6 +26,7 @@ def commits(
     if text:
         begins = Revision.sha.startswith(text.lower(), autoescape=True)
         found = found.where(or_(begins, Revision.message.icontains(text, autoescape=True)))
+    # In the order of the index: of a repository with a million commits only a page is read.
     return part(session, found.order_by(made().desc(), Revision.sha), page)
 
 
@@ -40,6 +42,10 @@ def commit(session: Session, repository: Repository, sha: str) -> Revision:
 
 
 def branches(session: Session, repository: Repository) -> Sequence[str]:
+    """The default one first, then those that moved last; of a repository that nobody reads, those named."""
+    found = [branch.name for branch in heads.listed(session, repository, limit=BRANCHES_MAX)]
+    if found:
+        return found
     each = func.unnest(Revision.branches).label("branch")
     mine = select(each).where(Revision.repository_id == repository.id).distinct()
     return session.execute(mine.order_by(each).limit(BRANCHES_MAX)).scalars().all()

@@ -18,13 +18,15 @@ data of its build step, or of each of its `steps`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Any, NamedTuple
 
 import yaml
 
 from changes.base import plain
 from changes.base.errors import Invalid
+from changes.projects import config_matrix
 
 FILE_NAME = ".changes.yml"
 SIZE_MAX_BYTES = 256 * 1024
@@ -32,13 +34,31 @@ PLANS_MAX = 100
 STEPS_MAX = 50
 NODES_MAX = 20_000
 NAME_MAX = 128
-JOB_KEYS = ("needs", "optional", "group", "retry", "expect_tests", "cancel_superseded", "selective")
+JOB_KEYS = (
+    "needs", "optional", "group", "retry", "expect_tests", "cancel_superseded", "selective",
+    "triggers", "parameters", "owners",
+)  # fmt: skip
+FILE_KEYS = ("plans", "result")
+RESULTS = ("all", "any", "required-only")
 # Kept in place of a file that is too large to be kept; it is refused in the same words.
 TOO_LARGE = "#" * (SIZE_MAX_BYTES + 1)
 
 # The way to a value: names of keys, and positions from 0.
 Way = tuple[str | int, ...]
-Lines = Mapping[Way, int]
+
+
+class Place(NamedTuple):
+    """Both count from 1."""
+
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"line {self.line}, column {self.column}"
+
+
+Lines = Mapping[Way, Place]
+TOP = Place(1, 1)
 
 
 @dataclass(frozen=True)
@@ -49,6 +69,8 @@ class PlanConfig:
     steps: list[dict[str, Any]]
     said: dict[str, Any] = field(default_factory=dict)
     lines: Lines = field(default_factory=dict, compare=False, repr=False)
+    # What it was called before its matrix made several of it.
+    of_matrix: str = field(default="", compare=False)
 
     @property
     def data(self) -> dict[str, Any]:
@@ -57,14 +79,14 @@ class PlanConfig:
         together = [command for each in commands if isinstance(each, list) for command in each]
         return {**(self.steps[0] if self.steps else {}), "commands": together}
 
-    def line_of(self, way: Way, step: int | None = None) -> int:
+    def place_of(self, way: Way, step: int | None = None) -> Place:
         """Of a value of the plan or of one of its steps; what is not there stands where it is missing."""
         ways = [("steps", step, *way), way] if step is not None else [way]
         for each in ways:
             if each in self.lines:
                 return self.lines[each]
         nearest = (each[:length] for length in range(len(way) + 2, -1, -1) for each in ways)
-        return next((self.lines[each] for each in nearest if each in self.lines), 1)
+        return next((self.lines[each] for each in nearest if each in self.lines), TOP)
 
 
 class Bounded(yaml.SafeLoader):
@@ -87,29 +109,74 @@ class Bounded(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
+@dataclass(frozen=True)
+class FileConfig:
+    """`result` says how its jobs are summed up; None leaves that to the project."""
+
+    plans: list[PlanConfig]
+    result: str | None = None
+
+
 def read(text: str) -> list[PlanConfig]:
     """Raises Invalid with one sentence that says what is wrong and where."""
+    return read_file(text).plans
+
+
+def read_file(text: str) -> FileConfig:
+    """The whole of it, in the same words when it is wrong."""
     if len(text.encode()) > SIZE_MAX_BYTES:
         raise Invalid(f"{FILE_NAME} is larger than {SIZE_MAX_BYTES // 1024} KiB.")
     data, lines = load(text)
     if not isinstance(data, dict) or not isinstance(data.get("plans"), list):
         raise Invalid(f'{FILE_NAME} needs a list "plans".')
-    unknown = sorted(str(name) for name in set(data) - {"plans"})
-    if unknown:
-        line = lines.get((unknown[0],), 1)
-        raise Invalid(f"{FILE_NAME} line {line} has unknown keys: {', '.join(unknown)}. Allowed: plans.")
+    refuse_unknown_keys(data, lines)
+    if "result" in data and data["result"] not in RESULTS:
+        place = lines.get(("result",), TOP)
+        raise Invalid(f"{FILE_NAME} {place}: result must be one of {', '.join(RESULTS)}.")
     if len(data["plans"]) > PLANS_MAX:
         raise Invalid(f"{FILE_NAME} has more than {PLANS_MAX} plans.")
     of_plans = by_plan(lines)
-    plans = [read_plan(place, plan, of_plans[place]) for place, plan in enumerate(data["plans"])]
+    made = (read_plan(place, plan, of_plans[place]) for place, plan in enumerate(data["plans"]))
+    plans = [plan for each in made for plan in each]
+    refuse_names(plans)
+    return FileConfig([with_matrix_needs(plan, plans) for plan in plans], data.get("result"))
+
+
+def refuse_unknown_keys(data: Mapping[str, Any], lines: Lines) -> None:
+    unknown = sorted(set(data) - set(FILE_KEYS))
+    if not unknown:
+        return
+    near = get_close_matches(unknown[0], FILE_KEYS, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise Invalid(
+        f"{FILE_NAME} {lines.get((unknown[0],), TOP)} has unknown keys: {', '.join(unknown)}."
+        f"{hint} Allowed: {', '.join(FILE_KEYS)}."
+    )
+
+
+def refuse_names(plans: Sequence[PlanConfig]) -> None:
+    if len(plans) > PLANS_MAX:
+        raise Invalid(f"{FILE_NAME} has more than {PLANS_MAX} plans, with those that its matrices make.")
     names = [plan.name for plan in plans]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise Invalid(f"{FILE_NAME} has several plans named {', '.join(twice)}.")
-    return plans
 
 
-def load(text: str) -> tuple[Any, Lines]:
+def with_matrix_needs(plan: PlanConfig, plans: Sequence[PlanConfig]) -> PlanConfig:
+    """Who needs a plan that has a matrix needs all that it makes."""
+    needs = plan.said.get("needs")
+    if not isinstance(needs, list):
+        return plan
+    found = [name for each in needs for name in made_of(each, plans)]
+    return replace(plan, said={**plan.said, "needs": found})
+
+
+def made_of(needed: Any, plans: Sequence[PlanConfig]) -> list[Any]:
+    return [other.name for other in plans if needed and other.of_matrix == needed] or [needed]
+
+
+def load(text: str, name: str = FILE_NAME) -> tuple[Any, Lines]:
     try:
         loader = Bounded(text)
         try:
@@ -121,47 +188,62 @@ def load(text: str) -> tuple[Any, Lines]:
         lines = {} if problem or node is None else lines_of(node)
     except (yaml.YAMLError, RecursionError, ValueError, Invalid) as error:
         # A ValueError comes from what looks like a number or a date and is none.
-        raise Invalid(f"{FILE_NAME} cannot be read: {' '.join(str(error).split())}") from None
+        raise Invalid(f"{name} cannot be read: {' '.join(str(error).split())}") from None
     if problem:
-        raise Invalid(f"{FILE_NAME} cannot be used: {problem}.")
+        raise Invalid(f"{name} cannot be used: {problem}.")
     return data, lines
 
 
-def lines_of(node: yaml.Node) -> dict[Way, int]:
-    """Where each value stands, by the way to it; a key's line is that of its name."""
-    lines: dict[Way, int] = {}
+def lines_of(node: yaml.Node) -> dict[Way, Place]:
+    """Where each value stands, by the way to it; a key stands where its name does."""
+    lines: dict[Way, Place] = {}
     waiting: list[tuple[Way, yaml.Node]] = [((), node)]
     while waiting:
         way, each = waiting.pop()
-        lines.setdefault(way, each.start_mark.line + 1)
+        lines.setdefault(way, place_at(each.start_mark))
         if isinstance(each, yaml.SequenceNode):
             waiting += [((*way, place), item) for place, item in enumerate(each.value)]
         elif isinstance(each, yaml.MappingNode):
             for key, value in each.value:
-                lines[*way, key.value] = key.start_mark.line + 1
+                lines[*way, key.value] = place_at(key.start_mark)
                 waiting.append(((*way, key.value), value))
     return lines
 
 
-def by_plan(lines: Lines) -> dict[str | int, dict[Way, int]]:
-    found: dict[str | int, dict[Way, int]] = {}
+def place_at(mark: yaml.Mark) -> Place:
+    return Place(mark.line + 1, mark.column + 1)
+
+
+def by_plan(lines: Lines) -> dict[str | int, dict[Way, Place]]:
+    found: dict[str | int, dict[Way, Place]] = {}
     for way, line in lines.items():
         if way[:1] == ("plans",) and len(way) > 1:
             found.setdefault(way[1], {})[way[2:]] = line
     return found
 
 
-def read_plan(place: int, plan: Any, lines: Lines) -> PlanConfig:
-    where = f"{FILE_NAME} line {lines.get((), 1)}: plan {place + 1}"
+def read_plan(place: int, plan: Any, lines: Lines) -> list[PlanConfig]:
+    """Several where it has a matrix."""
+    where = f"{FILE_NAME} {lines.get((), TOP)}: plan {place + 1}"
     if not isinstance(plan, dict):
         raise Invalid(f"{where} must be a mapping with a name and commands.")
     name = plan.get("name")
     if not isinstance(name, str) or not name.strip():
         raise Invalid(f"{where} has no name.")
+    if "matrix" not in plan:
+        return [one_plan(where, plan, lines)]
+    try:
+        made = config_matrix.expanded(plan)
+    except Invalid as error:
+        raise Invalid(f"{FILE_NAME} {lines.get(('matrix',), TOP)}: {error.message}") from None
+    return [replace(one_plan(where, each, lines), of_matrix=name.strip()) for each in made]
+
+
+def one_plan(where: str, plan: Mapping[str, Any], lines: Lines) -> PlanConfig:
     said = {key: plan[key] for key in JOB_KEYS if key in plan}
     shared = {key: value for key, value in plan.items() if key not in {"name", "steps", *JOB_KEYS}}
     steps = steps_of(where, plan["steps"], shared) if "steps" in plan else [shared]
-    return PlanConfig(name.strip()[:NAME_MAX], steps, said, lines)
+    return PlanConfig(str(plan["name"]).strip()[:NAME_MAX], steps, said, lines)
 
 
 def steps_of(where: str, steps: Any, shared: Mapping[str, Any]) -> list[dict[str, Any]]:

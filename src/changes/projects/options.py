@@ -18,6 +18,17 @@ QUEUE_WEIGHT, QUEUE_LIMIT = "queue.weight", "queue.limit"
 WEIGHT_MAX, LIMIT_MAX = 100, 10_000
 QUEUE_TIMEOUT, OVERALL_TIMEOUT = "build.queue-timeout", "build.overall-timeout"
 MINUTES_MAX = 7 * 24 * 60
+SNAPSHOT_CURRENT, SNAPSHOT_AUTOMATIC = "snapshot.current", "snapshot.automatic"
+CACHE_LIMIT, CACHE_LIMIT_MAX_MB = "cache.limit", 1_000_000
+BRANCHES, COMMIT_TRIGGER, DIFF_TRIGGER = (
+    "build.branch-names",
+    "build.commit-trigger",
+    "phabricator.diff-trigger",
+)
+FILES, IGNORED_FILES = "build.file-whitelist", "build.file-blacklist"
+PAUSE_MIN, AFTER_PROJECTS = "build.minimum-minutes", "build.after-projects"
+NO_OR_YES = ("0", "1")
+FILES_LENGTH_MAX = 20_000
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,8 @@ class Option:
     # Where only these are allowed, or only a number of minutes, 0 being no limit.
     choices: tuple[str, ...] = ()
     is_minutes: bool = False
+    # One thing in each line.
+    is_lines: bool = False
     # A whole number from the first to the second; what is the default need not be one.
     between: tuple[int, int] | None = None
     # Who waits for an agent waits for this too, and looks again when it changes.
@@ -98,11 +111,72 @@ OF_PROJECTS = {
             is_minutes=True,
         ),
         Option(
+            SNAPSHOT_CURRENT,
+            "Snapshot",
+            "Id of the active snapshot that builds begin with; empty is none.",
+            length_max=32,
+        ),
+        Option(
+            SNAPSHOT_AUTOMATIC,
+            "Newest snapshot",
+            "1: a snapshot becomes the current one as soon as it is active.",
+            "0",
+            choices=("0", "1"),
+        ),
+        Option(
+            CACHE_LIMIT,
+            "Caches (MB)",
+            "How much caches of its trusted builds may take together; those of others get a quarter more.",
+            "5000",
+            between=(0, CACHE_LIMIT_MAX_MB),
+        ),
+        Option(
             OVERALL_TIMEOUT,
             "Longest build",
             "Minutes from the request to the end of a build, waiting and all; 0 is no limit.",
             "0",
             is_minutes=True,
+        ),
+        Option(COMMIT_TRIGGER, "New commits", "Whether each is built.", "1", choices=NO_OR_YES),
+        Option(
+            DIFF_TRIGGER,
+            "New patches",
+            "Whether each that is sent for review is built.",
+            "1",
+            choices=NO_OR_YES,
+        ),
+        Option(
+            BRANCHES,
+            "Branches",
+            "Patterns with blanks between, such as: main release-*. Commits of others are not built.",
+            "*",
+        ),
+        Option(
+            FILES,
+            "Only for files",
+            "Patterns, one in each line: built is what changes such a file; * stands for / too.",
+            length_max=FILES_LENGTH_MAX,
+            is_lines=True,
+        ),
+        Option(
+            IGNORED_FILES,
+            "Not for files",
+            "Patterns, one in each line: what changes nothing else is not built.",
+            length_max=FILES_LENGTH_MAX,
+            is_lines=True,
+        ),
+        Option(
+            PAUSE_MIN,
+            "Pause between builds",
+            "Minutes; a commit that comes sooner waits, and of several that wait the newest is built.",
+            "0",
+            is_minutes=True,
+        ),
+        Option(
+            AFTER_PROJECTS,
+            "After projects",
+            "Short names, one in each line: when a commit passed there, this project is built.",
+            is_lines=True,
         ),
     )
 }

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from changes.base import clock, ids
 from changes.base.errors import Invalid
+from changes.projects import parameters
 from changes.projects.models import ItemOption, Plan
 from changes.projects.options import Option
 
@@ -20,12 +21,15 @@ NEEDS, OPTIONAL, GROUP = "job.needs", "job.optional", "job.group"
 RETRY_TIMES, RETRY_INCREMENT, RETRY_PATTERNS = "job.retry-times", "job.retry-increment", "job.retry-patterns"
 CANCEL_SUPERSEDED = "job.cancel-superseded"
 SELECTIVE = "bazel.selective"
+PARAMETERS = "job.parameters"
 EXPECT_TESTS, TIMEOUT = "build.expect-tests", "build.timeout"
 TIMES_MAX = 10
 INCREMENT_MAX_S = 24 * 3600
 GROUP_MAX = 128
 PATTERN_MAX = 500
+PARAMETERS_LENGTH_MAX = 20_000
 YES_OR_NO = ("0", "1")
+SNAPSHOT_ALLOW, SNAPSHOT_REQUIRE = "snapshot.allow", "snapshot.require"
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,18 @@ class PatternsOption(Option):
     def problem(self, value: str) -> str | None:
         wrong = filter(None, (pattern_problem(line) for line in lines_in(value)))
         return super().problem(value) or next(wrong, None)
+
+
+@dataclass(frozen=True)
+class ParametersOption(Option):
+    """What may be chosen when a build is asked for, as JSON."""
+
+    def problem(self, value: str) -> str | None:
+        try:
+            parameters.of_text(value)
+        except Invalid as error:
+            return f"{self.label}: {error.message}."
+        return super().problem(value)
 
 
 def pattern_problem(pattern: str) -> str | None:
@@ -105,6 +121,27 @@ OF_PLANS = {
             "1: targets of Bazel that a change does not affect are not run where their result is known.",
             "0",
             choices=YES_OR_NO,
+        ),
+        Option(
+            SNAPSHOT_ALLOW,
+            "Snapshots",
+            "0: neither makes images for snapshots nor begins with them.",
+            "1",
+            choices=YES_OR_NO,
+        ),
+        Option(
+            SNAPSHOT_REQUIRE,
+            "Only with a snapshot",
+            "1: builds leave the plan out while there is no image for it.",
+            "0",
+            choices=YES_OR_NO,
+        ),
+        ParametersOption(
+            PARAMETERS,
+            "Parameters",
+            'What people may choose for a build, as JSON: [{"name": "LEVEL", "choices": ["1", "2"]}].',
+            length_max=PARAMETERS_LENGTH_MAX,
+            is_lines=True,
         ),
         Option(
             EXPECT_TESTS,

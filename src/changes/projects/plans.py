@@ -27,6 +27,16 @@ def change(session: Session, plan: Plan, *, label: str | None, status: PlanStatu
     session.flush()
 
 
+def borrow_snapshots(session: Session, plan: Plan, of: Plan | None) -> None:
+    """From now on builds of the one begin with images of the other."""
+    if of is not None and (of.project_id != plan.project_id or of.id == plan.id):
+        raise Invalid("Only images of another plan of the same project can be shared.", ["snapshot_plan_id"])
+    if of is not None and of.snapshot_plan_id is not None:
+        raise Invalid(f"{of.label} makes no images itself.", ["snapshot_plan_id"])
+    plan.snapshot_plan_id = None if of is None else of.id
+    session.flush()
+
+
 def change_step(
     session: Session, step: Step, *, implementation: str, data: dict[str, Any], order: int | None
 ) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, lazyload, selectinload
 
 from changes.base.errors import NotFound
@@ -36,6 +36,11 @@ def project_or_none(session: Session, slug_or_id: str) -> Project | None:
         return session.get(Project, UUID(slug_or_id))
     except ValueError:
         return None
+
+
+def by_ids(session: Session, project_ids: Collection[UUID]) -> dict[UUID, Project]:
+    found = session.execute(select(Project).where(Project.id.in_(project_ids))).scalars()
+    return {project.id: project for project in found}
 
 
 def projects(
@@ -153,7 +158,9 @@ def plans_of_active_projects(session: Session, page: Page, *, query: str = "") -
 def newest_revision(session: Session, repository: Repository) -> Revision | None:
     """Of those that somebody has looked at."""
     known = select(Revision).where(Revision.repository_id == repository.id, Revision.config.is_not(None))
-    newest = known.order_by(Revision.date_committed.desc().nulls_last(), Revision.sha).limit(1)
+    newest = known.order_by(
+        func.coalesce(Revision.date_committed, Revision.date_created).desc(), Revision.sha
+    ).limit(1)
     return session.execute(newest).unique().scalar_one_or_none()
 
 

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session, lazyload
 
 from changes.base import clock, ids
 from changes.base.errors import Invalid, Unavailable
-from changes.people import users
-from changes.projects import config, mirrors
+from changes.people import identities
+from changes.projects import config, mirrors, patches
 from changes.projects.models import Patch, Repository, Revision, Source
 from changes.projects.rules import RepositoryBackend
 from changes.vcs.errors import BadName, MissingFile, TooLarge, UnknownRevision, VcsError
@@ -95,8 +95,8 @@ def save(session: Session, repository: Repository, seen: RevisionSeen, config_te
 
 
 def author_of(session: Session, person: Person) -> object:
-    name = clean(person.name)
-    return users.author(session, name, clean(person.email) or f"{name}@localhost").id
+    key = (person.name, person.email)
+    return identities.authors(session, [key])[key]
 
 
 def save_bare(session: Session, repository: Repository, name: str) -> Revision:
@@ -162,10 +162,5 @@ def new_source_of_commit(session: Session, revision: Revision, data: object) -> 
     return made
 
 
-def save_patch(session: Session, revision: Revision, diff: bytes) -> Patch:
-    patch = Patch(
-        id=ids.new(), repository_id=revision.repository_id, parent_revision_sha=revision.sha, diff=diff
-    )
-    session.add(patch)
-    session.flush()
-    return patch
+def save_patch(session: Session, revision: Revision, diff: bytes, *, label: str = "", url: str = "") -> Patch:
+    return patches.save(session, revision, diff, label=label, url=url)

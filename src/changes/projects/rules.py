@@ -36,6 +36,29 @@ class RepositoryStatus(IntEnum):
     IMPORTING = 2
 
 
+class ChangeKind(IntEnum):
+    COMMIT = 0
+    DIFF = 1
+    PULL = 2
+    PROPOSAL = 3
+    SUBMISSION = 4
+    SERIES_PATCH = 5
+
+
+class ChangeState(IntEnum):
+    OPEN = 0
+    LANDED = 1
+    ABANDONED = 2
+
+
+class CommentTarget(IntEnum):
+    CHANGE = 0
+    SOURCE = 1
+    BUILD = 2
+    JOB = 3
+    TEST = 4
+
+
 def suggested_slug(name: str) -> str:
     """What an address may say of this name; empty where nothing of it can stand there."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()

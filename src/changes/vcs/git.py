@@ -164,6 +164,7 @@ class GitMirror:
         options = [f"--skip={query.skip}"]
         options += [] if query.limit is None else [f"--max-count={query.limit}"]
         options += ["--first-parent"] if query.first_parent else []
+        options += ["--date-order"] if query.children_first else []
         lines = [*starts, *(f"^{sha}" for sha in self._known(query.excludes))]
         return self._log(*options, stdin="\n".join(lines).encode(), paths=query.paths)
 

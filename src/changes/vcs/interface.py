@@ -74,6 +74,8 @@ class LogQuery:
     skip: int = 0
     limit: int | None = None
     first_parent: bool = False
+    # No parent before any of its children, also where clocks were wrong; costs the first commit some time.
+    children_first: bool = False
 
 
 EVERYTHING = LogQuery()

@@ -1,0 +1,140 @@
+"""One look at a repository: what is new in it becomes rows and events, whatever its branches did.
+
+The rows of its branches say what was known before, and are written last, in one transaction with the
+events. Whoever is killed before that has stored commits that the next look finds there.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from changes.base import bell, clock, db, events
+from changes.projects import heads, import_commits, mailmap, mirrors, sync_rules, telling
+from changes.projects.events import RevisionsSeen
+from changes.projects.import_commits import Import
+from changes.projects.mailmap import NOBODY, Mailmap
+from changes.projects.models import Repository
+from changes.projects.sync_rules import Move
+from changes.vcs.errors import MissingFile, TooLarge, UnknownRevision
+from changes.vcs.interface import LogQuery, Mirror
+
+# Of each branch it is asked which commits came to it, which costs a process; more are taken by their heads.
+ASKED_BRANCHES_MAX = 300
+# Of one branch in one look; of what is beyond it, the oldest are told of by nobody.
+NEW_ON_BRANCH_MAX = 20_000
+FIRST_HEADS_MAX = 100
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a look has found."""
+
+    before: Mapping[str, str]
+    heads: Mapping[str, str]
+    default: str
+    moved: Sequence[Move]
+    # Oldest first.
+    new_on: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def gone(self) -> set[str]:
+        return set(self.before) - set(self.heads)
+
+
+def look(repository: Repository) -> bool:
+    """Whether there was anything new. Without anything, it is one question to the other side."""
+    mirror = mirrors.of(repository)
+    with db.transaction() as session:
+        before = heads.known(session, repository.id)
+    if repository.is_imported and mirror.exists() and mirror.remote_branches() == before:
+        return False
+    mirror.update()
+    seen = find_new(repository, mirror, before)
+    store_commits(repository, mirror, seen)
+    return take_over(repository, seen)
+
+
+def find_new(repository: Repository, mirror: Mirror, before: Mapping[str, str]) -> Seen:
+    now = mirror.branches()
+    default = mirror.default_branch() if now else ""
+    moved = sync_rules.moves(before, now, default)
+    seen = Seen(before, now, default, moved)
+    if not repository.is_imported:
+        firsts = {move.name: [move.new] for move in moved[:FIRST_HEADS_MAX]}
+        return Seen(before, now, default, moved, firsts)
+    return Seen(before, now, default, moved, {move.name: came_to(mirror, move, seen) for move in moved})
+
+
+def came_to(mirror: Mirror, move: Move, seen: Seen) -> Sequence[str]:
+    """Which commits a branch holds now and did not before; of a new one those that none held."""
+    if len(seen.moved) > ASKED_BRANCHES_MAX:
+        return [move.new]
+    old = move.old if move.old is not None and mirror.has(move.old) else None
+    excludes = (old,) if old else tuple(sha for name, sha in seen.before.items() if name != move.name)
+    query = LogQuery(starts=(move.new,), excludes=excludes, limit=NEW_ON_BRANCH_MAX, children_first=True)
+    found = [each.sha for each in mirror.log(query)][::-1]
+    # Somebody led it back to where it was once, or gave a name to what is known.
+    return found or [move.new]
+
+
+def store_commits(repository: Repository, mirror: Mirror, seen: Seen) -> None:
+    starts = tuple(dict.fromkeys(move.new for move in seen.moved))
+    if not starts:
+        return
+    excludes = tuple(dict.fromkeys(seen.before.values())) if repository.is_imported else ()
+    fresh = mirror.log(LogQuery(starts=starts, excludes=excludes, children_first=True))
+    labelled = sync_rules.labelled(fresh, seen.heads, seen.default)
+    work = Import(repository.id, read_mailmap(mirror, seen))
+    for count in import_commits.save_all(work, labelled):
+        if not repository.is_imported:
+            tell_progress(repository, count)
+
+
+def read_mailmap(mirror: Mirror, seen: Seen) -> Mailmap:
+    """Of the default branch: whoever may change that one may say who wrote what."""
+    head = seen.heads.get(seen.default)
+    if head is None:
+        return NOBODY
+    try:
+        content = mirror.read_file(head, mailmap.FILE_NAME, mailmap.SIZE_MAX_BYTES)
+    except (MissingFile, TooLarge, UnknownRevision):
+        return NOBODY
+    return mailmap.parse(content.decode("utf-8", "replace"))
+
+
+def tell_progress(repository: Repository, count: int) -> None:
+    with db.transaction() as session:
+        stored = session.get(Repository, repository.id)
+        if stored is not None:
+            stored.imported_count = count
+            bell.tell(session, telling.topic_of(stored))
+
+
+def take_over(read: Repository, seen: Seen) -> bool:
+    """Unless somebody else has taken over a look of his meanwhile: then his is the newer one."""
+    with db.transaction() as session:
+        repository = session.get(Repository, read.id, with_for_update=True, populate_existing=True)
+        if repository is None or heads.known(session, read.id) != seen.before:
+            return False
+        is_first = not repository.is_imported
+        repository.is_imported, repository.default_branch = True, seen.default
+        if not (seen.moved or seen.gone or is_first):
+            return False
+        repository.date_changed = clock.now()
+        heads.keep(session, repository.id, seen.moved, seen.gone)
+        if not is_first:
+            for branch, shas in seen.new_on.items():
+                heads.add_to_branch(session, repository, branch, shas)
+        for event in told(repository, seen, is_first=is_first):
+            events.announce(session, event)
+        telling.tell(session, repository)
+    return True
+
+
+def told(repository: Repository, seen: Seen, *, is_first: bool) -> Iterator[RevisionsSeen]:
+    for branch, shas in seen.new_on.items():
+        for some in sync_rules.chunks(shas):
+            yield RevisionsSeen(repository.id, branch, some, is_first_import=is_first)
