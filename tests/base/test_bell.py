@@ -14,7 +14,7 @@ from changes.base import db
 from changes.base.bell import Bell, running
 
 Answer = TypeVar("Answer")
-WITHIN_S = 5
+WITHIN_S = 60
 
 
 @asynccontextmanager

@@ -109,15 +109,18 @@ def test_a_job_that_cannot_be_run_takes_those_that_need_it_along(session: Sessio
 REFUSED = [
     (
         "plans:\n  - name: a\n    needs: [b]\n    commands: [x]",
-        "The plan a cannot be run: .changes.yml line 3: it needs 'b', which is no plan of this build",
+        (
+            "The plan a cannot be run: .changes.yml line 3, column 5: it needs 'b',"
+            " which is no plan of this build"
+        ),
     ),
     (
         "plans:\n  - {name: a, needs: [b], commands: [x]}\n  - {name: b, needs: [a], commands: [x]}",
-        "The plan a cannot be run: .changes.yml line 2: its needs go in a circle: a → b → a",
+        "The plan a cannot be run: .changes.yml line 2, column 15: its needs go in a circle: a → b → a",
     ),
     (
         "plans:\n  - name: a\n    commands: [x]\n    needs: b",
-        "The plan a cannot be run: .changes.yml line 4: needs must be a list of names of plans",
+        "The plan a cannot be run: .changes.yml line 4, column 5: needs must be a list of names of plans",
     ),
 ]
 

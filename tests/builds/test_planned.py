@@ -146,31 +146,31 @@ def test_the_originals_empty_step_ends_as_aborted(session: Session) -> None:
 WRONG = [
     (
         "plans:\n  - name: a\n    commands:\n      - make\n      - script: x\n        scrpt: y",
-        ".changes.yml line 6: command 2: unknown field 'scrpt', did you mean 'script'? (allowed: artifacts,",
+        ".changes.yml line 6, column 9: command 2: unknown field 'scrpt', did you mean 'script'?",
     ),
     (
         "plans:\n  - name: a\n    timeout: soon\n    commands: [x]",
-        ".changes.yml line 3: timeout must be a whole number from 0 to 10080",
+        ".changes.yml line 3, column 5: timeout must be a whole number from 0 to 10080",
     ),
     (
         "plans:\n  - name: a\n    steps:\n      - commands: [x]\n      - commands: [x]\n        cpus: many",
-        ".changes.yml line 6: cpus must be a whole number",
+        ".changes.yml line 6, column 9: cpus must be a whole number",
     ),
     (
         "plans:\n  - name: a\n    cpus: many\n    steps:\n      - commands: [x]",
-        ".changes.yml line 3: cpus must be a whole number",
+        ".changes.yml line 3, column 5: cpus must be a whole number",
     ),
     (
         "plans:\n  - name: a\n    commands:\n      - x\n      - {type: setup}",
-        ".changes.yml line 5: command 2: script is missing",
+        ".changes.yml line 5, column 9: command 2: script is missing",
     ),
     (
         "plans:\n  - name: a\n    commands: [x]\n    retry:\n      time: 3",
-        ".changes.yml line 5: unknown field 'time', did you mean 'times'?",
+        ".changes.yml line 5, column 7: unknown field 'time', did you mean 'times'?",
     ),
     (
         "plans:\n  - name: a\n    commands: [x]\n    other_repos:\n      - {repo: 'https://h/x'}",
-        ".changes.yml line 5: repository 1: path is missing",
+        ".changes.yml line 5, column 9: repository 1: path is missing",
     ),
 ]
 

@@ -5,22 +5,23 @@ so it takes `Session` and `transaction` from here.
 """
 
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import IntEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
-from sqlalchemy import DateTime, Engine, MetaData, SmallInteger, Text, Uuid, create_engine
+from sqlalchemy import DateTime, Engine, MetaData, SmallInteger, Table, Text, Uuid, create_engine, insert
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.event import listen
 from sqlalchemy.exc import DisconnectionError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.types import TypeDecorator
 
 from changes.base import clock, ids
@@ -41,6 +42,8 @@ __all__ = [
 
 AFTER_COMMIT = "after_commit"
 PREPARED_MAX = 500
+COUNTING_CONNECTIONS = 2
+OWNER = "database"
 # What SQLAlchemy raises when the server cannot be reached.
 DatabaseAway = OperationalError
 # Every connection of this process has been in use for too long.
@@ -139,7 +142,21 @@ class Database:
         )
         listen(self.engine, "connect", keep_many_statements)
         listen(self.engine, "checkout", refuse_closed)
-        self.sessions = sessionmaker(self.engine, expire_on_commit=False)
+        # For what is counted at once (see below): few, as each is used for a moment only.
+        self.counting = create_engine(
+            url,
+            pool_size=COUNTING_CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=10,
+            isolation_level="AUTOCOMMIT",
+            connect_args={
+                "application_name": "changes",
+                "connect_timeout": 5,
+                "options": "-c synchronous_commit=off -c lock_timeout=5s",
+            },
+        )
+        listen(self.counting, "checkout", refuse_closed)
+        self.sessions = sessionmaker(self.engine, expire_on_commit=False, info={OWNER: self})
 
     def async_pool(self, *, size: int) -> AsyncConnectionPool[Any]:
         """For the few calls that agents make all the time: plain SQL, no threads between."""
@@ -152,6 +169,11 @@ class Database:
             kwargs={"autocommit": True},
             configure=make_quick,
         )
+
+    def close(self) -> None:
+        """Closes the connections that nobody uses; the next use makes new ones."""
+        self.engine.dispose()
+        self.counting.dispose()
 
     @property
     def conninfo(self) -> str:
@@ -174,6 +196,28 @@ database: Slot[Database] = Slot("database")
 def transaction() -> Iterator[Session]:
     with database.get().transaction() as session:
         yield session
+
+
+def insert_rows(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+    """In bulk and past the ORM, for what nobody needs as objects; nothing when there are none."""
+    if rows:
+        session.execute(insert(cast("Table", model.__table__)), rows)
+
+
+def count_at_once(session: Session, counting: ReturningUpdate[int]) -> int:
+    """For a number that nobody else may get: committed at once in a transaction of its own, so that nobody
+    who wants the next one waits for the end of ours. It need not reach the disk before what we write,
+    which comes after it there; and should we fail, a number is left out.
+
+    A row that this transaction has just made is not seen there, and nobody else can count in it.
+    """
+    owner: Database | None = session.info.get(OWNER)
+    if owner is not None:
+        with owner.counting.connect() as connection:
+            number = connection.execute(counting).scalar_one_or_none()
+        if number is not None:
+            return number
+    return session.execute(counting).scalar_one()
 
 
 def after_commit(session: Session, act: Callable[[], None]) -> None:

@@ -20,6 +20,11 @@ FORGOTTEN_AFTER_S = 2
 log = structlog.get_logger()
 
 
+def install() -> None:
+    """In every process: whoever rings must know that this is work without a row."""
+    jobs.standing[DELIVER] = deliver
+
+
 def deliver() -> None:
     has_more = True
     while has_more:
@@ -69,6 +74,3 @@ def ring_for_forgotten(session: Session) -> None:
     forgotten = Outbox.date_created < NOW - timedelta(seconds=FORGOTTEN_AFTER_S)
     if session.execute(select(Outbox.id).where(Outbox.is_waiting, forgotten).limit(1)).first():
         jobs.ring_after_commit(session, DELIVER)
-
-
-jobs.standing[DELIVER] = deliver

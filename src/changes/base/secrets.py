@@ -4,7 +4,9 @@ The key is derived from the server's secret key, which lives outside the databas
 is bound to the purpose it was sealed for: moved into another row, it does not open.
 """
 
+import base64
 import functools
+import hmac
 import os
 
 from changes.base import process
@@ -39,6 +41,12 @@ def unseal(sealed: bytes, purpose: str) -> str:
         raise Unreadable(
             "A stored secret cannot be opened: SECRET_KEY is not the one it was sealed with. Enter it anew."
         ) from None
+
+
+def derive(purpose: str) -> str:
+    """A secret that nobody stores: the same for the same purpose, as long as the server's key is."""
+    digest = hmac.digest(_key(), b"derived:" + purpose.encode(), "sha256")
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def _bound_to(purpose: str, version: bytes) -> bytes:

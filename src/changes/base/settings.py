@@ -127,6 +127,13 @@ def _long_enough(key: str) -> str:
     return key
 
 
+def _words(value: object) -> object:
+    """Text with commas between, or a list."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
 def _default_base_url(values: dict[str, Any]) -> str:
     host = values["host"]
     return f"http://{f'[{host}]' if ':' in host else host}:{values['port']}"
@@ -186,6 +193,11 @@ class Settings(BaseModel):
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
 
+    repository_poll_s: Positive = 20
+    landing_trailers: Annotated[tuple[str, ...], BeforeValidator(_words)] = (
+        "Change-Id",
+        "Differential Revision",
+    )
     default_job_timeout_min: Positive = 60
     jobstep_retry_max: Count = 6
     jobstep_machine_retry_max: Count = 2

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from changes.base import ids
 from changes.base.errors import Conflict, Invalid, NotFound
-from changes.builds import create, outside, retry, rules, settle
+from changes.builds import create, outside, retry, rules, settle, wishes
 from changes.builds.create import NewBuild
 from changes.builds.models import Build, Job
 from changes.builds.rules import Cause, Status
@@ -38,6 +38,7 @@ def build_again(
         tags=list(build.tags),
         priority=build.priority,
         timeout_min=timeout_min,
+        wishes=wishes.thawed(build.wishes),
     )
     made = create.create_build(session, build.project, asked)
     made.retried_id = build.id

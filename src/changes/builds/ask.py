@@ -5,7 +5,7 @@ unknown project is told from one that was not named.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,14 +14,16 @@ from sqlalchemy.orm import Session
 
 from changes.base import ids
 from changes.base.errors import Invalid
-from changes.builds import create, trust
+from changes.builds import create, snapshot_use, trust
 from changes.builds.create import NewBuild
 from changes.builds.models import Build
 from changes.builds.rules import Cause
+from changes.builds.snapshot_use import SnapshotAsked
+from changes.builds.wishes import Wishes
 from changes.people import users
 from changes.people.models import Author
-from changes.projects import options, queries, revisions
-from changes.projects.models import ItemOption, Project, Repository, Revision, Source
+from changes.projects import changes, options, patches, queries, revisions
+from changes.projects.models import Change, ItemOption, Project, Repository, Revision, Source
 from changes.projects.rules import ProjectStatus, RepositoryStatus
 
 TAG_MAX = 16
@@ -44,12 +46,19 @@ class Asked:
     message: str | None = None
     patch: bytes | None = None
     patch_data: dict[str, Any] | None = None
+    patch_label: str = ""
+    patch_url: str = ""
+    # Of which what is built becomes a version; a commit without one gets its own.
+    change: Change | None = None
     tag: str | None = None
     project_whitelist: list[str] | None = None
     ensure_only: bool = False
     snapshot_id: str | None = None
     no_snapshot: bool = False
     cause: Cause = Cause.UNKNOWN
+    # Names of plans, and values of their parameters.
+    plans: Sequence[str] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
     asked_by: str = ""
     # Whether whoever asks has rights on this project: a patch of somebody else is not trusted there.
     has_rights_on: Callable[[str], bool] = lambda _slug: True
@@ -68,11 +77,12 @@ def build_what_was_asked(session: Session, asked: Asked, *, timeout_min: int) ->
     candidates = find_candidates(session, asked)
     if not candidates.projects:
         raise Invalid("Unable to find project(s).", ["project", "repository"])
-    refuse_snapshots(asked)
+    snapshot = snapshot_asked(session, asked, candidates.projects)
     author = users.author(session, *author_named) if author_named else None
     revision = revisions.find(session, candidates.repository, asked.sha)
     source = source_of(session, revision, asked)
     template = describe(asked, source, author, tags=tags, timeout_min=timeout_min)
+    template = replace(template, snapshot=snapshot)
     wanted = [
         p for p in candidates.projects if asked.project_whitelist is None or p.slug in asked.project_whitelist
     ]
@@ -120,11 +130,12 @@ def find_repository(session: Session, asked: Asked) -> Repository:
     return found
 
 
-def refuse_snapshots(asked: Asked) -> None:
+def snapshot_asked(session: Session, asked: Asked, projects: list[Project]) -> SnapshotAsked:
     if asked.snapshot_id and asked.no_snapshot:
         raise Invalid("Cannot specify snapshot with no_snapshot option", ["snapshot_id", "no_snapshot"])
     if asked.snapshot_id:
-        raise Invalid("Unable to find snapshot.", ["snapshot_id"])
+        return SnapshotAsked(snapshot_use.check(session, asked.snapshot_id, projects))
+    return SnapshotAsked(is_refused=asked.no_snapshot)
 
 
 def read_author(text: str | None) -> tuple[str, str] | None:
@@ -140,10 +151,15 @@ def read_author(text: str | None) -> tuple[str, str] | None:
 
 def source_of(session: Session, revision: Revision, asked: Asked) -> Source:
     if asked.patch is None:
-        return revisions.source_of(session, revision, data=asked.patch_data)
-    patch = revisions.save_patch(session, revision, asked.patch)
-    source = revisions.source_of(session, revision, patch, asked.patch_data)
-    session.refresh(source)
+        source = revisions.source_of(session, revision, data=asked.patch_data)
+    else:
+        patch = patches.save(session, revision, asked.patch, label=asked.patch_label, url=asked.patch_url)
+        source = revisions.source_of(session, revision, patch, asked.patch_data)
+        session.refresh(source)
+    if asked.change is not None:
+        changes.add_version(session, asked.change, source)
+    elif asked.patch is None:
+        changes.claim_commit(session, source, revision)
     return source
 
 
@@ -164,6 +180,7 @@ def describe(
         asked_by=asked.asked_by,
         tags=tags,
         timeout_min=timeout_min,
+        wishes=Wishes(tuple(asked.plans), asked.parameters),
     )
 
 

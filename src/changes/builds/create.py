@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from changes.base import ids
+from changes.base import db, ids
 from changes.base.errors import Invalid
 from changes.builds import (
     build_terms,
@@ -18,8 +18,10 @@ from changes.builds import (
     planned,
     reasons,
     settle,
+    snapshot_use,
     superseded,
     tally,
+    wishes,
 )
 from changes.builds.collected import PHASES
 from changes.builds.models import Build, Job, JobNeed, JobPhase, JobPlan
@@ -28,6 +30,9 @@ from changes.builds.planned import PlannedJob, ReadStep
 from changes.builds.queue_rules import is_automatic
 from changes.builds.reasons import Reason
 from changes.builds.rules import Cause, Priority, Result, ResultRule, Status, aggregate_status
+from changes.builds.snapshot_models import JobSnapshot
+from changes.builds.snapshot_use import SnapshotAsked
+from changes.builds.wishes import Unfulfillable, Wishes
 from changes.people.models import Author
 from changes.projects import config
 from changes.projects.models import Project, Source
@@ -57,6 +62,10 @@ class NewBuild:
     tags: list[str] = field(default_factory=list)
     priority: Priority = Priority.DEFAULT
     timeout_min: int = DEFAULT_TIMEOUT_MIN
+    snapshot: SnapshotAsked = snapshot_use.CURRENT
+    wishes: Wishes = wishes.NONE
+    # Why nothing can be run, where that is known before.
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,19 +76,24 @@ class Rows:
     timeout_min: int
     jobs: list[Job] = field(default_factory=list)
     job_plans: list[dict[str, Any]] = field(default_factory=list)
+    images: list[dict[str, Any]] = field(default_factory=list)
     phases: list[dict[str, Any]] = field(default_factory=list)
     steps: list[NewStep] = field(default_factory=list)
 
 
 def create_build(session: Session, project: Project, asked: NewBuild) -> Build:
     try:
-        plans = planned.jobs_of(session, project, asked.source)
+        plans = plans_of(session, project, asked)
         why_none = Reason(reasons.NO_PLANS, {"file": config.FILE_NAME})
+    except Unfulfillable:
+        raise
     except Invalid as error:
         plans, why_none = [], Reason(reasons.INVALID_CONFIG, {"message": error.message})
+    superseding = [plan.plan.id for plan in plans if plan.terms.cancels_superseded]
+    if superseding:
+        superseded.take_turns(session, project)
     build = new_build(session, project, asked, plans)
     if plans:
-        superseding = [plan.plan.id for plan in plans if plan.terms.cancels_superseded]
         # Locked before anything of ours can be waited for: nobody is to wait in a circle.
         older = superseded.lock_older(session, build, superseding)
         create_jobs(session, build, plans, timeout_min=asked.timeout_min)
@@ -89,10 +103,24 @@ def create_build(session: Session, project: Project, asked: NewBuild) -> Build:
     return build
 
 
+def plans_of(session: Session, project: Project, asked: NewBuild) -> list[PlannedJob]:
+    """As they are now, as far as they were asked for."""
+    if asked.problem:
+        raise Invalid(asked.problem)
+    plans = wishes.fulfilled(planned.jobs_of(session, project, asked.source), asked.wishes)
+    return snapshot_use.with_images(session, plans, asked.snapshot)
+
+
+def create_planned(
+    session: Session, project: Project, asked: NewBuild, plans: list[PlannedJob]
+) -> tuple[Build, list[Job]]:
+    """Of plans that somebody has prepared; there is at least one."""
+    build = new_build(session, project, asked, plans)
+    return build, create_jobs(session, build, plans, timeout_min=asked.timeout_min)
+
+
 def new_build(session: Session, project: Project, asked: NewBuild, plans: list[PlannedJob]) -> Build:
-    """It is written with its jobs. Its number comes late: from then on nobody else may make a build of
-    this project until this one is there.
-    """
+    """It is written with its jobs."""
     said = build_terms.of_options(plans[0].project_options if plans else {})
     build = Build(
         id=ids.new(),
@@ -110,6 +138,7 @@ def new_build(session: Session, project: Project, asked: NewBuild, plans: list[P
         target=asked.target[:LABEL_MAX],
         message=asked.message,
         tags=asked.tags,
+        wishes=asked.wishes.kept(),
         status=Status.PENDING_ALLOCATION if plans else Status.QUEUED,
         result=Result.UNKNOWN,
         last_job_number=len(plans),
@@ -131,10 +160,10 @@ def next_build_number(session: Session, project: Project) -> int:
         .where(Project.id == project.id)
         .values(last_build_number=Project.last_build_number + 1)
     )
-    return session.execute(counted.returning(Project.last_build_number)).scalar_one()
+    return db.count_at_once(session, counted.returning(Project.last_build_number))
 
 
-def create_jobs(session: Session, build: Build, plans: list[PlannedJob], *, timeout_min: int) -> None:
+def create_jobs(session: Session, build: Build, plans: list[PlannedJob], *, timeout_min: int) -> list[Job]:
     wrong = needs.problems({each.plan.label: each.terms.needs for each in plans})
     rows = Rows(timeout_min)
     for number, each in enumerate(plans, start=1):
@@ -149,13 +178,14 @@ def create_jobs(session: Session, build: Build, plans: list[PlannedJob], *, time
             settle.release_needing(session, job)
     settle.settle_new_build(session, build, rows.jobs)
     settle.announce_steps(session, sum(not job.is_finished for job in rows.jobs))
+    return rows.jobs
 
 
 def write(session: Session, build: Build, rows: Rows) -> None:
     session.flush()
-    session.execute(insert(JobPlan), rows.job_plans)
-    if rows.phases:
-        session.execute(insert(JobPhase), rows.phases)
+    db.insert_rows(session, JobPlan, rows.job_plans)
+    db.insert_rows(session, JobSnapshot, rows.images)
+    db.insert_rows(session, JobPhase, rows.phases)
     new_steps.insert_steps(session, build, rows.steps)
 
 
@@ -167,8 +197,7 @@ def note_needs(session: Session, plans: list[PlannedJob], jobs: list[Job]) -> No
         for needed in jobs
         if needed.label in plan.terms.needs and not job.is_finished
     ]
-    if rows:
-        session.execute(insert(JobNeed), rows)
+    db.insert_rows(session, JobNeed, rows)
 
 
 def refuse_build(session: Session, build: Build, why: Reason) -> None:
@@ -183,8 +212,8 @@ def create_job(session: Session, build: Build, plan: PlannedJob, rows: Rows, *, 
         number=number,
         build_id=build.id,
         project_id=build.project_id,
-        label=plan.plan.label,
-        expected_ms=plan.plan.avg_build_time_ms,
+        label=plan.title or plan.plan.label,
+        expected_ms=None if plan.title else plan.plan.avg_build_time_ms,
         is_optional=plan.terms.is_optional and build.result_rule == ResultRule.REQUIRED_ONLY,
         status=Status.QUEUED if plan.terms.needs else Status.PENDING_ALLOCATION,
         result=Result.UNKNOWN,
@@ -194,6 +223,8 @@ def create_job(session: Session, build: Build, plan: PlannedJob, rows: Rows, *, 
     rows.job_plans.append(
         {"job_id": job.id, "build_id": build.id, "plan_id": plan.plan.id, "data": plan.frozen()}
     )
+    if plan.image_id is not None:
+        rows.images.append({"job_id": job.id, "image_id": plan.image_id})
     try:
         steps = plan.read(default_min=rows.timeout_min)
         may_be_local = is_local(build.source.repository.url)
@@ -231,7 +262,7 @@ def plan_phases(job: Job, plan: PlannedJob, steps: list[ReadStep], rows: Rows) -
             )
         one_step: dict[str, object] = {"tally": {tally.key(status, Result.UNKNOWN): 1}}
         phases.append(row_of_phase(job, phase_id, label, len(phases), status) | one_step)
-        data = step.data_for(plan.terms, is_last=place == len(steps) - 1)
+        data = {**step.data_for(plan.terms, is_last=place == len(steps) - 1), **plan.beside}
         if collector is not None:
             then = PHASES[collector.type]
             phases.append(row_of_phase(job, expands_into, then, len(phases), Status.QUEUED))

@@ -32,3 +32,23 @@ class CollectionFinished:
 
     collection_id: UUID
     result: Result
+
+
+@dataclass(frozen=True)
+class RevisionResultUpdated:
+    """A commit is worth something else to a project than it was."""
+
+    project_id: UUID
+    sha: str
+    build_id: UUID
+    result: Result
+
+
+@dataclass(frozen=True)
+class LatestGreenMoved:
+    """A branch has a newer commit that is green."""
+
+    project_id: UUID
+    branch: str
+    sha: str
+    build_id: UUID

@@ -21,7 +21,9 @@ from changes.builds import (
     counting,
     history,
     housing,
+    keeping_said,
     new_steps,
+    offers,
     reasons,
     recipes,
     selective,
@@ -45,6 +47,7 @@ from changes.protocol import CommandReport
 TAKEN_OVER = (
     "release", "cpus", "memory", "labels", "checkout_folder", "other_repos", "concurrency_group",
     "plan_step", "timeout_from", "artifact_search_path", "step_token", *housing.KEPT,
+    *keeping_said.KEPT, offers.IMAGE, offers.BEGINS_WITH,
 )  # fmt: skip
 WEIGHT_SCALE = 1000
 

@@ -26,7 +26,17 @@ DEFAULT_ARTIFACTS = [
 ]  # fmt: skip
 
 Kind = Literal[
-    "commands", "text", "path", "number", "flag", "variables", "patterns", "mapping", "repositories", "paths"
+    "commands",
+    "text",
+    "path",
+    "number",
+    "flag",
+    "variables",
+    "patterns",
+    "mapping",
+    "repositories",
+    "paths",
+    "caches",
 ]
 Check = Callable[[Mapping[str, Any], str], list[Wrong]]
 
@@ -94,6 +104,7 @@ def checked_elsewhere(_data: Mapping[str, Any], _name: str) -> list[Wrong]:
 
 CHECKS: dict[Kind, Check] = {
     "commands": checked_elsewhere,
+    "caches": checked_elsewhere,
     "repositories": checked_elsewhere,
     "text": complaints.wrong_text,
     "path": complaints.wrong_path,
@@ -165,6 +176,14 @@ FIELDS = (
     Field("network", "Network", "flag", "false: its commands reach no network at all.", default=True),
     Field("limits", "Limits", "mapping", "What it may use at most: memory (MB), pids, cpus, log (MB).", {}),
     Field("secrets", "Secrets", "patterns", "Names of secrets of the project that it gets as variables.", []),
+    Field(
+        "cache",
+        "Caches",
+        "caches",
+        "Folders to find again in the next build: a list of key, paths and restore_keys.",
+        [],
+    ),
+    Field("snapshot", "Snapshot of", "patterns", "Folders that its snapshots hold: ~, .venv, /opt.", []),
     Field("release", "Release", "text", "Of the distribution; told to commands as CHANGES_RELEASE."),
     Field(
         "step_token",

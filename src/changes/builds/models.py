@@ -69,6 +69,8 @@ class Build(Identified, Timed, Judged, Base):
     result_rule: Mapped[ResultRule] = mapped_column(
         Numbered(ResultRule), default=ResultRule.ALL, server_default="0"
     )
+    # What was asked for besides its source: names of plans, and values of their parameters (wishes.py).
+    wishes: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
     # What its jobs are, counted (tally.py); None = nobody has counted yet.
     tally: Mapped[dict[str, Any] | None] = mapped_column(COUNTED)
     # The build that this one repeats.
@@ -292,7 +294,11 @@ class BazelTarget(Identified, Base):
     duration_ms: Mapped[int | None]
     message: Mapped[str] = mapped_column(default="", server_default="")
 
-    __table_args__ = (UniqueConstraint("job_id", "step_id", "name"),)
+    __table_args__ = (
+        UniqueConstraint("job_id", "step_id", "name"),
+        # Those that take their result from another build.
+        Index("ix_bazel_target_borrowed", "job_id", postgresql_where="source = 1"),
+    )
 
 
 class FailureReason(Identified, Base):

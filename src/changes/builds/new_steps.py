@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from changes.base import ids
+from changes.base import db, ids
 from changes.builds.models import Build, Command, JobStep
 from changes.builds.recipes import CommandRecipe
 from changes.builds.rules import Origin, Status
@@ -33,12 +32,8 @@ class NewStep:
 
 
 def insert_steps(session: Session, build: Build, new: Sequence[NewStep]) -> None:
-    if not new:
-        return
-    session.execute(insert(JobStep), [row_of(each, build) for each in new])
-    commands = [row for each in new for row in rows_of_commands(each)]
-    if commands:
-        session.execute(insert(Command), commands)
+    db.insert_rows(session, JobStep, [row_of(each, build) for each in new])
+    db.insert_rows(session, Command, [row for each in new for row in rows_of_commands(each)])
 
 
 def row_of(new: NewStep, build: Build) -> dict[str, Any]:

@@ -8,11 +8,16 @@ from typing import Any
 
 from changes.base import process
 from changes.base.secrets import Unreadable
-from changes.builds import command_types, housing, step_tokens
+from changes.builds import command_types, housing, keeping_said, step_tokens
 from changes.builds.rules import CommandType
 from changes.projects import secrets
 from changes.projects.rules import RepositoryBackend
-from changes.protocol import Checkout, CommandOffer, StepOffer
+from changes.protocol import Checkout, CommandOffer, SnapshotOffer, StepOffer
+
+# Beside a step: the image it begins with, or the one that it makes.
+IMAGE, EXPECTED_SNAPSHOT = "snapshot_image", "expected_snapshot"
+# The snapshot of that image; empty where its project has one, and its plan no image of it.
+BEGINS_WITH = "begins_with"
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +44,17 @@ def offer(row: dict[str, Any]) -> StepOffer:
         network=row["data"].get("network"),
         limits=housing.limits_of(row["data"]),
         secrets=secrets_of(row),
+        caches=keeping_said.caches_of(row["data"]),
+        **snapshots_of(row["data"]),
     )
 
 
 def secrets_of(row: dict[str, Any]) -> dict[str, str]:
     """Those that the plan names; who is not trusted gets none, whatever the row holds."""
     if not row["is_trusted"] or not row["secrets"]:
+        return {}
+    if row["data"].get(EXPECTED_SNAPSHOT):
+        # What is set up with them would be there for everybody who begins with the image.
         return {}
     sealed = [(each["name"], base64.b64decode(each["sealed"])) for each in row["secrets"]]
     try:
@@ -53,6 +63,16 @@ def secrets_of(row: dict[str, Any]) -> dict[str, str]:
         # The step is handed out already; it fails for want of its variables, and this says why.
         log.exception("The secrets of %s cannot be opened.", row["slug"])
         return {}
+
+
+def snapshots_of(data: dict[str, Any]) -> dict[str, Any]:
+    """What it begins with, or what it is to make."""
+    image = data.get(IMAGE)
+    return {
+        "snapshot": SnapshotOffer(**image) if image else None,
+        "expected_snapshot": data.get(EXPECTED_SNAPSHOT, ""),
+        "snapshot_paths": data.get("snapshot") or [],
+    }
 
 
 def checkout(row: dict[str, Any]) -> Checkout | None:

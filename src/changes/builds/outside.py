@@ -54,7 +54,8 @@ def hear(session: Session, project: Project, told: Told) -> Build:
     known = find(session, project, told.external_id)
     if known is None:
         # Two parts of one build may be the first to report at the same moment.
-        session.execute(select(Project.id).where(Project.id == project.id).with_for_update())
+        key = func.hashtextextended(f"{told.external_id} outside in {project.id}", 0)
+        session.execute(select(func.pg_advisory_xact_lock(key)))
         known = find(session, project, told.external_id)
     if known is None:
         build = make(session, project, told)

@@ -16,10 +16,11 @@ from changes.builds.complaints import Wrong, WrongData
 from changes.builds.implementations import TIMEOUT_MAX_MIN
 from changes.builds.recipes import DEFAULT_IMPLEMENTATION, Recipe
 from changes.builds.terms import Terms
-from changes.projects import config, queries
+from changes.projects import config, config_source, queries
 from changes.projects.config import FILE_NAME, PlanConfig
 from changes.projects.create import plan_in_repository
 from changes.projects.models import Plan, Project, Source
+from changes.projects.options import RESULT_RULE
 from changes.projects.plan_options import TIMEOUT
 
 
@@ -63,6 +64,11 @@ class PlannedJob:
     # Where it stands in its repository, for those who have to mend it there.
     written: PlanConfig | None = None
     problem: str = ""
+    # What its job is called; empty is like the plan.
+    title: str = ""
+    # The image that the job begins with, and what is kept beside each of its steps.
+    image_id: UUID | None = None
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
     def refused_for(self, problem: str) -> "PlannedJob":
         return replace(self, problem=self.located([Wrong(("needs",), problem)], None))
@@ -105,7 +111,7 @@ class PlannedJob:
             return "; ".join(each.sentence for each in wrong)
         in_step = step if len(self.steps) > 1 or ("steps",) in self.written.lines else None
         return "; ".join(
-            f"{FILE_NAME} line {self.written.line_of(each.way, in_step)}: {each.sentence}" for each in wrong
+            f"{FILE_NAME} {self.written.place_of(each.way, in_step)}: {each.sentence}" for each in wrong
         )
 
 
@@ -115,10 +121,14 @@ def jobs_of(session: Session, project: Project, source: Source) -> list[PlannedJ
     item_ids = [*(plan.id for plan in plans), *ids_of_steps]
     of_project, options = queries.options_with_items(session, project, item_ids)
     stored = [from_rows(plan, options, of_project) for plan in plans]
-    text = source.revision.config or ""
+    text = config_source.with_patch(session, source.revision.config or "", source, FILE_NAME)
     if not text.strip():
         return stored
-    return stored + [from_file(session, project, each, of_project) for each in config.read(text)]
+    file = config.read_file(text)
+    if file.result is not None:
+        of_project = {**of_project, RESULT_RULE: file.result}
+        stored = [replace(each, project_options=of_project) for each in stored]
+    return stored + [from_file(session, project, each, of_project) for each in file.plans]
 
 
 def from_rows(

@@ -36,6 +36,7 @@ class BuildFilter:
     branch: str = ""
     # A whole one.
     sha: str = ""
+    source: Source | None = None
     include_patches: bool = True
     patches_only: bool = False
 
@@ -87,6 +88,8 @@ def what_it_builds(wanted: BuildFilter) -> Iterator[ColumnElement[bool]]:
         yield Build.author_id.in_(authors_called(wanted.people))
     if wanted.target:
         yield Build.target.startswith(wanted.target, autoescape=True)
+    if wanted.source is not None:
+        yield Build.source_id == wanted.source.id
     if wanted.sha:
         yield Build.source.has(revision_sha=wanted.sha)
     if wanted.branch:

@@ -11,7 +11,7 @@ from typing import Any
 
 from changes.base import plain
 from changes.base.errors import Invalid
-from changes.builds import command_types, complaints, housing, implementations
+from changes.builds import command_types, complaints, housing, implementations, keeping_said
 from changes.builds.complaints import Way, Wrong, WrongData, inside
 from changes.builds.implementations import (
     COMMAND_FIELDS,
@@ -44,6 +44,7 @@ FIELDS = set(implementations.BY_NAME[DEFAULT_IMPLEMENTATION].names)
 KEPT = (
     "release", "max_executors", "cpus", "memory", "labels", "artifact_search_path", "test_stats_from",
     "step_token", "depth", "sparse", "submodules", "lfs", *housing.KEPT,
+    *keeping_said.KEPT,
 )  # fmt: skip
 PREFIX = "unable to create build step provided data: "
 
@@ -121,7 +122,7 @@ def wrong_data(kind: Implementation, data: Mapping[str, Any]) -> list[Wrong]:
     wrong = complaints.unknown_names(data, kind.names)
     for each in kind.fields:
         wrong += each.wrong(data)
-    wrong += housing.wrong_housing(data)
+    wrong += housing.wrong_housing(data) + keeping_said.wrong_keeping(data)
     wrong += wrong_others(data.get("other_repos"), data.get("repo_path") or SOURCE_FOLDER)
     commands = data.get("commands", [])
     if not isinstance(commands, list):

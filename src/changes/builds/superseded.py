@@ -7,13 +7,21 @@ the same plan end: other plans of the older build go on. Repetitions supersede n
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from changes.builds import cancel, settle
 from changes.builds.models import Build, Job, JobPlan
 from changes.builds.rules import Cause, Status
-from changes.projects.models import Revision, Source
+from changes.projects.models import Project, Revision, Source
+
+
+def take_turns(session: Session, project: Project) -> None:
+    """Until the end of the transaction, and before a number is taken: of two builds that are asked for at
+    once, the later is to see the earlier.
+    """
+    key = func.hashtextextended(f"superseded in {project.id}", 0)
+    session.execute(select(func.pg_advisory_xact_lock(key)))
 
 
 def lock_older(session: Session, build: Build, plans: Sequence[UUID]) -> list[UUID]:

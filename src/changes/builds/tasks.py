@@ -6,15 +6,32 @@ from sqlalchemy.orm import Session
 
 from changes.base import db
 from changes.base.process import settings
-from changes.builds import averages, collection, hearing, outside, sweep, tending
-from changes.builds.events import BuildFinished
+from changes.builds import (
+    averages,
+    collection,
+    green,
+    hearing,
+    outside,
+    revision_results,
+    schedules,
+    snapshots,
+    sweep,
+    tending,
+)
+from changes.builds.events import BuildFinished, RevisionResultUpdated
 
 
 def after_builds(session: Session, ended: Sequence[BuildFinished]) -> None:
     """All that have ended since the last time at once: a busy system pays for a look, not for a build."""
     build_ids = {event.build_id for event in ended}
     averages.update_averages(session, build_ids)
+    revision_results.update(session, ended)
     collection.tell_when_finished(session, *build_ids)
+    snapshots.after_builds(session, build_ids)
+
+
+def note_green(event: RevisionResultUpdated) -> None:
+    green.note(event)
 
 
 def sweep_steps() -> None:
@@ -48,6 +65,15 @@ def sweep_builds() -> None:
 def tend_queue() -> None:
     with db.transaction() as session:
         tending.tend(session)
+
+
+def run_schedules() -> None:
+    """Each in a transaction of its own: one whose repository cannot be read holds up no other."""
+    with db.transaction() as session:
+        due = schedules.find_due(session)
+    for schedule_id in due:
+        with db.transaction() as session:
+            schedules.run(session, schedule_id, timeout_min=settings.get().default_job_timeout_min)
 
 
 def sweep_outside() -> None:

@@ -8,9 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from changes.base.errors import Invalid
 from changes.builds import complaints
 from changes.builds.complaints import Wrong
 from changes.builds.implementations import TIMEOUT_MAX_MIN
+from changes.builds.triggers_rules import ANYTHING, Kind, PlanWishes
+from changes.projects import parameters
+from changes.projects.parameters import Parameter
 from changes.projects.plan_options import (
     CANCEL_SUPERSEDED,
     EXPECT_TESTS,
@@ -19,6 +23,7 @@ from changes.projects.plan_options import (
     INCREMENT_MAX_S,
     NEEDS,
     OPTIONAL,
+    PARAMETERS,
     RETRY_INCREMENT,
     RETRY_PATTERNS,
     RETRY_TIMES,
@@ -43,6 +48,8 @@ __all__ = [
 ]
 
 RETRY_FIELDS = ("times", "increment", "patterns")
+# In the order of the fields of PlanWishes.
+TRIGGER_KEYS = ("events", "branches", "ignore_branches", "files", "ignore_files")
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,11 @@ class Terms:
     cancels_superseded: bool = False
     # Targets of Bazel that the change does not affect are not run (selective.py).
     is_selective: bool = False
+    # Whom to ask about it.
+    owners: tuple[str, ...] = ()
+    # What may be chosen when a build is asked for; the job keeps only the values, in its steps.
+    parameters: tuple[Parameter, ...] = ()
+    wishes: PlanWishes = ANYTHING
 
     def frozen(self) -> dict[str, Any]:
         """As it is kept, and as an API answer has it."""
@@ -85,6 +97,7 @@ class Terms:
             "timeout_min": self.timeout_min,
             "cancel_superseded": self.cancels_superseded,
             "selective": self.is_selective,
+            "owners": list(self.owners),
         }
 
 
@@ -101,6 +114,7 @@ def thawed(data: Mapping[str, Any]) -> Terms:
         timeout_min=int(kept.get("timeout_min", 0)),
         cancels_superseded=bool(kept.get("cancel_superseded", False)),
         is_selective=bool(kept.get("selective", False)),
+        owners=tuple(kept.get("owners", ())),
     )
 
 
@@ -122,7 +136,15 @@ def of_options(options: Mapping[str, str]) -> Terms:
         timeout_min=min(number(options.get(TIMEOUT)), TIMEOUT_MAX_MIN),
         cancels_superseded=options.get(CANCEL_SUPERSEDED) == "1",
         is_selective=options.get(SELECTIVE) == "1",
+        parameters=stored_parameters(options.get(PARAMETERS, "")),
     )
+
+
+def stored_parameters(text: str) -> tuple[Parameter, ...]:
+    try:
+        return tuple(parameters.of_text(text))
+    except Invalid:
+        return ()
 
 
 def number(text: str | None) -> int:
@@ -144,7 +166,15 @@ def of_keys(said: Mapping[str, Any]) -> Terms:
         expects_tests=said.get("expect_tests", False),
         cancels_superseded=said.get("cancel_superseded", False),
         is_selective=said.get("selective", False),
+        owners=tuple(said.get("owners", [])),
+        parameters=tuple(parameters.read(said.get("parameters", []))),
+        wishes=wishes_of(said.get("triggers") or {}),
     )
+
+
+def wishes_of(said: Mapping[str, Any]) -> PlanWishes:
+    events, *rest = (tuple(said.get(key, [])) for key in TRIGGER_KEYS)
+    return PlanWishes(events, *rest)
 
 
 def wrong_keys(said: Mapping[str, Any]) -> list[Wrong]:
@@ -154,7 +184,40 @@ def wrong_keys(said: Mapping[str, Any]) -> list[Wrong]:
     wrong += complaints.wrong_flag(said, "selective")
     if not wrong and len(said.get("group") or "") > GROUP_MAX:
         wrong.append(Wrong(("group",), f"group must have at most {GROUP_MAX} characters"))
-    return wrong + wrong_retry(said.get("retry"))
+    wrong += complaints.wrong_texts(said, "owners", "people, teams or addresses")
+    return (
+        wrong
+        + wrong_retry(said.get("retry"))
+        + wrong_triggers(said.get("triggers"))
+        + wrong_parameters(said.get("parameters", []))
+    )
+
+
+def wrong_parameters(said: Any) -> list[Wrong]:
+    try:
+        parameters.read(said)
+    except Invalid as error:
+        return [Wrong(("parameters",), error.message)]
+    return []
+
+
+def wrong_triggers(said: Any) -> list[Wrong]:
+    if said is None:
+        return []
+    if not isinstance(said, dict):
+        return [Wrong(("triggers",), f"triggers must be a mapping of {', '.join(TRIGGER_KEYS)}")]
+    way = ("triggers",)
+    wrong = complaints.unknown_names(said, TRIGGER_KEYS, way)
+    for key in TRIGGER_KEYS:
+        wrong += complaints.wrong_texts(said, key, "patterns" if key != "events" else "events", way)
+    if wrong:
+        return wrong
+    known = [kind.value for kind in Kind]
+    return [
+        Wrong((*way, "events", place), f"{event!r} is no event{complaints.meant(event, known)}")
+        for place, event in enumerate(said.get("events", []))
+        if event not in known
+    ]
 
 
 def wrong_retry(retry: Any) -> list[Wrong]:

@@ -5,7 +5,7 @@ is success; leaving some out is refused with the offset that is expected.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from changes.base import clock, ids
 from changes.base.errors import ChangesError, Gone, Invalid, NotFound
 from changes.builds.rules import Status
 from changes.protocol import LOG_CHUNK_MAX_BYTES
+from changes.results import read_times
 from changes.results.models import LogChunk, LogSource
 
 LOG_CHANNEL = "log"
@@ -32,6 +33,22 @@ with opened as (
 )
 select pg_notify('build', replace(job.build_id::text, '-', '')) from opened join job on job.id = opened.job_id
 """
+# The first bytes of most logs, and often the only ones, in one step.
+BEGIN = """
+with opened as (
+    insert into log_source (id, step_id, job_id, name, size_bytes, date_created)
+    select %(id)s, id, job_id, %(name)s, %(size)s, %(now)s from job_step
+    where id = %(step_id)s and status <> 3 and node_id is not distinct from %(node_id)s::uuid
+    on conflict (step_id, name) do nothing returning id, job_id
+), chunk as (
+    insert into log_chunk (source_id, "offset", size_bytes, data, times)
+    select id, 0, %(size)s, %(data)s, %(times)s from opened
+)
+select
+    pg_notify('build', replace(job.build_id::text, '-', '')),
+    pg_notify('log', replace(opened.id::text, '-', ''))
+from opened join job on job.id = opened.job_id
+"""
 APPEND = """
 with source as (
     update log_source set size_bytes = size_bytes + %(size)s
@@ -40,8 +57,8 @@ with source as (
                   and node_id is not distinct from %(node_id)s::uuid)
     returning id
 ), chunk as (
-    insert into log_chunk (source_id, "offset", size_bytes, data)
-    select id, %(offset)s, %(size)s, %(data)s from source
+    insert into log_chunk (source_id, "offset", size_bytes, data, times)
+    select id, %(offset)s, %(size)s, %(data)s, %(times)s from source
 )
 select pg_notify('log', replace(id::text, '-', '')) from source
 """
@@ -74,6 +91,8 @@ class Writing:
     # None for a step of a build that ran elsewhere, which nobody here holds.
     node_id: UUID | None
     name: str
+    # When its bytes were read there, as far as that was told (read_times.py).
+    times: list[int] = field(default_factory=list)
 
 
 async def append(connection: AsyncConnection[Any], writing: Writing, offset: int, data: bytes) -> int:
@@ -96,14 +115,23 @@ def check_name(name: str) -> None:
 
 
 async def appended(connection: AsyncConnection[Any], writing: Writing, offset: int, data: bytes) -> bool:
-    values = {
+    values: dict[str, object] = {
         "step_id": writing.step_id,
         "node_id": writing.node_id,
         "name": writing.name,
         "offset": offset,
         "size": len(data),
         "data": data,
+        "times": read_times.since(writing.times, offset) or None,
     }
+    if offset == 0:
+        values |= {"id": ids.new(), "now": clock.now()}
+    rows = await connection.execute(APPEND if offset else BEGIN, values)
+    return await rows.fetchone() is not None or (offset == 0 and await is_added(connection, values))
+
+
+async def is_added(connection: AsyncConnection[Any], values: dict[str, object]) -> bool:
+    """To a log that was opened before its first bytes came."""
     rows = await connection.execute(APPEND, values)
     return await rows.fetchone() is not None
 
@@ -145,7 +173,7 @@ async def newest(connection: AsyncConnection[Any], source_id: UUID, offset: int)
 
     They begin at `offset`, or later when that is too much.
     """
-    values = {
+    values: dict[str, object] = {
         "id": source_id,
         "offset": offset,
         "bytes_max": NEWEST_BYTES_MAX,

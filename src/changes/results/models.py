@@ -35,6 +35,8 @@ class LogChunk(Base):
     offset: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     size_bytes: Mapped[int]
     data: Mapped[bytes] = mapped_column(LargeBinary)
+    # When it was read on its machine (read_times.py): bytes and milliseconds since 1970 in turns.
+    times: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
 
 
 class Artifact(Identified, Base):

@@ -15,13 +15,14 @@ from sqlalchemy.orm import Session, joinedload
 
 from changes.base.errors import Conflict, Invalid, NotFound
 from changes.base.process import settings
-from changes.builds import expand, reasons, report, retry, settle
+from changes.builds import expand, reasons, report, retry, settle, snapshots
 from changes.builds.models import Command, Job, JobPlan, JobStep
 from changes.builds.original import configuration, keys, machines, scripts
 from changes.builds.original.keys import Access
 from changes.builds.original.models import KeyUse, OriginalNode
 from changes.builds.reasons import Reason
 from changes.builds.rules import HELD, ReplaceLimits, Result, Status
+from changes.projects import patches
 from changes.projects.models import Patch
 from changes.protocol import CommandReport, StepReport
 
@@ -223,7 +224,7 @@ def hear_of_setup(session: Session, access: Access, command_id: UUID, told: Comm
 
 def patch_of(session: Session, step: JobStep) -> bytes | None:
     patch_id = step.job.build.source.patch_id
-    return session.get_one(Patch, patch_id).diff if patch_id is not None else None
+    return patches.content(session, session.get_one(Patch, patch_id)) if patch_id is not None else None
 
 
 def adapter_of(session: Session, step: JobStep) -> str:
@@ -254,5 +255,9 @@ def described(session: Session, access: Access, step_id: UUID) -> tuple[JobStep,
     step = keys.step(session, access, step_id)
     require_wanted(step)
     limits = configuration.limits(step.data)
-    told: dict[str, Any] = {"adapter": adapter_of(session, step), "snapshot": None, "expectedSnapshot": None}
+    told: dict[str, Any] = {
+        "adapter": adapter_of(session, step),
+        "snapshot": snapshots.begun_with(session, step),
+        "expectedSnapshot": snapshots.expected_by(session, step),
+    }
     return step, told | ({"resourceLimits": limits} if limits else {})
