@@ -17,6 +17,7 @@ NAMES = (
     "dispatch",
     "claim",
     "sandbox",
+    "snapshot",
     "throughput",
     "cancel",
     "settle",
@@ -26,6 +27,7 @@ NAMES = (
     "live",
     "pages",
     "vcs_log",
+    "import_commits",
 )
 
 

@@ -36,7 +36,7 @@ def measure(*, quick: bool) -> Iterator[Figure]:
             parsed.append(seconds(lambda: parse_only(report)))  # noqa: B023
             copied.append(seconds(bare.copy))
         bare.close()
-        database.engine.dispose()
+        database.close()
     in_series = Limit("iterparse, then COPY", TESTS / (median(parsed) + median(copied)))
     halves = f"parse alone {TESTS / median(parsed):,.0f}, COPY alone {TESTS / median(copied):,.0f}"
     yield Figure(

@@ -61,7 +61,7 @@ def measure(*, quick: bool) -> Iterator[Figure]:
         floor_ms = bare_ms(up)
         for jobs in JOBS[: 2 if quick else 3]:
             yield figure_of(database, a_build(up, jobs), jobs, floor_ms)
-        database.engine.dispose()
+        database.close()
 
 
 def a_build(up: System, jobs: int) -> UUID:

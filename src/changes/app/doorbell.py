@@ -17,7 +17,7 @@ from changes.base import jobs
 # A broker that is away for long must not fill our memory; what is dropped the sweep sends again.
 RINGS_KEPT_MAX = 10_000
 TRY_AGAIN_S = 0.5
-STANDING_EVERY_S = 0.05
+STANDING_EVERY_S = 0.25
 
 log = structlog.get_logger()
 

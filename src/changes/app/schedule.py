@@ -22,9 +22,10 @@ from sqlalchemy.orm import Session
 from changes.app import broker
 from changes.base import db, events, idempotency, jobs, outbox, sweep
 from changes.base.task import IS_OPEN, Task, TaskState
-from changes.builds import lanes
-from changes.builds.tasks import sweep_builds, sweep_outside, sweep_steps, tend_queue
+from changes.builds import blobs, lanes, snapshots, triggers_queries
+from changes.builds.tasks import run_schedules, sweep_builds, sweep_outside, sweep_steps, tend_queue
 from changes.people import expiry
+from changes.projects.tasks import poll_repositories
 from changes.results import uploads
 
 BEAT_EVERY_S = 1.0
@@ -46,7 +47,16 @@ class Periodic:
 
 def clean_up() -> None:
     """Each in a transaction of its own: what takes long holds up no other."""
-    for clean in (sweep.clean, events.clean, idempotency.clean, expiry.clean, uploads.clean):
+    for clean in (
+        sweep.clean,
+        events.clean,
+        idempotency.clean,
+        expiry.clean,
+        uploads.clean,
+        snapshots.clean,
+        blobs.clean,
+        triggers_queries.clean,
+    ):
         with db.transaction() as session:
             count = clean(session)
         if count:
@@ -57,7 +67,9 @@ PERIODIC = [
     Periodic(every_s=10, body=sweep_steps),
     Periodic(every_s=30, body=sweep_builds),
     Periodic(every_s=10, body=tend_queue),
+    Periodic(every_s=5, body=poll_repositories),
     Periodic(every_s=60, body=sweep_outside),
+    Periodic(every_s=10, body=run_schedules),
     Periodic(every_s=3600, body=clean_up),
 ]
 

@@ -14,6 +14,7 @@ from changes.builds.lanes import STEPS_CHANNEL
 from changes.web import access, banner, call, errors, health, live, openapi, proxies
 from changes.web.api import (
     agent_files,
+    agent_keeping,
     agents,
     builds,
     builds_again,
@@ -32,10 +33,20 @@ from changes.web.api import (
     plans,
     project_secrets,
     projects,
+    reproduce,
     waiting,
 )
+from changes.web.api import caches as cache_api
+from changes.web.api import changes as change_api
+from changes.web.api import config as config_api
+from changes.web.api import green as green_api
+from changes.web.api import hooks as hook_api
 from changes.web.api import nodes as node_api
+from changes.web.api import repositories as repository_api
+from changes.web.api import snapshots as snapshot_api
+from changes.web.api import sources as source_api
 from changes.web.api import tasks as task_api
+from changes.web.api import triggers as trigger_api
 from changes.web.pages import (
     account,
     build_actions,
@@ -64,33 +75,42 @@ from changes.web.pages import (
 )
 from changes.web.pages import authors as authors_pages
 from changes.web.pages import builds as builds_pages
+from changes.web.pages import changes as changes_pages
 from changes.web.pages import commits as commits_pages
 from changes.web.pages import original_keys as original_pages
 from changes.web.pages import plans as plans_pages
 from changes.web.pages import project_secrets as secret_forms
 from changes.web.pages import projects as projects_pages
+from changes.web.pages import snapshots as snapshot_pages
+from changes.web.pages import sources as sources_pages
 from changes.web.pages import tests as tests_pages
 from changes.web.pages import tokens as tokens_pages
+from changes.web.pages import triggers as triggers_pages
 from changes.web.pages import users as users_pages
 from changes.web.waiting_room import WaitingRoom
 
 STATIC = Path(drawing.FOLDER) / "static"
 API_PREFIX = "/api/0"
-CHANNELS = [STEPS_CHANNEL, "stop", "leave", "log", "build", "project", "node", "message"]
+TOLD = ["build", "project", "node", "message", "repository", "change"]
+CHANNELS = [STEPS_CHANNEL, "stop", "leave", "log", *TOLD]
 ASYNC_CONNECTIONS = 8
 LISTS = (home, projects_pages, builds_pages, steps, nodes, plans_pages, search, design, sign_in)
-DETAILS = (tests_pages, commits_pages, authors_pages)
+DETAILS = (triggers_pages, tests_pages, commits_pages, authors_pages)
 ACTIONS = (build_actions, parts_again)
 QUEUE = (queue, clusters, infra, tasks, node_actions, original_pages)
 PEOPLE = (provider, account, users_pages, tokens_pages)
 # They stand before the pages, because `new` is no project.
 FORMS = (new_project, plan_edit, plan_terms, step_edit, project_settings, secret_forms, message)
+KEPT = (snapshot_pages,)
 REPOSITORIES = (repositories, repository_credentials)
+CHANGES = (changes_pages, sources_pages)
 RESOURCES = (
     agents,
     agent_files,
+    agent_keeping,
     builds,
     builds_again,
+    cache_api,
     collections,
     credentials,
     infra_failures,
@@ -104,11 +124,20 @@ RESOURCES = (
     plans,
     project_secrets,
     projects,
+    reproduce,
+    snapshot_api,
+    config_api,
+    hook_api,
+    trigger_api,
+    change_api,
+    source_api,
+    green_api,
+    repository_api,
     node_api,
     task_api,
     waiting,
 )
-PAGES = (*FORMS, *REPOSITORIES, *ACTIONS, *LISTS, *DETAILS, *QUEUE, *PEOPLE)
+PAGES = (*FORMS, *KEPT, *REPOSITORIES, *CHANGES, *ACTIONS, *LISTS, *DETAILS, *QUEUE, *PEOPLE)
 
 
 def create_app() -> FastAPI:
@@ -126,7 +155,7 @@ def create_app() -> FastAPI:
         app.include_router(resource.api, prefix=API_PREFIX)
     for resource in (original, original_store):
         app.include_router(resource.api)
-    for part in (health, live, *PAGES):
+    for part in (health, live, repository_api, *PAGES):
         app.include_router(part.pages, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
     openapi.install(app)

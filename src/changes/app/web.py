@@ -1,6 +1,7 @@
 """The web process: uvicorn, with held requests ended as soon as it is asked to stop."""
 
 import resource
+import sys
 from functools import partial
 from types import FrameType
 
@@ -15,6 +16,8 @@ from changes.base.settings import Settings
 
 STOP_WITHIN_S = 5
 CONNECTIONS_WANTED = 16384
+# So long a thread that computes may keep the event loop waiting, which has agents to wake.
+SWITCH_EVERY_S = 0.0005
 # The process begins to answer before it looks for the broker.
 ANSWERS_FIRST_S = 1
 
@@ -60,6 +63,7 @@ def allow_many_connections() -> None:
 
 
 def main() -> None:
+    sys.setswitchinterval(SWITCH_EVERY_S)
     allow_many_connections()
     settings = settings_of.load()
     wiring.wire(settings)

@@ -134,11 +134,16 @@ def repeatable(request: Request, caller: Caller) -> idempotency.Request | None:
     return None if key is None else idempotency.Request(asker=caller.key, key=key, digest=digest)
 
 
+def as_text(value: object) -> str:
+    """What JSON has no word for: the bytes of a file, an id, a point in time."""
+    return hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else str(value)
+
+
 def digest_of(request: Request) -> str:
     """Of what is asked, not of how it is written: a form sent again has another boundary."""
     asked = getattr(request.state, "asked", None)
     values = asked.model_dump() if asked is not None else {}
-    text = json.dumps(values, sort_keys=True, default=lambda data: hashlib.sha256(data).hexdigest())
+    text = json.dumps(values, sort_keys=True, default=as_text)
     return hashlib.sha256(f"{request.method} {request.url.path} {text}".encode()).hexdigest()
 
 

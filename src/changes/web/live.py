@@ -29,9 +29,9 @@ from changes.web.pages import drawing
 from changes.web.params import Parameters, TextList, parameters
 
 pages = APIRouter()
-ONE = re.compile(r"(?:build|project|node|log):[0-9a-f]{32}")
+ONE = re.compile(r"(?:build|project|node|log|repository|change):[0-9a-f]{32}")
 # The topic of all of a kind, by the name pages use.
-ALL = {"projects": "project", "nodes": "node"}
+ALL = {"projects": "project", "nodes": "node", "repositories": "repository", "changes": "change"}
 TOPICS_MAX = 20
 FOLLOWERS_MAX = 5000
 EVENTS_EVERY_S = 0.25

@@ -16,6 +16,7 @@ from changes.builds.rules import CAUSE_LABELS, RESULT_LABELS, STATUS_LABELS, Res
 from changes.people.models import AdminMessage, Author, Token, User
 from changes.projects.models import Patch, Plan, Project, Repository, Revision, Source, Step
 from changes.projects.rules import RepositoryBackend, RepositoryStatus
+from changes.results import read_times
 from changes.results.models import Artifact, LogChunk, LogSource, Test, TestRun
 
 SPECIAL_LABELS: list[tuple[IntEnum, str]] = [
@@ -122,6 +123,7 @@ def plan(each: Plan) -> Json:
         "project": project(each.project),
         "status": enum(each.status),
         "inRepository": each.in_repository,
+        "snapshot_plan_id": hex_or_none(each.snapshot_plan_id),
         "steps": [step_of_plan(step) for step in each.steps],
         "dateCreated": when(each.date_created),
         "dateModified": when(each.date_modified),
@@ -349,6 +351,7 @@ def log_chunk(each: LogChunk) -> Json:
         "text": each.data.decode("utf-8", "replace"),
         "offset": each.offset,
         "size": each.size_bytes,
+        "times": [{"offset": at, "read": when(moment)} for at, moment in read_times.pairs(each.times)],
     }
 
 

@@ -47,7 +47,7 @@ def transaction() -> Iterator["Session"]:
             with database.transaction() as session:
                 yield session
         finally:
-            database.engine.dispose()
+            database.close()
 
 
 @db.command()

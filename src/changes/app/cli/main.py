@@ -8,16 +8,21 @@ from changes.app.cli import (
     acting,
     admin,
     asking,
+    config,
     demo,
     doctor,
+    kept,
     original,
     queue,
     report,
     repositories,
+    reproduce,
     running,
     secrets,
+    trying,
     upkeep,
     waiting,
+    why_built,
 )
 from changes.app.cli.output import fail
 
@@ -59,6 +64,11 @@ upkeep.add_to(app)
 original.add_to(app)
 repositories.add_to(app)
 secrets.add_to(app)
+reproduce.add_to(app)
+kept.add_to(app)
+trying.add_to(app)
+why_built.add_to(app)
+config.add_to(app)
 demo.add_to(app)
 
 

@@ -45,6 +45,23 @@ def add(
 
 
 @repository.command()
+def sync(which: Which) -> None:
+    """Look at once whether there is anything new in a repository."""
+    asked = servers.connect()
+    asked.post(f"/repositories/{id_of(asked, which)}/sync/", {})
+    tell("It is looked at now.")
+
+
+@repository.command()
+def hook(which: Which) -> None:
+    """Print the address and the secret of the webhook of a repository."""
+    asked = servers.connect()
+    found = asked.get(f"/repositories/{id_of(asked, which)}/hook/")
+    say(found["url"])
+    say(found["secret"])
+
+
+@repository.command()
 def password(
     which: Which,
     user: Annotated[str, typer.Option(help="Rarely matters with a token.")] = "",

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from changes.app.demo import console
 from changes.app.demo.ground import Ground, PlacedProject
+from changes.app.demo.lives import life_of, vars_of
 from changes.app.demo.month import Change, Request
 from changes.app.demo.play import Attempt, Phase, PlayedJob, State, whole
 from changes.app.demo.rows import Ids, Rows
@@ -98,6 +99,7 @@ class Writer:
         patch_id = self.patch(placed, change) if change.review else None
         if not change.review:
             self.revision(placed.repository_id, change.sha, change.at, **self.authored(change))
+        lived = life_of(self.rows, self.ids, placed, change, self.ground.authors[change.author.email])
         source_id = self.sources.changes[key] = self.ids.at(change.at)
         review = {"phabricator.revisionID": change.review} if change.review else {}
         self.rows.add(
@@ -108,6 +110,8 @@ class Writer:
             revision_sha=change.sha,
             patch_id=patch_id,
             data=review,
+            change_id=lived,
+            number=1,
         )
         return source_id
 
@@ -124,6 +128,7 @@ class Writer:
             repository_id=placed.repository_id,
             parent_revision_sha=change.sha,
             diff=change.diff,
+            **vars_of(change.diff),
         )
         return patch_id
 

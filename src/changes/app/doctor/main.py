@@ -90,4 +90,4 @@ def mend(current: Settings, findings: Sequence[Finding]) -> int:
     try:
         return mending.mend(known, wrong)
     finally:
-        known.engine.dispose()
+        known.close()

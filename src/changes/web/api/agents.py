@@ -11,14 +11,15 @@ from pydantic import BaseModel
 from starlette.convertors import register_url_convertor
 
 from changes import protocol
-from changes.base import db, ids, storage
+from changes.base import clock, db, ids, storage
 from changes.base.errors import Gone, Invalid
 from changes.base.process import settings
 from changes.builds import agent_keys, greeting, nodes, report
 from changes.builds.rules import ReplaceLimits
 from changes.people.rules import Scope
+from changes.projects import patches
 from changes.projects import queries as projects
-from changes.results import artifacts, logs
+from changes.results import artifacts, logs, read_times
 from changes.web import answers, call, errors, params, storable
 from changes.web.asking import known, offers_for
 from changes.web.paths import FileName
@@ -154,10 +155,17 @@ async def append_log(request: Request, step_id: UUID, name: str) -> Response:
         raise Invalid("offset is the number of bytes that are stored already.", ["offset"])
     try:
         async with holding(request, step_id) as (connection, node_id):
-            stored = await logs.append(connection, logs.Writing(step_id, node_id, name), offset, data)
+            writing = logs.Writing(step_id, node_id, name, times_of(request, offset, len(data)))
+            stored = await logs.append(connection, writing, offset, data)
     except logs.OffsetExpected as error:
         return answers.json({**errors.shape(error.message, error.problems), "offset": error.offset}, 409)
     return answers.json(protocol.LogAccepted(offset=stored))
+
+
+def times_of(request: Request, offset: int, size: int) -> list[int]:
+    told = request.headers.get(protocol.READ_HEADER, "")
+    now_ms = round(1000 * clock.now().timestamp())
+    return read_times.read(told, offset=offset, size=size, now_ms=now_ms)
 
 
 @api.put("/steps/{step_id:uuid}/artifacts/{path:file}")
@@ -184,7 +192,8 @@ async def show_patch(request: Request, step_id: UUID) -> Response:
 
 def patch_of(node_id: UUID, step_id: UUID) -> bytes:
     with db.transaction() as session:
-        return projects.patch(session, report.patch_of_step(session, node_id, step_id)).diff
+        patch = projects.patch(session, report.patch_of_step(session, node_id, step_id))
+        return patches.content(session, patch)
 
 
 # What an agent calls for each step, and while it waits for one.

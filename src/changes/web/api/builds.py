@@ -6,13 +6,17 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
+from changes.base import ids
 from changes.base.process import settings
 from changes.builds import ask, cancel, collection, outside, queries, tally, waiting
 from changes.builds.models import Build
+from changes.builds.recipes import as_text
 from changes.builds.rules import Cause, Result
 from changes.people.rules import Scope
+from changes.projects import change_queries
+from changes.projects.models import Project
 from changes.results import statistics, testruns
 from changes.web import answers, call, paging, shapes
 from changes.web.params import (
@@ -33,6 +37,14 @@ NAME_MAX = 255
 WAIT_MAX_S = 25.0
 
 
+def as_texts(given: Any) -> Any:
+    """A number or a flag may be written as one."""
+    if not isinstance(given, dict):
+        return given
+    plain = bool | int | float
+    return {name: as_text(value) if isinstance(value, plain) else value for name, value in given.items()}
+
+
 class NewBuilds(Parameters):
     """A commit of a project, or of every project of a repository; optionally a patch on top."""
 
@@ -48,12 +60,19 @@ class NewBuilds(Parameters):
     message: str | None = None
     patch: Annotated[bytes | None, Field(min_length=1, description="a unified diff, file or field")] = None
     patch_data: Annotated[dict[str, Any] | None, Json, Field(alias="patch[data]")] = None
+    patch_label: Annotated[str, Field(alias="patch[label]")] = ""
+    patch_url: Annotated[str, Field(alias="patch[url]")] = ""
+    change: Annotated[OptionalText, Field(description="of a change: then this is a version of it")] = None
     tag: OptionalText = None
     project_whitelist: Annotated[list[str] | None, Json] = None
     ensure_only: Flag = False
     snapshot_id: OptionalText = None
     no_snapshot: Flag = False
     cause: str = "unknown"
+    plans: Annotated[list[str], Json, Field(description="names; without any, all of them")] = []
+    parameters: Annotated[
+        dict[str, str], BeforeValidator(as_texts), Json, Field(description="of its plans, by their names")
+    ] = {}
 
     @field_validator("cause")
     @classmethod
@@ -73,14 +92,34 @@ class Waiting(Parameters):
 
 @api.post("/builds/", openapi_extra=documented(NewBuilds))
 def create_builds(request: Request, asked: Annotated[NewBuilds, parameters(NewBuilds)]) -> Response:
-    """Creates one build per project; the list may be empty when the white list leaves none."""
-    values = asked.model_dump() | {"cause": Cause[asked.cause.upper()]}
+    """Creates one build per project; the list may be empty when the white list leaves none. With `change`
+    it answers as in 2013: `{"build": …}`.
+    """
+    return new_builds(request, asked, ids.parse(asked.change) if asked.change else None)
+
+
+def new_builds(request: Request, asked: NewBuilds, change_id: UUID | None) -> Response:
+    values = asked.model_dump() | {"cause": Cause[asked.cause.upper()], "change": None}
     with call.begin(request, Scope.WRITE) as this:
+        if change_id is not None:
+            values |= of_change(this, change_id, asked)
         values["asked_by"] = this.caller.asker
         values["has_rights_on"] = this.may_administer
         timeout_min = settings.get().default_job_timeout_min
         builds = ask.build_what_was_asked(this.session, ask.Asked(**values), timeout_min=timeout_min)
-        return this.answer(summaries(this, builds))
+        told = summaries(this, builds)
+        if change_id is None:
+            return this.answer(told)
+        return this.answer({"build": told[0] if told else None, "builds": told})
+
+
+def of_change(this: call.Call, change_id: UUID, asked: NewBuilds) -> dict[str, Any]:
+    """It knows its project, or at least its repository."""
+    change = change_queries.change(this.session, change_id)
+    named = asked.project or asked.repository or asked.callsign
+    project = this.session.get(Project, change.project_id) if change.project_id else None
+    where = {} if named else {"project": project.slug} if project else {"repository": change.repository.url}
+    return {"change": change, **where}
 
 
 @api.get("/builds/", openapi_extra=documented_query(BuildList, paged=True, by_id=True))

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from changes.builds import queries
 from changes.people.rules import Scope
+from changes.projects import patches
 from changes.projects import queries as projects
 from changes.web import call, shapes, streams
 from changes.web.params import Parameters, documented_query, parameters
@@ -28,10 +29,11 @@ def show_command(request: Request, command_id: UUID) -> Response:
 def show_patch(request: Request, patch_id: UUID, asked: Annotated[Raw, parameters(Raw)]) -> Response:
     with call.begin(request, Scope.READ) as this:
         patch = projects.patch(this.session, patch_id)
+        diff = patches.content(this.session, patch)
         if asked.raw is not None:
             return Response(
-                patch.diff,
+                diff,
                 media_type="text/plain; charset=utf-8",
                 headers=streams.FOREIGN,
             )
-        return this.answer({**shapes.patch(patch), "diff": patch.diff.decode("utf-8", "replace")})
+        return this.answer({**shapes.patch(patch), "diff": diff.decode("utf-8", "replace")})

@@ -12,9 +12,9 @@ from fastapi.concurrency import run_in_threadpool
 
 from changes import protocol
 from changes.base import ids, storage
-from changes.base.errors import Gone, Invalid, NotFound
+from changes.base.errors import Gone, Invalid
 from changes.base.process import settings
-from changes.builds import nodes
+from changes.builds import nodes, snapshots
 from changes.builds.original import allocation, configuration, keys, machines
 from changes.builds.original import told as original
 from changes.builds.original.allocation import Candidate
@@ -25,7 +25,7 @@ from changes.builds.rules import Result
 from changes.results import artifacts
 from changes.results.original_store import buckets, contents
 from changes.results.original_store.contents import Piece
-from changes.web import answers, errors, original_door, original_shapes, params, shapes
+from changes.web import answers, errors, original_door, original_shapes, params, shapes, snapshot_shapes
 from changes.web.original_door import PREFIX, opened, told
 from changes.web.original_said import CommandSaid, FileSaid, ImageSaid, LogSaid, StepIds, StepSaid
 
@@ -253,12 +253,23 @@ def require_step(request: Request, step_id: UUID) -> None:
 
 @api.post("/snapshotimages/{image_id:uuid}/")
 async def report_image(request: Request, image_id: UUID) -> Response:
-    """No step of ours asks an agent of the original for an image, so there is none to speak of."""
-    await told(request, ImageSaid)
-    raise NotFound("There is no such snapshot image.")
+    """Where its bytes are, the agent knows; the server learns whether there are any."""
+    said = await told(request, ImageSaid)
+
+    def hear() -> dict[str, Any]:
+        with opened(request) as (session, access):
+            keys.step(session, access, snapshots.maker_of(session, image_id))
+            snapshots.note_told(session, image_id, said.status)
+            return snapshot_shapes.image(snapshots.image(session, image_id))
+
+    return answers.json(await run_in_threadpool(hear))
 
 
 @api.get("/snapshotimages/{image_id:uuid}/")
 async def show_image(request: Request, image_id: UUID) -> Response:
-    await run_in_threadpool(original_door.let_in, request)
-    raise NotFound("There is no such snapshot image.")
+    def shown() -> dict[str, Any]:
+        with opened(request) as (session, access):
+            keys.step(session, access, snapshots.maker_of(session, image_id))
+            return snapshot_shapes.image(snapshots.image(session, image_id))
+
+    return answers.json(await run_in_threadpool(shown))

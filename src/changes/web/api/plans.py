@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
+from changes.base import ids
 from changes.builds import recipes, remove_plan
 from changes.people.rules import Scope
 from changes.projects import create, plans, queries
@@ -24,6 +25,9 @@ class NewPlan(Parameters):
 class PlanChange(Parameters):
     name: Annotated[str | None, Field(min_length=1, max_length=128)] = None
     status: Annotated[str | None, Field(pattern="^(active|inactive)$")] = None
+    snapshot_plan_id: Annotated[
+        str | None, Field(description="the plan whose snapshots it begins with; empty is its own")
+    ] = None
 
 
 class PlanList(Parameters):
@@ -82,6 +86,10 @@ def change_plan(
         this.require_project(plan.project.slug)
         status = PlanStatus[asked.status.upper()] if asked.status else None
         plans.change(this.session, plan, label=asked.name, status=status)
+        if asked.snapshot_plan_id is not None:
+            lender_id = asked.snapshot_plan_id
+            lender = queries.plan(this.session, ids.parse(lender_id)) if lender_id else None
+            plans.borrow_snapshots(this.session, plan, lender)
         return this.answer(shapes.plan(plan))
 
 

@@ -12,6 +12,7 @@ from changes.base.db import Session
 from changes.base.errors import Invalid
 from changes.base.process import settings
 from changes.builds import queries as builds
+from changes.builds import snapshots
 from changes.builds.rules import Cause, Result
 from changes.people.rules import Scope
 from changes.projects import change, create, options, queries
@@ -223,7 +224,8 @@ def change_options(
     with call.begin(request, Scope.WRITE) as this:
         project = queries.project(this.session, project_id)
         this.require_project(project.slug)
-        options.change(this.session, project, option_fields.given(asked))
+        values = snapshots.checked(this.session, project, option_fields.given(asked))
+        options.change(this.session, project, values)
         return this.answer({})
 
 

@@ -14,6 +14,7 @@ from changes.builds.rules import Cause
 from changes.people.rules import Scope
 from changes.projects import queries as projects
 from changes.projects.models import Project
+from changes.projects.plan_options import lines_in
 from changes.projects.rules import ProjectStatus
 from changes.web import call
 from changes.web.pages import drawing, forms, plans_found
@@ -34,6 +35,9 @@ class NewBuild(Parameters):
     label: str = ""
     patch: str = ""
     file: bytes = b""
+    # One in each line: names of plans, and NAME=VALUE of their parameters.
+    plans: str = ""
+    values: str = ""
 
 
 @pages.get("/projects/{slug}/build/")
@@ -51,7 +55,7 @@ def values_of(session: Session, project: Project, asked: NewBuild) -> dict[str, 
     return {
         "project": project,
         "asked": asked,
-        "fields": ("sha", "label", "patch", "file"),
+        "fields": ("sha", "label", "patch", "file", "plans", "parameters"),
         "is_active": project.status == ProjectStatus.ACTIVE,
         "is_being_read": is_being_read(project),
         **plans_found.of(session, project),
@@ -92,7 +96,17 @@ def wanted(project: Project, asked: NewBuild) -> ask.Asked:
         label=asked.label.strip() or None,
         patch=patch_of(asked),
         cause=Cause.MANUAL,
+        plans=lines_in(asked.plans),
+        parameters=typed_values(asked.values),
     )
+
+
+def typed_values(text: str) -> dict[str, str]:
+    pairs = [line.partition("=") for line in lines_in(text)]
+    wrong = [name for name, equals, _ in pairs if not equals]
+    if wrong:
+        raise Invalid(f"Write NAME=VALUE in each line, not {wrong[0][:80]!r}.", ["parameters"])
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def patch_of(asked: NewBuild) -> bytes | None:

@@ -10,8 +10,9 @@ from changes.base.db import Session
 from changes.base.errors import NotFound
 from changes.base.paging import Page
 from changes.base.process import settings
-from changes.builds import anatomy, around, waiting
+from changes.builds import anatomy, around, config_preview, waiting
 from changes.builds.anatomy import Anatomy, Opened
+from changes.builds.around import Around
 from changes.builds.models import Build
 from changes.builds.rules import Result, Status, is_to_repeat
 from changes.projects import queries as projects
@@ -46,11 +47,8 @@ def show_build(request: Request, slug: str, reference: str) -> Response:
             "lost": {why.step_id: why.text for why in found.whys if why.is_replaced},
             "estimate": story.estimate(build, now),
             "advice": story.advice(build),
-            "cause": story.cause(build, near),
+            **what_stands_around(this.session, build, near),
             **what_may_be_repeated(found, ran),
-            "redness": story.redness(build, near),
-            "around": near,
-            "family": story.of_family([build, *near.family]),
             **what_ran(build, ran, page),
             **what_tests_said(this.session, build),
             "tails": tails(this.session, ran),
@@ -85,6 +83,17 @@ def frame_of(build: Build) -> dict[str, Any]:
         "build": build,
         "project": build.project,
         "build_url": f"/projects/{build.project.slug}/builds/{build.number}/",
+    }
+
+
+def what_stands_around(session: Session, build: Build, near: Around) -> dict[str, Any]:
+    """Where it comes from, its neighbours, and what its source changes of the plans."""
+    return {
+        "cause": story.cause(build, near),
+        "redness": story.redness(build, near),
+        "around": near,
+        "family": story.of_family([build, *near.family]),
+        "preview": config_preview.of_build(session, build),
     }
 
 

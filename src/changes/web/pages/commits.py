@@ -4,11 +4,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 
+from changes.base.db import Session
 from changes.base.errors import NotFound
+from changes.builds import green, triggers_queries
 from changes.builds import queries as builds
 from changes.builds.models import Build
 from changes.builds.queries import BuildFilter
-from changes.projects import commits, queries
+from changes.projects import commits, patches, queries
 from changes.web import call, paging
 from changes.web.pages import diffs, drawing
 from changes.web.pages.builds import find
@@ -44,6 +46,7 @@ def list_commits(
             **frame_of(project),
             "commits": part.rows,
             "builds": builds.of_commits(this.session, project, shas, limit=BUILDS_MAX),
+            "green_shas": green.among(this.session, project, shas),
             "branch_choices": [("", "All"), *((name, name) for name in names)],
             "asked": asked,
             "is_filtered": bool(asked.branch or text),
@@ -64,6 +67,11 @@ def show_commit(request: Request, slug: str, sha: str) -> Response:
         values = {
             **frame_of(project),
             "revision": revision,
+            "whys": triggers_queries.why_built(this.session, project, revision),
+            # A commit has a change from its first build on.
+            "change_id": next(
+                (each.source.change_id for each in part.rows if not each.source.patch_id), None
+            ),
             **rows(this.session, part.rows),
             "newer": newer,
             "older": older,
@@ -75,13 +83,13 @@ def show_commit(request: Request, slug: str, sha: str) -> Response:
 def show_patch(request: Request, slug: str, reference: str) -> Response:
     with call.reading(request) as this:
         build = find(this.session, slug, reference).build
-        return drawing.page(request, "patch.html", {**frame_of_build(build), **patch_of(build)})
+        return drawing.page(request, "patch.html", {**frame_of_build(build), **patch_of(this.session, build)})
 
 
-def patch_of(build: Build) -> dict[str, Any]:
+def patch_of(session: Session, build: Build) -> dict[str, Any]:
     patch = build.source.patch
     if patch is None:
         raise NotFound("This build is of a commit, without a patch on top.")
-    files = diffs.parse(patch.diff.decode("utf-8", "replace"))
+    files = diffs.parse(diffs.text_of(patches.content(session, patch)))
     shown, left = diffs.first_lines(files, LINES_SHOWN)
     return {"patch": patch, "files": shown, "file_count": len(files), "lines_left": left}

@@ -59,6 +59,7 @@ PRODUCT = "Changes"
 NAVIGATION = [
     ("Home", "/", "home", "g h"),
     ("Projects", "/projects/", "project", "g p"),
+    ("Changes", "/changes/", "commit", "g c"),
     ("Plans", "/plans/", "plan", "g l"),
     ("Queue", "/queue/", "queue", "g q"),
     ("Nodes", "/nodes/", "node", "g n"),

@@ -39,7 +39,7 @@ def shown(option: Option) -> dict[str, Any]:
         "help": help_text[:1].upper() + help_text[1:],
         "choices": [(each, words.get(each, each.replace("-", " "))) for each in option.choices],
         "is_number": option.is_minutes or option.between is not None,
-        "has_lines": option.name in SEVERAL,
+        "has_lines": option.is_lines or option.name in SEVERAL,
         "length_max": option.length_max,
     }
 

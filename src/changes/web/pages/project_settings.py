@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from changes.base.db import Session
 from changes.base.errors import Conflict, Invalid
+from changes.builds import snapshots
 from changes.people.rules import Scope
 from changes.projects import change, options, queries, secrets
 from changes.projects.change import ProjectChange
@@ -87,7 +88,8 @@ def values_of(session: Session, project: Project, **typed: Any) -> dict[str, Any
 
 
 def words_of(option: options.Option) -> list[tuple[str, str]]:
-    return [(choice, choice.replace("-", " ")) for choice in option.choices]
+    said = {"0": "no", "1": "yes"}
+    return [(choice, said.get(choice, choice.replace("-", " "))) for choice in option.choices]
 
 
 @pages.post("/projects/{slug}/settings/")
@@ -101,7 +103,9 @@ def change_settings(
             change.change_project(
                 this.session, project, ProjectChange(name=asked.name, repository=repository)
             )
-            options.change(this.session, project, typed_options(asked))
+            options.change(
+                this.session, project, snapshots.checked(this.session, project, typed_options(asked))
+            )
             return this.go(f"/projects/{project.slug}/settings/", "Saved.")
     except (Invalid, Conflict) as error:
         return again(request, slug, error, asked=asked, fields=("name", "repository", *options.OF_PROJECTS))

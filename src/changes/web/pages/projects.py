@@ -10,7 +10,7 @@ from changes.base import clock
 from changes.base.db import Session
 from changes.base.errors import NotFound
 from changes.base.paging import Page
-from changes.builds import glance
+from changes.builds import glance, green
 from changes.builds import queries as builds
 from changes.builds.glance import GlanceAsked, ProjectGlance
 from changes.builds.models import Build
@@ -108,6 +108,7 @@ def show_project(
         values = {
             **frame_of(seen.project),
             "glance": seen,
+            "green": green.newest(this.session, seen.project),
             "stale": phrasing.stale(seen.last_activity, clock.now()),
             **rows(this.session, part.rows),
             "points": chart(seen.project, newest),

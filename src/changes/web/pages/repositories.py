@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from changes.base.errors import Conflict, Invalid
 from changes.base.process import settings
 from changes.people.rules import Scope
-from changes.projects import change, create, credentials, queries, reach
+from changes.projects import change, create, credentials, heads, hooks, queries, reach, tasks
 from changes.projects.change import RepositoryChange
 from changes.projects.models import Repository
 from changes.projects.rules import RepositoryStatus, listens_here_only
@@ -19,6 +19,7 @@ from changes.web.pages.plan_edit import Confirmed
 from changes.web.params import Parameters, parameters
 
 pages = APIRouter()
+BRANCHES_SHOWN = 50
 
 
 class Query(Parameters):
@@ -55,11 +56,19 @@ def show_repository(request: Request, repository_id: UUID) -> Response:
             "projects": queries.projects_of_repositories(this.session, [repository_id])[repository_id],
             "revision": queries.newest_revision(this.session, repository),
             "credential": credentials.of(this.session, repository),
+            "branches": heads.listed(this.session, repository, limit=BRANCHES_SHOWN),
+            "branch_count": heads.count(this.session, repository),
+            "hook": hook_of(repository) if this.caller.scope == Scope.ADMIN else None,
         }
         answer = drawing.page(request, "repository.html", values)
         if repository.status == RepositoryStatus.IMPORTING and not repository.last_error:
             answer.headers["Refresh"] = str(LOOK_AGAIN_S)
         return answer
+
+
+def hook_of(repository: Repository) -> tuple[str, str]:
+    """Address and secret, for those who administer the repository where it lies."""
+    return hooks.address_of(repository), hooks.secret_of(repository)
 
 
 @pages.get("/repositories/{repository_id:uuid}/edit/")
@@ -130,3 +139,23 @@ def fetch(
         repository = queries.repository(this.session, repository_id)
         change.fetch(this.session, repository)
         return this.go(f"/repositories/{repository_id.hex}/", "It is being read.")
+
+
+@pages.post("/repositories/{repository_id:uuid}/sync/")
+def sync(
+    request: Request, repository_id: UUID, _asked: Annotated[Confirmed, parameters(Confirmed)]
+) -> Response:
+    """Whoever may ask for builds may ask whether there is anything new."""
+    with call.acting(request, Scope.WRITE) as this:
+        repository = queries.repository(this.session, repository_id)
+        tasks.ask_for_sync(this.session, repository)
+        return this.go(f"/repositories/{repository_id.hex}/", "It is looked at now.")
+
+
+@pages.post("/repositories/{repository_id:uuid}/hook/")
+def change_hook(
+    request: Request, repository_id: UUID, _asked: Annotated[Confirmed, parameters(Confirmed)]
+) -> Response:
+    with call.acting(request, Scope.ADMIN) as this:
+        hooks.change_key(queries.repository(this.session, repository_id))
+        return this.go(f"/repositories/{repository_id.hex}/", "The address and the secret are new.")

@@ -9,7 +9,7 @@ from pydantic import Field
 from changes.base import clock
 from changes.base.db import Session
 from changes.base.process import settings
-from changes.builds import attempts, queries, reasons, waiting
+from changes.builds import attempts, queries, reasons, snapshots, waiting
 from changes.builds.models import JobStep
 from changes.builds.rules import Status
 from changes.builds.waiting import Explanation
@@ -47,6 +47,7 @@ def show_step(request: Request, step_id: UUID, asked: Annotated[Place, parameter
             "attempts": attempts.of_step(this.session, step),
             "reasons": [reasons.sentence(each.reason, each.data) for each in told],
             "waited_s": waited_s(step),
+            "snapshot": snapshots.word_on(step),
             "waiting": what_it_waits_for(this.session, step),
             **log_of(this.session, step, asked),
         }

@@ -9,6 +9,7 @@ from changes.builds.around import Around
 from changes.builds.collection import verdict
 from changes.builds.models import Build, JobStep
 from changes.builds.rules import Cause, Result, Status
+from changes.builds.triggers_rules import TAG_OF, Kind
 from changes.web.pages import phrasing
 from changes.web.pages.states import State, state_of
 
@@ -49,6 +50,14 @@ def what_tests_say(counts: Mapping[Result, int]) -> str:
     return f"; {phrasing.counted(total, 'test')}, none failed." if total else "."
 
 
+# By the tags that triggers give.
+BY_ITSELF = {
+    TAG_OF[Kind.SCHEDULE]: "A schedule was due",
+    TAG_OF[Kind.HOOK]: "A webhook asked for it",
+    TAG_OF[Kind.PROJECT]: "Another project passed before",
+}
+
+
 def cause(build: Build, around: Around) -> str:
     """Who or what asked for it, as far as it is known."""
     earlier = [each for each in around.same_source if each.number < build.number]
@@ -63,6 +72,9 @@ def cause(build: Build, around: Around) -> str:
         return "Pushed to the repository"
     if build.cause == Cause.SNAPSHOT:
         return "Makes a snapshot"
+    known = [BY_ITSELF[tag] for tag in build.tags if tag in BY_ITSELF]
+    if known and not build.asked_by:
+        return known[0]
     by = f" by {build.asked_by}" if build.asked_by else ""
     return f"Asked for{by} through the API{', for a patch' if build.source.patch_id else ''}"
 

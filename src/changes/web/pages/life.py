@@ -1,0 +1,65 @@
+"""The life of a change as one list of moments, oldest first: versions, builds, words, the landing. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from changes.builds.models import Build
+from changes.projects.models import Change, Comment, Project, Source
+from changes.projects.rules import ChangeState
+
+
+@dataclass(frozen=True)
+class Moment:
+    """`kind` is made, version, build, said or landed; the rest is there as its kind needs it."""
+
+    kind: str
+    at: datetime
+    source: Source | None = None
+    build: Build | None = None
+    project: Project | None = None
+    comment: Comment | None = None
+    # How many steps of a build had to be tried again.
+    repeated: int = 0
+
+
+def moments(
+    change: Change,
+    sources: Sequence[Source],
+    builds: Mapping[UUID, Sequence[tuple[Build, Project]]],
+    comments: Sequence[Comment],
+    repeated: Mapping[UUID, int],
+) -> list[Moment]:
+    """The moment it was made is that of its first version, where it has one by then."""
+    found = [*versions(sources), *ran(builds, repeated), *said(comments)]
+    if not any(source.number == 1 and source.date_created <= change.date_created for source in sources):
+        found.append(Moment("made", change.date_created))
+    if change.state == ChangeState.LANDED and change.date_landed is not None:
+        found.append(Moment("landed", change.date_landed))
+    return sorted(found, key=lambda moment: moment.at)
+
+
+def versions(sources: Sequence[Source]) -> Iterator[Moment]:
+    """A commit may have been known long before it became a version; then its builds are older than it."""
+    for source in sources:
+        yield Moment("version", source.date_created, source=source)
+
+
+def ran(
+    builds: Mapping[UUID, Sequence[tuple[Build, Project]]], repeated: Mapping[UUID, int]
+) -> Iterator[Moment]:
+    for mine in builds.values():
+        for build, project in mine:
+            yield Moment(
+                "build",
+                build.date_created,
+                build=build,
+                project=project,
+                repeated=repeated.get(build.id, 0),
+            )
+
+
+def said(comments: Sequence[Comment]) -> Iterator[Moment]:
+    for comment in comments:
+        yield Moment("said", comment.date_created, comment=comment)
