@@ -181,5 +181,5 @@ def commit(folder: Path, files: Mapping[str, str], message: str) -> str:
 
 def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(
-        ["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True, timeout=30
+        ["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True, timeout=120
     ).stdout

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.conftest import BEGUN_FIRST
 from typer.main import get_command
 
 from changes.app import server
@@ -92,6 +93,24 @@ def test_every_command_is_documented() -> None:
 def test_every_periodic_task_is_documented() -> None:
     text = documentation()
     assert [periodic.name for periodic in PERIODIC if f"`{periodic.name}`" not in text] == []
+
+
+def test_what_is_begun_first_is_there() -> None:
+    assert [name for name in BEGUN_FIRST if not (ROOT / "tests" / name).exists()] == []
+
+
+def test_no_test_is_named_by_chance() -> None:
+    """Two workers that find different names run nothing at all."""
+    chance = {"new", "uuid4", "uuid7", "now", "time", "next", "random", "token_hex", "free_port", "getpid"}
+    named = [
+        f"{path.name}:{call.lineno}"
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for test in ast.parse(path.read_text()).body
+        for mark in getattr(test, "decorator_list", [])
+        for call in ast.walk(mark)
+        if isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] in chance
+    ]
+    assert named == []
 
 
 def test_only_one_place_hands_out_steps() -> None:

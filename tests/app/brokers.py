@@ -17,7 +17,7 @@ from changes.app.embedded.home import Home
 from changes.app.embedded.valkey import Valkey
 
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-STARTS_WITHIN_S = 60.0
+STARTS_WITHIN_S = 120.0
 
 
 class Broker(Protocol):
@@ -65,7 +65,7 @@ class EmbeddedValkey:
 
     def kill(self) -> None:
         os.kill(self.server.pid or 0, signal.SIGKILL)
-        assert processes.wait_until(lambda: not self.server.is_running(), 5)
+        assert processes.wait_until(lambda: not self.server.is_running(), 60)
 
     def stop(self) -> None:
         self.server.stop()

@@ -45,7 +45,7 @@ class OwnDatabase:
 
     def kill(self) -> None:
         os.kill(self.server.pid or 0, signal.SIGKILL)
-        assert processes.wait_until(lambda: not self.server.is_running(), 5)
+        assert processes.wait_until(lambda: not self.server.is_running(), 60)
 
     def stop(self) -> None:
         self.server.stop()
@@ -89,7 +89,7 @@ def workers(folder: Path, own_database: OwnDatabase, broker: Broker, settings: S
     workers.start_gated()
     yield workers
     workers.stop()
-    database.engine.dispose()
+    database.close()
 
 
 def all_ran(tasks: list[UUID], workers: Workers) -> None:

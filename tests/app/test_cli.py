@@ -27,7 +27,7 @@ from changes.app.cli.main import main
 
 pytestmark = pytest.mark.system
 REFUSED, WRONG_USAGE, NOT_REACHABLE, NOT_ALLOWED = 1, 2, 3, 4
-WITHIN_S = 90
+WITHIN_S = 180
 CONFIG = "plans:\n  - name: tests\n    commands: [cat greeting, test ! -e forbidden]\n"
 PATCH = """diff --git a/greeting b/greeting
 --- a/greeting

@@ -84,3 +84,9 @@ def test_all_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     assert run(monkeypatch, "list") == 0
 
     assert URL in capsys.readouterr().out
+
+
+def test_a_sync_is_asked_for_by_address(far_side: FarSide, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(monkeypatch, "sync", URL) == 0
+
+    assert far_side.asked == [("POST", f"/repositories/{ID}/sync/", {})]

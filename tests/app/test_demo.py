@@ -46,7 +46,7 @@ def filled() -> Iterator[Database]:
         database = Database(url, pool_size=2)
         filling.fill(into(database), filling.Wanted(now=A_WEDNESDAY, projects=PROJECTS, builds=BUILDS))
         yield database
-        database.engine.dispose()
+        database.close()
 
 
 @pytest.fixture
@@ -256,7 +256,7 @@ def a_month(seed: int) -> list[list[tuple[object, ...]]]:
             rows = [
                 [tuple(row) for row in session.execute(text(f"select * from {t} order by 1"))] for t in TABLES
             ]
-        database.engine.dispose()
+        database.close()
         return rows
 
 

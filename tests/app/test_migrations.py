@@ -118,7 +118,7 @@ def test_one_that_waits_for_another_upgrade_is_patient(empty: str, one_more: Pat
         waits = (
             "select 1 from pg_stat_activity where wait_event = 'advisory' and now() - query_start > '100ms'"
         )
-        assert wait_until(lambda: bool(ask(empty, waits)), 20)
+        assert wait_until(lambda: bool(ask(empty, waits)), 90)
         first.rollback()
         second.result()
 

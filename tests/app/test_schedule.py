@@ -123,7 +123,7 @@ def test_a_database_that_is_away_does_not_end_the_beat(monkeypatch: pytest.Monke
     beat = Beat(lambda: ROOM)
     with capture_logs():
         beat.start()
-        assert wait_until(lambda: len(looks) >= 3, 5)
+        assert wait_until(lambda: len(looks) >= 3, 60)
         beat.stop()
         beat.join()
 

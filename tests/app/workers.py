@@ -77,7 +77,7 @@ class Workers:
                 process.send_signal(signal.SIGTERM)
         for process in self.started:
             try:
-                process.wait(15)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

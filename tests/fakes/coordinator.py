@@ -41,7 +41,7 @@ from changes.protocol import (
 
 ENROL_TOKEN = "one-time"
 AGENT_TOKEN = "agent-token"
-ANSWER_WITHIN_S = 20.0
+ANSWER_WITHIN_S = 120.0
 PREFIX = "/api/0/agents/"
 Found = TypeVar("Found")
 

@@ -6,14 +6,11 @@ from tests.agent.running import PLAIN
 from tests.faults.gates import Gate
 from tests.scenarios.running import RunningSystem, running_system
 
-# Short enough to wait for, and longer than a busy machine keeps an agent from speaking.
-SILENCE_S = "4"
-
 
 @pytest.fixture(scope="session")
 def shared_system() -> Iterator[RunningSystem]:
     # Plain processes of our own account: the gates of the drills lie in pytest's folders.
-    with running_system(NODE_SILENCE_MAX_S=SILENCE_S, **PLAIN) as system:
+    with running_system(**PLAIN) as system:
         yield system
 
 

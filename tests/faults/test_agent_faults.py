@@ -5,13 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from tests.faults.gates import Gate, begun, begun_step, plan, reasons, results
 from tests.scenarios.running import RunningSystem, eventually, processes_in
 
 pytestmark = pytest.mark.system
 EXIT_REFUSED = 3
 # The sweep looks every 10 s.
-SWEPT_WITHIN_S = 30.0
+SWEPT_WITHIN_S = 120.0
 
 
 def test_a_killed_agent_that_starts_again_gives_its_step_back_at_once(
@@ -41,12 +42,26 @@ def test_a_killed_agent_that_stays_away_is_missed_and_the_build_says_so(
 
     system.agent.kill()
 
-    lost = system.api.when(build_id, lambda build: build["lostAttempts"], SWEPT_WITHIN_S)
+    def is_missed() -> bool:
+        # Again and again: the server may still answer what the agent asked before it died.
+        let_the_silence_last(system)
+        build = system.api.get(f"/builds/{build_id}/")
+        waiting = build["waiting"] or ""
+        return bool(build["lostAttempts"]) and waiting.startswith("No agent was heard of within 60 seconds")
+
+    eventually(is_missed, SWEPT_WITHIN_S)
+    lost = system.api.get(f"/builds/{build_id}/")
     assert reasons(lost["lostAttempts"]) == ["agent_lost"]
     assert lost["status"]["id"] != "finished"
-    assert lost["waiting"].startswith("No agent was heard of within 4 seconds")
     system.agent.start()
     assert system.api.finished(build_id)["result"]["id"] == "passed"
+
+
+def let_the_silence_last(system: RunningSystem) -> None:
+    """What a minute does; waiting for less would lose agents of a machine that is only busy."""
+    with system.database.engine.begin() as connection:
+        connection.execute(text("update node set date_last_seen = now() - interval '1 hour'"))
+        connection.execute(text("update job_step set last_heartbeat = now() - interval '1 hour'"))
 
 
 def test_an_agent_that_is_told_to_stop_hands_its_steps_back(system: RunningSystem, gate: Gate) -> None:

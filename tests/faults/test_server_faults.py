@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from sqlalchemy import text
-from tests.faults.gates import Gate, assert_counted_without_holes, begun, plan
+from tests.faults.gates import Gate, assert_counted_without_holes, begun, begun_step, plan
 from tests.scenarios.running import PROGRAM, RunningSystem, eventually
 
 from changes.base.task import TaskState
@@ -17,7 +17,7 @@ from changes.base.task import TaskState
 pytestmark = pytest.mark.system
 REPORT = '<testsuite><testcase classname="a" name="one"/><testcase classname="a" name="two"/></testsuite>'
 WRITE_REPORT = f"echo '{REPORT}' > junit.xml"
-RUNG_AGAIN_WITHIN_S = 40.0
+RUNG_AGAIN_WITHIN_S = 180.0
 
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
@@ -57,14 +57,17 @@ def test_somebody_who_waits_for_a_build_waits_across_a_restart(system: RunningSy
     command = [*PROGRAM, "build", slug, "--wait"]
 
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as waiting:
-        eventually(lambda: system.api.get(f"/projects/{slug}/builds/"))
+        assert waiting.stderr is not None
+        # It has its answer, and the agent its step: a build is there before the one, a node before the other.
+        said = waiting.stderr.readline()
+        begun_step(system.api, system.api.get(f"/projects/{slug}/builds/")[0]["id"])
         system.web.kill()
         system.web.start()
         system.wait_until_web_answers()
         gate.open()
-        output, errors = waiting.communicate(timeout=60)
+        output, errors = waiting.communicate(timeout=180)
 
-    assert waiting.returncode == 0, errors
+    assert waiting.returncode == 0, said + errors
     assert system.api.finished(output.decode().strip())["result"]["id"] == "passed"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-WITHIN_S = 60.0
+WITHIN_S = 180.0
 HELD_S = 20
 SERVICE_UNAVAILABLE = 503
 
@@ -28,7 +28,7 @@ class Api:
         self._http = httpx.Client(
             base_url=f"{url}/api/0",
             headers={"Authorization": f"Bearer {token}"},
-            timeout=40,
+            timeout=120,
             trust_env=False,
             # A server that is killed so often must find no connection of ours kept from before.
             limits=httpx.Limits(max_keepalive_connections=0),

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 from tests.conftest import copy_of_template
@@ -30,8 +31,8 @@ from changes.people import tokens
 from changes.people.rules import Scope
 
 PROGRAM = (sys.executable, "-m", "changes.app.cli")
-START_WITHIN_S = 30.0
-STOP_WITHIN_S = 12.0
+START_WITHIN_S = 120.0
+STOP_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.02
 WHO = {
     "GIT_AUTHOR_NAME": "Ann",
@@ -47,7 +48,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def eventually(question: Callable[[], object], within_s: float = 30.0) -> None:
+def eventually(question: Callable[[], object], within_s: float = 120.0) -> None:
     """For what nobody tells us: looks again until it is so."""
     ends_at = time.monotonic() + within_s
     while not question():
@@ -157,7 +158,13 @@ class RunningSystem:
         commit_everything(folder, backend)
         self.api.post("/repositories/", url=str(folder), backend=backend)
         self.api.post("/projects/", name=slug, slug=slug, repository=str(folder))
+        # What is built is what a test asks for.
+        self.set_option(slug, "build.commit-trigger", "0")
         return slug
+
+    def set_option(self, slug: str, name: str, value: str) -> None:
+        fields: dict[str, Any] = {name: value}
+        self.api.post(f"/projects/{slug}/options/", **fields)
 
     def repository_of(self, slug: str) -> Path:
         return self.home.parent / "repositories" / slug
@@ -174,7 +181,7 @@ def commit_everything(folder: Path, backend: str = "git") -> None:
     if backend == "hg":
         for arguments in (["init"], ["commit", "--addremove", "--quiet", "--message", "The first commit"]):
             env = {**os.environ, **WHO, "HGPLAIN": "1", "HGRCPATH": ""}
-            subprocess.run(["hg", "--cwd", folder, *arguments], check=True, env=env, timeout=30)
+            subprocess.run(["hg", "--cwd", folder, *arguments], check=True, env=env, timeout=120)
         return
     git(folder, "init", "-q", "-b", "main")
     git(folder, "add", "--all", "--force")
@@ -236,7 +243,7 @@ def _started(
         yield system
     finally:
         system.stop()
-        database.engine.dispose()
+        database.close()
         # Shown by pytest when the test fails.
         for part in system.parts:
             sys.stderr.write(f"--- {part.name} ---\n{part.said}\n")
@@ -255,7 +262,14 @@ def _belongs_to(process: psutil.Process, folder: Path) -> bool:
 
 
 def end_processes_in(folder: Path) -> None:
-    for process in processes_in(folder):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
+    """Gone when it returns: who is still dying may write a file into what is being deleted."""
+
+    def are_gone() -> bool:
+        left = processes_in(folder)
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        return not left
+
+    eventually(are_gone)
     eventually(lambda: not processes_in(folder))

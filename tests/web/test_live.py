@@ -100,7 +100,7 @@ class Served:
     def __init__(self, app: FastAPI, database: db.Database, port: int) -> None:
         self.app, self.database, self.port = app, database, port
         self.bell: bell.Bell = app.state.bell
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=90)
         with database.transaction() as session:
             self.key = as_caller(a_token(session, Scope.READ))
         self.others: int = self.bell.follower_count
@@ -115,7 +115,7 @@ class Served:
         before = self.open_pages()
         since = clock.now().timestamp() + 60 if since is None else since
         asked |= {"topic": topics, "since": since}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         connection.request("GET", f"/live?{urlencode(asked, doseq=True)}", headers=self.key)
         wire = connection.sock
         answer = connection.getresponse()
@@ -169,7 +169,7 @@ def serving(url: str) -> Iterator[Served]:
         finally:
             program.should_exit = True
             thread.join()
-            database.engine.dispose()
+            database.close()
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,7 @@ def test_the_script_of_a_checkout_checks_out_and_applies_the_patch(tmp_path: Pat
     where = Checkout(backend="git", url=str(tmp_path / "far; $(touch no)"), sha=sha, path="it's mine")
 
     for script in (scripts.checkout(where), scripts.patch(where, A_DIFF)):
-        subprocess.run(["bash", "-c", scripts.BASH + script], cwd=tmp_path, check=True, timeout=30)
+        subprocess.run(["bash", "-c", scripts.BASH + script], cwd=tmp_path, check=True, timeout=120)
 
     assert (tmp_path / "it's mine" / "word").read_text() == "after\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["far; $(touch no)", "it's mine"]
@@ -110,7 +110,7 @@ def test_a_branch_is_checked_out_by_its_name(tmp_path: Path) -> None:
     where = Checkout(backend="git", url=str(tmp_path / "far"), sha="main", path="near")
 
     subprocess.run(
-        ["bash", "-c", scripts.BASH + scripts.checkout(where)], cwd=tmp_path, check=True, timeout=30
+        ["bash", "-c", scripts.BASH + scripts.checkout(where)], cwd=tmp_path, check=True, timeout=120
     )
 
     assert (tmp_path / "near" / "word").read_text() == "here\n"

@@ -22,6 +22,8 @@ AGENT = dict(zip(CALLERS, (401, LET_IN, 401, 401, 401), strict=True))
 READ = dict(zip(CALLERS, (401, 401, LET_IN, LET_IN, LET_IN), strict=True))
 WRITE = dict(zip(CALLERS, (401, 401, 403, LET_IN, LET_IN), strict=True))
 ADMIN = dict(zip(CALLERS, (401, 401, 403, 403, LET_IN), strict=True))
+# A signature decides, whoever brings it.
+NOBODY = dict(zip(CALLERS, (403, 403, 403, 403, 403), strict=True))
 
 ROUTES: dict[str, dict[str, Any]] = {
     "POST /agents/tokens/": ADMIN,
@@ -36,6 +38,26 @@ ROUTES: dict[str, dict[str, Any]] = {
     "GET /agents/steps/{step_id}/logins/": AGENT,
     "POST /agents/steps/{step_id}/artifacts/": AGENT,
     "PUT /agents/steps/{step_id}/uploads/{path}": AGENT,
+    "PUT /agents/steps/{step_id}/blobs/{sha256}/": AGENT,
+    "GET /agents/steps/{step_id}/blobs/{sha256}/": AGENT,
+    "POST /agents/steps/{step_id}/caches/find/": AGENT,
+    "POST /agents/steps/{step_id}/caches/": AGENT,
+    "POST /agents/steps/{step_id}/snapshot/": AGENT,
+    "GET /jobsteps/{step_id}/reproduce/": READ,
+    "GET /projects/{project_id}/caches/": READ,
+    "DELETE /projects/{project_id}/caches/": WRITE,
+    "DELETE /projects/{project_id}/caches/{cache_id}/": WRITE,
+    "GET /projects/{project_id}/snapshots/": READ,
+    "POST /projects/{project_id}/snapshots/": WRITE,
+    "GET /snapshots/": READ,
+    "GET /snapshots/{snapshot_id}/": READ,
+    "POST /snapshots/{snapshot_id}/": WRITE,
+    "GET /snapshots/{snapshot_id}/jobs/": READ,
+    "GET /snapshots/cache/clusters/{cluster}/": READ,
+    "POST /snapshots/{snapshot_id}/cache/": WRITE,
+    "GET /snapshotimages/{image_id}/": READ,
+    "POST /snapshotimages/{image_id}/": WRITE,
+    "GET /snapshotimages/{image_id}/content/": READ,
     "GET /agents/steps/{step_id}/patch/": AGENT,
     "GET /artifacts/{artifact_id}/content/": READ,
     "GET /auth/": ANYBODY,
@@ -52,6 +74,25 @@ ROUTES: dict[str, dict[str, Any]] = {
     "POST /builds/{build_id}/restart/": WRITE,
     "GET /builds/{build_id}/tests/counts": READ,
     "GET /builds/{build_id}/tests/failures": READ,
+    "GET /changes/": READ,
+    "POST /changes/": WRITE,
+    "GET /changes/{change_id}/": READ,
+    "POST /changes/{change_id}/": WRITE,
+    "GET /changes/{change_id}/builds/": READ,
+    "POST /changes/{change_id}/builds/": WRITE,
+    "GET /changes/{change_id}/diff/{earlier}/{later}/": READ,
+    "GET /changes/{change_id}/comments/": READ,
+    "POST /changes/{change_id}/comments/": WRITE,
+    "GET /sources/{source_id}/": READ,
+    "GET /sources/{source_id}/builds/": READ,
+    "GET /sources/{source_id}/comments/": READ,
+    "POST /sources/{source_id}/comments/": WRITE,
+    "POST /repositories/{repository_id}/sync/": WRITE,
+    "GET /repositories/{repository_id}/branches/": READ,
+    "GET /repositories/{repository_id}/hook/": ADMIN,
+    "DELETE /repositories/{repository_id}/hook/": ADMIN,
+    "GET /projects/{project_id}/latest_green_builds/": READ,
+    "GET /projects/{project_id}/revision_results/{sha}/": READ,
     "GET /commands/{command_id}/": READ,
     "GET /jobs/{job_id}/": READ,
     "POST /jobs/{job_id}/cancel/": WRITE,
@@ -111,6 +152,19 @@ ROUTES: dict[str, dict[str, Any]] = {
     "GET /projects/{project_id}/builds/{number}/": READ,
     "GET /projects/{project_id}/plans/": READ,
     "POST /projects/{project_id}/plans/": WRITE,
+    "GET /config-schema.json": ENROLS,
+    "POST /config/check/": READ,
+    "GET /builds/{build_id}/plan-preview/": READ,
+    "GET /projects/{project_id}/decisions/": READ,
+    "GET /projects/{project_id}/why-built/{sha}/": READ,
+    "GET /projects/{project_id}/schedules/": READ,
+    "POST /projects/{project_id}/schedules/": WRITE,
+    "POST /projects/{project_id}/schedules/{schedule_id}/": WRITE,
+    "DELETE /projects/{project_id}/schedules/{schedule_id}/": WRITE,
+    "GET /projects/{project_id}/hooks/": WRITE,
+    "POST /projects/{project_id}/hooks/": WRITE,
+    "DELETE /projects/{project_id}/hooks/{hook_id}/": WRITE,
+    "POST /hooks/{hook_id}/": NOBODY,
     "GET /projects/{project_id}/secrets/": WRITE,
     "POST /projects/{project_id}/secrets/": WRITE,
     "DELETE /projects/{project_id}/secrets/{name}/": WRITE,
@@ -157,9 +211,14 @@ BODY = {
     "limit": 1,
     "email": "kim@example.com",
     "message": "m",
+    "label": "l",
+    "text": "t",
+    "state": "open",
 }
 # Nothing need be said there, and the status above is none of theirs.
 WITH_A_STATUS_OF_THEIR_OWN = (
+    "POST /snapshots/{snapshot_id}/",
+    "POST /snapshotimages/{image_id}/",
     "POST /plans/{plan_id}/",
     "POST /projects/{project_id}/",
     "POST /repositories/{repository_id}/",
@@ -177,7 +236,8 @@ def ask(live: Live, route: str, headers: dict[str, str]) -> int:
     method, _, path = route.partition(" ")
     for name in ("project_id", "name", "path"):
         path = path.replace(f"{{{name}}}", "nothing")
-    path = path.replace("{number}", "1")
+    for name in ("number", "earlier", "later"):
+        path = path.replace(f"{{{name}}}", "1")
     while "{" in path:
         path = path[: path.index("{")] + new().hex + path[path.index("}") + 1 :]
     if route in WITH_A_STATUS_OF_THEIR_OWN:

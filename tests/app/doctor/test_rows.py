@@ -147,7 +147,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Datab
         with made.transaction() as session:
             rest = world.make(session, passed)
         yield made, rest
-        made.engine.dispose()
+        made.close()
 
 
 @pytest.fixture

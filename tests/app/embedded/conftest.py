@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from tests.conftest import place_for_server
 
 from changes.app.embedded import account as accounts
 from changes.app.embedded import binaries
@@ -18,7 +19,7 @@ from changes.app.embedded.postgres import Postgres, PostgresOptions
 def _open_folder() -> Path:
     # Short, for the sockets, and open to the account the databases run as, which a
     # folder of pytest is not.
-    folder = Path(tempfile.mkdtemp(prefix="c-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="c-", dir=place_for_server() or "/tmp"))
     folder.chmod(0o711)
     return folder
 

@@ -41,7 +41,7 @@ def test_a_zombie_counts_as_dead(sleeper: subprocess.Popen[bytes]) -> None:
 
     sleeper.kill()
 
-    assert processes.wait_until_gone(identity, 5)
+    assert processes.wait_until_gone(identity, 60)
 
 
 def test_a_reused_pid_is_never_signalled(sleeper: subprocess.Popen[bytes]) -> None:
@@ -57,7 +57,7 @@ def test_a_reused_pid_is_never_signalled(sleeper: subprocess.Popen[bytes]) -> No
 def test_processes_are_found_by_program_and_working_folder(
     sleeper: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
-    assert processes.wait_until(lambda: bool(processes.running_in(tmp_path, "sleep")), 5)
+    assert processes.wait_until(lambda: bool(processes.running_in(tmp_path, "sleep")), 60)
 
     assert [found.pid for found in processes.running_in(tmp_path, "sleep")] == [sleeper.pid]
     assert processes.running_in(tmp_path, "postgres") == []
@@ -95,4 +95,4 @@ def test_killing_a_group_takes_the_children_of_the_leader() -> None:
     processes.kill_group(leader.pid)
 
     # The end of its output says that nobody holds it open any more.
-    assert leader.communicate(timeout=5)[0] == b""
+    assert leader.communicate(timeout=60)[0] == b""

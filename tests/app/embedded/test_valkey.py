@@ -51,7 +51,7 @@ def put(server: Valkey, message: str) -> None:
 
 def get(server: Valkey) -> object:
     with Connection(server.url) as connection, connection.SimpleQueue("bell") as queue:
-        message = queue.get(timeout=5)
+        message = queue.get(timeout=60)
         message.ack()
         return message.payload
 
@@ -93,7 +93,7 @@ def test_stopping_what_does_not_run_is_fine(home: Home) -> None:
 def test_it_starts_again_after_it_was_killed(start: Callable[[], Valkey]) -> None:
     killed = start()
     os.kill(pid_of(killed), signal.SIGKILL)
-    assert processes.wait_until(lambda: not killed.is_running(), 5)
+    assert processes.wait_until(lambda: not killed.is_running(), 60)
 
     server = start()
 

@@ -15,7 +15,7 @@ import pytest
 from changes.app.embedded import processes
 
 PROGRAM = Path(__file__).with_name("an_up.py")
-PATIENCE_S = 20
+PATIENCE_S = 120
 
 
 def free_port() -> int:
@@ -124,7 +124,7 @@ def up(home: Path) -> Iterator[Callable[..., Up]]:
 @pytest.fixture
 def left_of(home: Path) -> Callable[[], list[str]]:
     def left_of() -> list[str]:
-        processes.wait_until(lambda: not processes_of(home), 1)
+        processes.wait_until(lambda: not processes_of(home), PATIENCE_S)
         return list(filter(None, map(command_of, processes_of(home))))
 
     return left_of

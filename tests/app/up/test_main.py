@@ -12,7 +12,7 @@ import pytest
 from changes.app.embedded import processes
 from changes.app.embedded.home import Home
 
-from .conftest import Up, processes_of
+from .conftest import PATIENCE_S, Up, processes_of
 
 pytestmark = pytest.mark.system
 
@@ -43,6 +43,7 @@ def test_databases_named_by_url_are_used_and_none_is_started(up: Start, home: Pa
     assert not (home / "postgres").exists()
 
 
+@pytest.mark.usefixtures("hears_hangups")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_everything_in_its_order(up: Start, home: Path, left_of: Left, number: int) -> None:
     running = up()
@@ -108,7 +109,7 @@ def test_a_taken_port_is_refused_in_one_sentence(up: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         running = up(port=taken.getsockname()[1])
 
-        assert running.process.wait(10) == 1
+        assert running.process.wait(PATIENCE_S) == 1
         assert running.errors() == (
             f"changes: Port {running.port} on 127.0.0.1 is taken by another program: stop it, or choose"
             f" another port, for example PORT={running.port + 1} make up.\n"
@@ -119,7 +120,7 @@ def test_a_second_supervisor_of_a_home_is_refused_in_one_sentence(up: Start, hom
     with Home(home):
         running = up()
 
-        assert running.process.wait(10) == 1
+        assert running.process.wait(PATIENCE_S) == 1
         assert running.errors() == (
             f"changes: {home} is in use by another supervisor (process {os.getpid()}): stop that one,"
             " or choose another folder with CHANGES_HOME.\n"
@@ -129,7 +130,7 @@ def test_a_second_supervisor_of_a_home_is_refused_in_one_sentence(up: Start, hom
 def test_a_failed_preparation_is_told_in_one_sentence(up: Start, left_of: Left) -> None:
     running = up("bad-prepare")
 
-    assert running.process.wait(10) == 1
+    assert running.process.wait(PATIENCE_S) == 1
     assert running.errors().startswith("changes: The database could not be prepared (exit code 3)")
     assert left_of() == []
 
@@ -137,7 +138,7 @@ def test_a_failed_preparation_is_told_in_one_sentence(up: Start, left_of: Left) 
 def test_a_web_server_that_never_starts_is_told_in_one_sentence(up: Start, home: Path, left_of: Left) -> None:
     running = up("no-web")
 
-    assert running.process.wait(20) == 1
+    assert running.process.wait(PATIENCE_S) == 1
     assert running.errors() == (
         f"changes: The web server does not start: read {home}/logs/web.log for the reason.\n"
     )
@@ -161,8 +162,8 @@ def test_the_embedded_databases_come_back_after_any_death(up: Start, home: Path,
     for name in ("postgres", "valkey-server"):
         kill(home, name)
         running.read_until(f"{name.partition('-')[0]} ended unexpectedly; starting it again in 1 s.")
-    assert processes.wait_until(lambda: server(home, "valkey-server") is not None, 10)
-    assert processes.wait_until(lambda: answers(url), 10)
+    assert processes.wait_until(lambda: server(home, "valkey-server") is not None, PATIENCE_S)
+    assert processes.wait_until(lambda: answers(url), PATIENCE_S)
 
     running.end(signal.SIGKILL)
     left = server(home, "postgres")
@@ -176,9 +177,18 @@ def test_the_embedded_databases_come_back_after_any_death(up: Start, home: Path,
 
 
 def server(home: Path, name: str) -> psutil.Process | None:
-    """The first of the processes of this name: the parent of the others."""
+    """The parent of the others of this name. Numbers of processes begin anew, so it need not be the least."""
     found = [process for process in processes_of(home) if is_called(process, name)]
-    return min(found, key=lambda process: process.pid, default=None)
+    pids = {process.pid for process in found}
+    return next((process for process in found if parent_of(process) not in pids), None)
+
+
+def parent_of(process: psutil.Process) -> int:
+    """None of ours for one that ended since it was found."""
+    try:
+        return process.ppid()
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def is_called(process: psutil.Process, name: str) -> bool:

@@ -1,3 +1,4 @@
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -5,6 +6,9 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
+# The lists of packages grow with what is tested; how they are read does not.
+FEW = "git=git mercurial=hg chromium=chromium|chromium-browser|google-chrome"
+MORE = "redis-server=redis-server rabbitmq-server=rabbitmq-server"
 NEEDED = ["sh", "tr", "env", "dirname", "rm"]
 # The packages of this machine are the far side: apt-get only notes what it was asked for.
 APT = """#!/bin/sh
@@ -36,6 +40,8 @@ class Machine:
     def run(self, script: str, *words: str) -> subprocess.CompletedProcess[str]:
         # The script looks into the system's sbin too; nothing it asks for lies there.
         text = (SCRIPTS / script).read_text().replace(":/usr/sbin:/sbin", "")
+        text = re.sub("^TEST_PACKAGES='[^']*'", f"TEST_PACKAGES='{FEW}'", text, flags=re.MULTILINE)
+        text = re.sub("^LONG_PACKAGES='[^']*'", f"LONG_PACKAGES='{MORE}'", text, flags=re.MULTILINE)
         copy = self.bin.parent / script
         copy.write_text(text)
         return subprocess.run(
@@ -136,7 +142,7 @@ def test_without_apt_the_missing_ones_are_named(machine: Machine) -> None:
 
 
 def test_the_long_tests_need_more(machine: Machine) -> None:
-    for name in ("git", "hg", "chromium-browser", "bwrap"):
+    for name in ("git", "hg", "chromium-browser"):
         machine.has(name)
     machine.has("apt-get", APT)
 

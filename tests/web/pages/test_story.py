@@ -6,8 +6,9 @@ import pytest
 
 from changes.base import ids
 from changes.builds.anatomy import Why
+from changes.builds.around import Around
 from changes.builds.models import Build, JobStep
-from changes.builds.rules import Result, Status
+from changes.builds.rules import Cause, Result, Status
 from changes.projects.models import Project
 from changes.web.pages import states, story
 
@@ -94,3 +95,13 @@ def test_an_end_that_says_nothing_about_the_code_comes_with_advice() -> None:
     advised = [build.result for build in ended if story.advice(build)]
 
     assert advised == [Result.ABORTED, Result.INFRA_FAILED]
+
+
+@pytest.mark.parametrize(
+    ("tag", "told"), [("scheduled", "A schedule was due"), ("webhook", "A webhook asked for it")]
+)
+def test_what_nobody_asked_for_says_what_did(tag: str, told: str) -> None:
+    build = Build(number=2, cause=Cause.UNKNOWN, tags=[tag], asked_by="")
+    around = Around(None, None, None, None, None, None, family=[], same_source=[])
+
+    assert story.cause(build, around) == told
