@@ -309,7 +309,11 @@ def test_every_name_in_an_address_is_described(app: FastAPI) -> None:
 def test_every_list_describes_its_pages(app: FastAPI) -> None:
     lists = ["/builds/", "/projects/", "/repositories/", "/nodes/", "/tasks/", "/users/", "/tokens/"]
     lists += ["/projects/{project_id}/builds/", "/projects/{project_id}/plans/", "/jobs/{job_id}/artifacts/"]
-    lists += ["/nodes/{node_id}/jobs/"]
+    lists += ["/nodes/{node_id}/jobs/", "/changes/", "/changes/{change_id}/builds/", "/snapshots/"]
+    lists += ["/sources/{source_id}/builds/", "/snapshots/{snapshot_id}/jobs/"]
+    lists += [
+        f"/projects/{{project_id}}/{each}/" for each in ("decisions", "snapshots", "latest_green_builds")
+    ]
     described = {
         name
         for name, each in operations(app)

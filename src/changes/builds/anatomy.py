@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, case, func, select
+from sqlalchemy import ColumnElement, LargeBinary, ScalarSelect, Select, case, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, aliased, joinedload
 
 from changes.base.paging import Page
 from changes.builds import reasons
 from changes.builds.models import Build, Command, FailureReason, Job, JobPhase, JobStep, OutsideBuild
 from changes.builds.rules import Result, Status
-from changes.projects.models import Project
+from changes.projects.config import FILE_NAME
+from changes.projects.models import Patch, Project, Revision, Source
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class Opened:
     whys: list[Why]
     # None for a build of our own.
     outside: OutsideBuild | None
+    # What stood in the repository's own file before its commit; None = nobody has looked.
+    config_of_parent: str | None
+    # Of a patch that names that file: itself, unless it is too large for a row.
+    patch_of_config: bytes | None
 
     @property
     def current(self) -> list[Why]:
@@ -89,10 +94,29 @@ def opened(session: Session, slug: str, reference: int | UUID) -> Opened | None:
     """By the number people say, or by the id that links of the API carry."""
     mine = Build.number == reference if isinstance(reference, int) else Build.id == reference
     of_project = Build.project_id.in_(select(Project.id).where(Project.slug == slug))
-    found = select(Build, told_reasons(), OutsideBuild).where(of_project, mine)
+    found = select(Build, told_reasons(), OutsideBuild, config_of_parent(), patch_of_config())
+    found = found.where(of_project, mine)
     elsewhere = found.outerjoin(OutsideBuild, OutsideBuild.build_id == Build.id)
     row = session.execute(elsewhere).one_or_none()
-    return None if row is None else Opened(row[0], [why(each) for each in row[1] or []], row[2])
+    if row is None:
+        return None
+    return Opened(row[0], [why(each) for each in row[1] or []], row[2], row[3], row[4])
+
+
+def patch_of_config() -> ScalarSelect[bytes | None]:
+    """Few patches do, and none of the others is to be read for that."""
+    name = literal(FILE_NAME.encode(), LargeBinary)
+    names_it = func.position(name.op("in")(Patch.diff)) > 0
+    found = select(Patch.diff).join(Source, Source.patch_id == Patch.id).where(names_it)
+    return found.where(Source.id == Build.source_id).correlate(Build).scalar_subquery()
+
+
+def config_of_parent() -> ScalarSelect[str | None]:
+    parent, own = aliased(Revision), aliased(Revision)
+    is_parent = (parent.repository_id == own.repository_id) & (parent.sha == own.parents[1])
+    is_own = (Source.repository_id == own.repository_id) & (Source.revision_sha == own.sha)
+    found = select(parent.config).join(own, is_parent).join(Source, is_own)
+    return found.where(Source.id == Build.source_id).correlate(Build).scalar_subquery()
 
 
 def told_reasons() -> ScalarSelect[Any]:

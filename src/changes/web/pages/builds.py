@@ -47,7 +47,7 @@ def show_build(request: Request, slug: str, reference: str) -> Response:
             "lost": {why.step_id: why.text for why in found.whys if why.is_replaced},
             "estimate": story.estimate(build, now),
             "advice": story.advice(build),
-            **what_stands_around(this.session, build, near),
+            **what_stands_around(found, near),
             **what_may_be_repeated(found, ran),
             **what_ran(build, ran, page),
             **what_tests_said(this.session, build),
@@ -86,14 +86,15 @@ def frame_of(build: Build) -> dict[str, Any]:
     }
 
 
-def what_stands_around(session: Session, build: Build, near: Around) -> dict[str, Any]:
+def what_stands_around(found: Opened, near: Around) -> dict[str, Any]:
     """Where it comes from, its neighbours, and what its source changes of the plans."""
+    build = found.build
     return {
         "cause": story.cause(build, near),
         "redness": story.redness(build, near),
         "around": near,
         "family": story.of_family([build, *near.family]),
-        "preview": config_preview.of_build(session, build),
+        "preview": config_preview.shown(found),
     }
 
 
