@@ -68,7 +68,7 @@ def at_the_end_of_a_cable() -> Iterator[Site]:
 has_cables = cache(namespaces.are_allowed)
 
 
-@pytest.fixture(params=["proxy", "namespaces"])
+@pytest.fixture(params=["proxy", pytest.param("namespaces", marks=pytest.mark.long)])
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     """A machine without namespaces has the proxy twice: the names of tests are the same everywhere."""
     is_cable = request.param == "namespaces" and has_cables()

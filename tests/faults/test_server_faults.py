@@ -20,7 +20,7 @@ WRITE_REPORT = f"echo '{REPORT}' > junit.xml"
 RUNG_AGAIN_WITHIN_S = 180.0
 
 
-@pytest.mark.parametrize("end", ["kill", "stop"])
+@pytest.mark.parametrize("end", ["kill", pytest.param("stop", marks=pytest.mark.long)])
 def test_a_web_server_that_goes_and_comes_loses_no_byte_of_a_log(
     system: RunningSystem, gate: Gate, end: str
 ) -> None:

@@ -16,7 +16,9 @@ from changes.vcs.interface import Credentials, LogQuery, Mirror
 from changes.vcs.open import open_mirror
 
 pytestmark = pytest.mark.packages
-WAYS = [("git", "file"), ("git", "ssh"), ("git", "http"), ("hg", "file"), ("hg", "ssh"), ("hg", "http")]
+# Mercurial over ssh starts two Pythons for each question: the same list, in `make test-long`.
+SLOW = pytest.param(("hg", "ssh"), marks=pytest.mark.long)
+WAYS = [("git", "file"), ("git", "ssh"), ("git", "http"), ("hg", "file"), SLOW, ("hg", "http")]
 PASSWORD = Credentials(username=LOGIN[0], password=LOGIN[1])
 
 
@@ -186,7 +188,7 @@ def test_a_place_without_a_repository_is_named(way: Way, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("kind", ["ssh", "http"])
-@pytest.mark.parametrize("backend", ["git", "hg"])
+@pytest.mark.parametrize("backend", ["git", pytest.param("hg", marks=pytest.mark.long)])
 def test_credentials_are_neither_in_files_nor_in_arguments_nor_in_the_environment(
     servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, kind: str
 ) -> None:
