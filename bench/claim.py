@@ -14,6 +14,7 @@ from bench import system
 from bench.figures import Figure, Goal, Limit, median, p99
 from bench.system import System
 from bench.wire import HOST
+from changes.base.db import Database
 from changes.builds import lanes
 from changes.people import secrets
 
@@ -88,7 +89,7 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     steps, waiting, rounds = (10_000, 100, 40) if quick else (100_000, 1_000, 250)
     with system.running() as up:
         with psycopg.connect(up.database, autocommit=True) as database:
-            agents = prepare(database, steps, waiting)
+            agents = prepare(up, database, steps, waiting)
             bare_ms = bare(database)
         claims_ms, cpu_percent = asyncio.run(watched(up, agents, rounds))
     remark = f"{steps:,} steps in {PROJECTS * PEOPLE} lanes wait, {waiting:,} agents held"
@@ -110,12 +111,13 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     )
 
 
-def prepare(database: psycopg.Connection[tuple[object, ...]], steps: int, waiting: int) -> Agents:
+def prepare(up: System, database: psycopg.Connection[tuple[object, ...]], steps: int, waiting: int) -> Agents:
     """Straight into the tables: through the API it would take an hour."""
     counts = {"projects": PROJECTS, "people": PEOPLE, "lanes": PROJECTS * PEOPLE, "steps": steps}
     database.execute(FILL.encode(), counts)
-    enter = lanes.ENTER.replace(":most", "7900").replace(":anything", "'[]'").replace("%", "%%")
-    database.execute(enter.encode())
+    url = up.database.replace("postgresql://", "postgresql+psycopg://")
+    with Database(url, pool_size=1).transaction() as session:
+        lanes.enter_due(session)
     database.execute("vacuum analyze")
     return Agents(
         idle=[known(database, f"idle-{number}", IDLE) for number in range(waiting)],
