@@ -10,6 +10,9 @@ from tests.factories import commit, git
 
 from changes.protocol import Checkout
 
+# Sandboxes within a sandbox are another matter: not in the fast half, which is also our first build.
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture(scope="module", params=["process", "bubblewrap"])
 def house(request: pytest.FixtureRequest) -> Iterator[House]:

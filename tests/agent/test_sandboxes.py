@@ -20,6 +20,9 @@ from changes.agent.sandboxes.role import Start
 from changes.agent.verdict import TEARDOWN
 from changes.protocol import Limits
 
+# Sandboxes within a sandbox are another matter: not in the fast half, which is also our first build.
+pytestmark = pytest.mark.system
+
 # Signals 32 and 33, which no program may set: they are as whoever started us left them.
 OF_THE_C_LIBRARY = 0b11 << 31
 EVERYTHING = Offered(("process", "bubblewrap", "lxc", "podman"), ("memory", "pids", "cpu"))
