@@ -80,7 +80,7 @@ def _found(name: str) -> Account | None:
 
 
 def _made(name: str) -> Account:
-    problem = _useradd(name)
+    problem = useradd(name)
     # Two agents that start at once both try; whichever came second finds it made.
     found = _found(name)
     if found is None:
@@ -91,11 +91,11 @@ def _made(name: str) -> Account:
     return found
 
 
-def _useradd(name: str) -> str:
-    """The answer is what went wrong."""
-    useradd = shutil.which("useradd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
-    if useradd is None:
+def useradd(name: str) -> str:
+    """Makes an account that nobody signs in to; the answer is what went wrong."""
+    program = shutil.which("useradd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    if program is None:
         return "there is no useradd"
-    argv = [useradd, "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
+    argv = [program, "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     return done.stderr.strip() if done.returncode else ""

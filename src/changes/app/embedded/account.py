@@ -6,12 +6,11 @@ write any file, so it drops to the same account.
 
 import os
 import pwd
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from changes.agent.accounts import useradd
 from changes.app.embedded import processes
 from changes.app.embedded.errors import AccountMissing, HomeNotReachable
 
@@ -75,7 +74,7 @@ def _find(name: str) -> Account | None:
 
 
 def _make(name: str) -> Account:
-    problem = _useradd(name)
+    problem = useradd(name)
     # Two first starts at once: one of them makes the account, the other waits to see it.
     processes.wait_until(lambda: _find(name) is not None, PASSWD_WAIT_S if problem else 0)
     found = _find(name)
@@ -85,13 +84,3 @@ def _make(name: str) -> Account:
             " make it yourself, or run this as an ordinary user."
         )
     return found
-
-
-def _useradd(name: str) -> str:
-    """Make the account; the answer is what went wrong."""
-    useradd = shutil.which("useradd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
-    if useradd is None:
-        return "there is no useradd"
-    argv = [useradd, "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    return done.stderr.strip() if done.returncode else ""
