@@ -10,13 +10,13 @@ from tests.agent.running import a_step, eventually
 
 from changes.protocol import Limits
 
+# Sandboxes within a sandbox are another matter: not in the fast half, which is also our first build.
+pytestmark = pytest.mark.system
+
 # A test without a sandbox could hurt the machine it runs on.
 HELD = Limits(memory_mb=200, pids=64)
 PTRACE = """python3 - <<'END'
 import ctypes
-
-# Sandboxes within a sandbox are another matter: not in the fast half, which is also our first build.
-pytestmark = pytest.mark.system
 libc = ctypes.CDLL(None, use_errno=True)
 print("attached" if libc.ptrace(16, {pid}, 0, 0) == 0 else "kept out")
 END"""
