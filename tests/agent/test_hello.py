@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from tests.agent.running import PLAIN, a_step, agent_process, eventually, runnin
 from tests.fakes.coordinator import AGENT_TOKEN, ENROL_TOKEN, Coordinator
 
 from changes.agent.errors import BadOptions
+from changes.agent.main import STOPPED, Orders
 from changes.agent.options import enrolment_token_of, parse
 from changes.protocol import VERSION
 
 EXIT_WITHIN_S = 60.0
+# The number of the system call on x86 and on ARM.
+FUTEX = ("202", "98")
 SERVER = ["--server", "http://127.0.0.1:1"]
 
 
@@ -272,7 +276,53 @@ def test_an_agent_killed_while_it_replaces_its_key_starts_again(
         assert coordinator.final_of(coordinator.offer(a_step("true"))).result == "passed"
 
 
+# --- what it inherits --------------------------------------------------------------------
+
+
+@pytest.mark.system
+def test_a_step_ignores_no_signal_that_whoever_started_the_agent_ignored(
+    coordinator: Coordinator, home: Path
+) -> None:
+    """As the shell does with what it starts in the background: SIGQUIT, SIGINT."""
+    ignored = (signal.SIGQUIT, signal.SIGUSR1)
+    before = [signal.signal(number, signal.SIG_IGN) for number in ignored]
+    try:
+        with agent_process(coordinator, home):
+            step = coordinator.offer(a_step("grep -E '^Sig(Ign|Blk)' /proc/self/status"))
+            coordinator.final_of(step)
+    finally:
+        for number, handler in zip(ignored, before, strict=True):
+            signal.signal(number, handler)
+
+    assert step.console.count("0000000000000000\n") == 2
+
+
 # --- its end -----------------------------------------------------------------------------
+
+
+def test_a_signal_that_does_not_wake_the_main_thread_is_heard_all_the_same() -> None:
+    """One that another thread receives, as one that comes just before the main thread waits, wakes nobody."""
+    main_thread = threading.get_native_id()
+
+    def signal_myself() -> None:
+        while not is_waiting(main_thread):
+            continue
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    with Orders.heard() as orders:
+        other = threading.Thread(target=signal_myself)
+        other.start()
+        while (order := orders.next(within_s=60.0)) not in (STOPPED, None):
+            continue
+        other.join()
+
+    assert order == STOPPED
+
+
+def is_waiting(thread_id: int) -> bool:
+    """For anything but Python's own lock."""
+    call = Path(f"/proc/self/task/{thread_id}/syscall").read_text().split()[0]
+    return call not in ("running", *FUTEX)
 
 
 @pytest.mark.system

@@ -45,6 +45,7 @@ def run(arguments: list[str]) -> int:
     except BadOptions as error:
         log.critical("%s", error)
         return EXIT_USAGE
+    forget_inherited_signals()
     try:
         with locked_home(options.home), Orders.heard() as orders:
             return _work(options, arguments, orders)
@@ -53,8 +54,21 @@ def run(arguments: list[str]) -> int:
         return EXIT_REFUSED
 
 
+def forget_inherited_signals() -> None:
+    """What the shell that started us ignores or blocks would stay so in every step."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    # Python ignores these itself, and sets them right for its children.
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
 class Orders:
-    """A pipe into which signals and threads write: a handler may interrupt anything, so it takes no lock."""
+    """A pipe into which signals and threads write: a handler may interrupt anything, so it takes no lock.
+
+    Each signal also writes its number, which says nothing but wakes us: a handler of Python's runs only
+    once the main thread goes on, and one that came just before it began to read would stay unheard.
+    """
 
     def __init__(self) -> None:
         self._read_end, self._write_end = os.pipe()
@@ -73,9 +87,11 @@ class Orders:
             signal.SIGCHLD: lambda *_: reap_orphans(),
         }
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        woken_before = signal.set_wakeup_fd(orders._write_end, warn_on_full_buffer=False)
         try:
             yield orders
         finally:
+            signal.set_wakeup_fd(woken_before)
             for number, handler in before.items():
                 signal.signal(number, handler)
 

@@ -20,15 +20,17 @@ class StopSignals:
         self._earlier: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        # A pipe, because it is the one thing that a handler may safely touch while we wait.
+        # Written when the signal comes, not when its handler runs: that waits until we go on.
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
+        self._woken_earlier = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         self._earlier = {number: signal.signal(number, self._remember) for number in _stopping()}
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._earlier.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(self._woken_earlier)
         os.close(self._wake_read)
         os.close(self._wake_write)
 
@@ -55,10 +57,7 @@ class StopSignals:
             raise StartInterrupted("Stopped while starting.")
 
     def _remember(self, _number: int, _frame: FrameType | None) -> None:
-        is_first = not self.is_stopping
         self.is_stopping = True
-        if is_first:
-            os.write(self._wake_write, b"!")
         if self._may_raise:
             self._may_raise = False
             self._refuse_when_stopping()
