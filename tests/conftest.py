@@ -41,6 +41,7 @@ if os.geteuid() == 0:
     os.environ.setdefault("CHANGES_STEP_ACCOUNT", "root")
 
 SERVER = "CHANGES_TEST_SERVER"
+FAILED_FILE = "TESTS_FAILED_FILE"
 TEMPLATE = "changes"
 # The server is thrown away with all it holds, so it need not be ready for any crash; statistics and
 # clean-up by itself would only come at moments that differ from run to run.
@@ -126,6 +127,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(BEGUN_FIRST)}
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What failed, for whoever wants to repeat it: scripts/repeat-failed."""
+    if path := os.environ.get(FAILED_FILE):
+        reports = [*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")]
+        names = dict.fromkeys(report.nodeid for report in reports)
+        Path(path).write_text("".join(f"{name}\n" for name in names))
 
 
 def place_for_server() -> Path | None:
