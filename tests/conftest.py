@@ -53,6 +53,8 @@ SETTINGS = [
     "max_connections = 300",
     "autovacuum = off",
 ]
+# What nohup, or a shell that starts something in the background, lets it ignore.
+OF_SHELLS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
 MEMORY = Path("/dev/shm")
 MEMORY_MIN_BYTES = 3 * 1024**3
 LEAVES_WITHIN_S = 0.5
@@ -221,10 +223,12 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def hears_hangups() -> Iterator[None]:
-    """For what is started meanwhile, even when somebody runs the tests under nohup."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    """For what is started meanwhile, even when somebody runs the tests under nohup or in the background."""
+    ignored = [number for number in OF_SHELLS if signal.getsignal(number) == signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in ignored}
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ from changes.people import secrets
 from changes.people.models import Token, User
 from changes.projects.models import Project, Source
 from changes.results import models as results
+from changes.results import testruns
 from changes.results.formats import junit
 from changes.results.models import Artifact, ItemStat, LogChunk, LogSource
 
@@ -96,11 +97,12 @@ def differences(wholes: list[Judged], parts: list[Judged], above: str) -> Iterat
 def wrong_stats(session: Session) -> list[str]:
     """Numbers of steps, jobs and builds that their test runs do not add up to."""
     counted: dict[object, int] = defaultdict(int)
-    runs = select(results.TestRun.step_id, Job.id, Job.build_id, func.count(), JobStep.replacement_id)
+    batch = results.TestBatch
+    runs = select(batch.step_id, batch.job_id, batch.build_id, func.count(), JobStep.replacement_id)
     rows = session.execute(
-        runs.join(Job, Job.id == results.TestRun.job_id)
-        .join(JobStep, JobStep.id == results.TestRun.step_id)
-        .group_by(results.TestRun.step_id, Job.id, Job.build_id, JobStep.replacement_id)
+        runs.join(results.TestRun, testruns.is_in_batch())
+        .join(JobStep, JobStep.id == batch.step_id)
+        .group_by(batch.id, JobStep.replacement_id)
     )
     for step_id, job_id, build_id, count, replacement_id in rows:
         counted[step_id] += count
@@ -182,7 +184,9 @@ def test_failing_tests_are_named_as_the_reason_and_have_something_to_say(month: 
     )
 
     assert failed
-    assert {run.step_id for run in failed} == explained
+    batches = select(results.TestBatch.step_id).join(results.TestRun, testruns.is_in_batch())
+    failing = batches.where(results.TestRun.result == Result.FAILED)
+    assert set(month.execute(failing).scalars()) == explained
     assert {run.id for run in failed} == set(month.execute(select(results.TestMessage.run_id)).scalars())
 
 
@@ -201,7 +205,8 @@ def test_a_stored_report_reads_as_the_tests_that_are_stored(database: Database) 
     with database.transaction() as session:
         artifact = session.execute(select(Artifact).order_by(Artifact.id).limit(1)).scalar_one()
         mine = select(results.Test.name).join(results.TestRun, results.TestRun.test_id == results.Test.id)
-        names = set(session.execute(mine.where(results.TestRun.step_id == artifact.step_id)).scalars())
+        mine = mine.join(results.TestBatch, testruns.is_in_batch())
+        names = set(session.execute(mine.where(results.TestBatch.step_id == artifact.step_id)).scalars())
     data = b"".join(place.storage.read(artifact.key))
 
     assert {test.name for test in junit.parse(BytesIO(data))} == names

@@ -14,9 +14,10 @@ NO_PAGES = {"/palette.json", "/auth/provider/", "/auth/complete/"}
 EXAMPLES = {
     "slug": "select slug from project join build on build.project_id = project.id"
     " group by slug order by count(*) desc limit 1",
-    "red": "select project.slug || ' ' || build.number || ' ' || max(replace(test_run.id::text, '-', ''))"
-    " from build join project on project.id = build.project_id join job on job.build_id = build.id"
-    " join test_run on test_run.job_id = job.id and test_run.result = 2"
+    "red": "select project.slug || ' ' || build.number || ' ' || lpad(to_hex(max(test_run.id)), 32, '0')"
+    " from build join project on project.id = build.project_id"
+    " join test_batch batch on batch.build_id = build.id"
+    " join test_run on test_run.id >= batch.id and test_run.id < batch.end_id and test_run.result = 2"
     " group by project.slug, build.number order by count(*) desc, 1 limit 1",
     "running": "select project.slug || ' ' || build.number from build"
     " join project on project.id = build.project_id where build.status = 2 order by build.id desc limit 1",
@@ -45,8 +46,9 @@ EXAMPLES = {
     "waiting_red": "select project.slug || ' ' || build.number from build"
     " join project on project.id = build.project_id join job on job.build_id = build.id"
     " join job_step on job_step.job_id = job.id and job_step.status = 6 and job_step.lane_id is not null"
-    " where exists (select from test_run join job other on other.id = test_run.job_id"
-    "     where other.build_id = build.id and test_run.result = 2) limit 1",
+    " where exists (select from test_batch batch join test_run"
+    "     on test_run.id >= batch.id and test_run.id < batch.end_id"
+    "     where batch.build_id = build.id and test_run.result = 2) limit 1",
     "repository": "select replace(id::text, '-', '') from repository order by id limit 1",
     "change": "select replace(change_id::text, '-', '') || ' ' || replace(min(id::text), '-', '') from source"
     " where change_id is not null and patch_id is not null"

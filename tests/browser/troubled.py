@@ -9,7 +9,8 @@ from changes.builds import lanes
 RED = """
     select step.id, step.job_id, job.build_id from job_step step
     join job on job.id = step.job_id
-    join test_run on test_run.step_id = step.id and test_run.result = 2
+    join test_batch batch on batch.step_id = step.id
+    join test_run on test_run.id >= batch.id and test_run.id < batch.end_id and test_run.result = 2
     where step.status = 3 and step.result = 2 and step.replacement_id is null
     order by step.id desc limit 1
 """

@@ -10,9 +10,11 @@ from alembic.migration import MigrationContext
 from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from changes.app import revision, schema
 from changes.base.errors import Conflict, Unavailable
+from changes.results import partitions
 
 LOCK_TIMEOUT = "5s"
 
@@ -36,6 +38,8 @@ def upgrade(url: str) -> None:
     revision.refuse_newer(revision.current(url))
     with tables_free():
         command.upgrade(configuration(url), "head")
+    with connected(url) as connection, Session(connection) as session:
+        partitions.make_ahead(session)
 
 
 @contextmanager

@@ -26,7 +26,8 @@ from changes.builds import blobs, lanes, snapshots, triggers_queries
 from changes.builds.tasks import run_schedules, sweep_builds, sweep_outside, sweep_steps, tend_queue
 from changes.people import expiry
 from changes.projects.tasks import poll_repositories
-from changes.results import uploads
+from changes.results import partitions, uploads
+from changes.results.tasks import sum_up_tests
 
 BEAT_EVERY_S = 1.0
 LOCK_NUMBER = 0x6368616E6765  # "change"
@@ -56,6 +57,7 @@ def clean_up() -> None:
         snapshots.clean,
         blobs.clean,
         triggers_queries.clean,
+        partitions.make_ahead,
     ):
         with db.transaction() as session:
             count = clean(session)
@@ -70,6 +72,7 @@ PERIODIC = [
     Periodic(every_s=5, body=poll_repositories),
     Periodic(every_s=60, body=sweep_outside),
     Periodic(every_s=10, body=run_schedules),
+    Periodic(every_s=20, body=sum_up_tests),
     Periodic(every_s=3600, body=clean_up),
 ]
 

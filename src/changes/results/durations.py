@@ -12,7 +12,8 @@ from changes.builds.models import BazelTarget, Build, Job, JobPlan, JobStep
 from changes.builds.rules import Result, Status
 from changes.builds.sharding import Durations
 from changes.projects.models import Revision, Source
-from changes.results.models import Test, TestRun
+from changes.results import testruns
+from changes.results.models import Test, TestBatch, TestRun
 
 # So far back it is looked for a job that passed and measured something.
 LOOKED_AT = 200
@@ -21,15 +22,15 @@ MS_PER_S = 1000
 
 class StoredDurations:
     def of_tests(self, session: Session, asked: Asked) -> Durations:
-        job_id = best_job(session, asked, TestRun.job_id == Job.id)
+        job_id = best_job(session, asked, TestBatch.job_id == Job.id)
         if job_id is None:
             return Durations()
         runs = (
             select(Test.name, func.sum(TestRun.duration_ms))
             .join(Test, Test.id == TestRun.test_id)
-            .join(JobStep, JobStep.id == TestRun.step_id)
-            .where(TestRun.job_id == job_id, TestRun.duration_ms.is_not(None))
-            .where(JobStep.replacement_id.is_(None))
+            .join(TestBatch, testruns.is_in_batch())
+            .where(TestBatch.job_id == job_id, TestRun.duration_ms.is_not(None))
+            .where(testruns.of_newest_attempt())
             .group_by(Test.name)
         )
         tests = {row[0]: int(row[1] or 0) for row in session.execute(runs)}
@@ -87,7 +88,8 @@ def passed(newest: Select[Any], asked: Asked, measured: ColumnElement[bool]) -> 
 def setup_ms(session: Session, job_id: UUID) -> int:
     """What a shard took beside its tests: checkout, set-up, start of the runner."""
     took_s = func.extract("epoch", JobStep.date_finished - JobStep.date_started)
-    in_tests = select(func.coalesce(func.sum(TestRun.duration_ms), 0)).where(TestRun.step_id == JobStep.id)
+    in_tests = select(func.coalesce(func.sum(TestRun.duration_ms), 0))
+    in_tests = in_tests.join(TestBatch, testruns.is_in_batch()).where(TestBatch.step_id == JobStep.id)
     shards = select(took_s, in_tests.scalar_subquery()).where(
         JobStep.job_id == job_id, JobStep.data.has_key("tests"), JobStep.date_started.is_not(None)
     )

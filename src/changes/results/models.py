@@ -1,15 +1,27 @@
 """What builds produced: logs, artifacts, test runs, numbers."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from changes.base.db import Base, Identified, Numbered
-from changes.builds.models import Job, JobStep
+from changes.builds.models import JobStep
 from changes.builds.rules import Result
+from changes.results import run_numbers
 
 
 class LogSource(Identified, Base):
@@ -70,11 +82,14 @@ class ArtifactUpload(Base):
     date_modified: Mapped[datetime]
 
 
-class Test(Identified, Base):
+class Test(Base):
     """A test of a project, known by its full name, however often it runs."""
 
     __tablename__ = "test"
 
+    # Counted by the database: half of each row of its runs would be a longer one.
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    date_created: Mapped[datetime] = mapped_column(server_default=text("now()"))
     project_id: Mapped[UUID] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
     # sha1 of the name: what its address on the web is made of.
     name_sha: Mapped[str]
@@ -83,27 +98,58 @@ class Test(Identified, Base):
 
     __table_args__ = (UniqueConstraint("project_id", "name_sha"),)
 
+    @property
+    def outside_id(self) -> UUID:
+        return run_numbers.outside(self.id)
+
+
+class TestBatch(Base):
+    """All runs that one step reported. They have the numbers from its own to `end_id`."""
+
+    __tablename__ = "test_batch"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    end_id: Mapped[int] = mapped_column(BigInteger)
+    step_id: Mapped[UUID] = mapped_column(ForeignKey("job_step.id", ondelete="CASCADE"), unique=True)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), index=True)
+    build_id: Mapped[UUID] = mapped_column(ForeignKey("build.id", ondelete="CASCADE"), index=True)
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
+    date_created: Mapped[datetime]
+    # Whether it is of a commit, without a patch: what is told of a day counts only these.
+    is_of_commit: Mapped[bool]
+    # Whether its runs are in the sums of its day.
+    is_summed_up: Mapped[bool] = mapped_column(default=False, server_default=false())
+
+    __table_args__ = (
+        Index("ix_test_batch_project", "project_id", "id"),
+        Index("ix_test_batch_waiting", "id", postgresql_where=text("not is_summed_up")),
+    )
+
 
 class TestRun(Base):
-    """One run of one test. Narrow, because there will be very many."""
+    """One run of one test. Narrow, because there will be very many; the rest is told by its batch."""
 
     __tablename__ = "test_run"
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    test_id: Mapped[UUID] = mapped_column(ForeignKey("test.id", ondelete="CASCADE"))
-    job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"))
-    step_id: Mapped[UUID] = mapped_column(ForeignKey("job_step.id", ondelete="CASCADE"), index=True)
-    result: Mapped[Result] = mapped_column(Numbered(Result))
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    test_id: Mapped[int]
     duration_ms: Mapped[int | None]
-    reruns: Mapped[int | None]
+    result: Mapped[Result] = mapped_column(Numbered(Result))
+    reruns: Mapped[int | None] = mapped_column(SmallInteger)
 
-    job: Mapped[Job] = relationship(viewonly=True)
-    test: Mapped[Test] = relationship(viewonly=True)
+    test: Mapped[Test] = relationship(
+        primaryjoin="foreign(TestRun.test_id) == Test.id", viewonly=True, lazy="raise_on_sql"
+    )
 
+    # Without foreign keys, which would double the time that storing takes.
     __table_args__ = (
         Index("ix_test_run_history", "test_id", "id"),
-        Index("ix_test_run_job_id", "job_id"),
+        {"postgresql_partition_by": "RANGE (id)"},
     )
+
+    @property
+    def outside_id(self) -> UUID:
+        return run_numbers.outside(self.id)
 
 
 class TestMessage(Base):
@@ -111,8 +157,35 @@ class TestMessage(Base):
 
     __tablename__ = "test_message"
 
-    run_id: Mapped[UUID] = mapped_column(ForeignKey("test_run.id", ondelete="CASCADE"), primary_key=True)
+    run_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     text: Mapped[str]
+
+    __table_args__ = ({"postgresql_partition_by": "RANGE (run_id)"},)
+
+
+class TestDay(Base):
+    """The runs of one test on one day, of commits; kept when the runs themselves are long gone."""
+
+    __tablename__ = "test_day"
+
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    test_id: Mapped[int] = mapped_column(
+        ForeignKey("test.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    runs: Mapped[int]
+    passed: Mapped[int]
+    failed: Mapped[int]
+    # Passed after having been run again, once or more often.
+    flaky: Mapped[int]
+    double_reruns: Mapped[int]
+    reruns: Mapped[int]
+    # Of how many runs the duration is known, what they took together, and the longest.
+    measured: Mapped[int]
+    duration_ms: Mapped[int] = mapped_column(BigInteger)
+    longest_ms: Mapped[int]
+
+    __table_args__ = (Index("ix_test_day_of_test", "test_id", "day"),)
 
 
 class ItemStat(Base):

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from changes.builds import reasons
 from changes.builds.models import JobStep
@@ -11,8 +11,9 @@ from changes.builds.reasons import Reason
 from changes.builds.report import Problem
 from changes.builds.rules import Result, Status
 from changes.builds.sharding import without_report
+from changes.results import testruns
 from changes.results.formats.junit import TestSeen
-from changes.results.models import Test, TestRun
+from changes.results.models import Test, TestBatch, TestRun
 
 NAMES_SHOWN = 20
 
@@ -58,16 +59,16 @@ def listed(names: Sequence[str]) -> str:
 
 def doubled(session: Session, step: JobStep) -> list[Problem]:
     """Both runs are kept; the step that ended later says so."""
-    mine, theirs, other = aliased(TestRun), aliased(TestRun), aliased(JobStep)
-    found = (
-        select(Test.name)
-        .join(mine, mine.test_id == Test.id)
-        .join(theirs, theirs.test_id == Test.id)
-        .join(other, other.id == theirs.step_id)
-        .where(mine.step_id == step.id, theirs.job_id == step.job_id)
-        .where(other.phase_id == step.phase_id, other.id != step.id, other.replacement_id.is_(None))
+    of_step = select(TestRun.test_id).join(TestBatch, testruns.is_in_batch())
+    mine = of_step.where(TestBatch.step_id == step.id)
+    theirs = of_step.join(JobStep, JobStep.id == TestBatch.step_id).where(
+        TestBatch.job_id == step.job_id,
+        JobStep.phase_id == step.phase_id,
+        JobStep.id != step.id,
+        JobStep.replacement_id.is_(None),
     )
-    names = list(session.execute(found.distinct().order_by(Test.name)).scalars())
+    found = select(Test.name).where(Test.id.in_(mine), Test.id.in_(theirs)).order_by(Test.name)
+    names = list(session.execute(found).scalars())
     if not names:
         return []
     return [Problem(Reason(reasons.DUPLICATE_TEST_NAME, {"count": len(names), "names": listed(names)}))]
@@ -88,7 +89,7 @@ def silent(session: Session, step: JobStep) -> list[Problem]:
 
     Where no shard reports anything, that is how this project does it.
     """
-    runs = select(func.count()).where(TestRun.step_id == JobStep.id).scalar_subquery()
+    runs = select(TestBatch.id).where(TestBatch.step_id == JobStep.id).exists()
     shards = select(JobStep.id, JobStep.label, JobStep.result, JobStep.data["tests"], runs).where(
         JobStep.phase_id == step.phase_id, JobStep.replacement_id.is_(None)
     )

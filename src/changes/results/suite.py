@@ -16,10 +16,11 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload
 
 from changes.base.errors import Invalid, NotFound
 from changes.base.paging import Page, Part
-from changes.builds.models import Build, Job, JobStep
+from changes.builds.models import Build, JobStep
 from changes.builds.rules import Result
-from changes.results import testruns
-from changes.results.models import Test, TestMessage, TestRun
+from changes.projects.models import Project
+from changes.results import run_numbers, testruns
+from changes.results.models import Test, TestBatch, TestMessage, TestRun
 
 EXCERPT_CHARACTERS = 400
 FAILED = (Result.FAILED,)
@@ -54,7 +55,15 @@ class RunSeen:
 
     @property
     def id(self) -> UUID:
-        return self.run.id
+        return self.run.outside_id
+
+
+@dataclass(frozen=True)
+class FailedTest:
+    run: TestRun
+    test: Test
+    step_id: UUID
+    message: str
 
 
 @dataclass(frozen=True)
@@ -81,9 +90,9 @@ class PastRun:
 def runs(session: Session, build_id: UUID, page: Page, asked: SuiteAsked) -> Part[RunSeen]:
     keys = keys_of(asked.sort)
     found = select(TestRun, Test, func.left(TestMessage.text, EXCERPT_CHARACTERS))
-    found = found.join(Test, Test.id == TestRun.test_id).join(Job, Job.id == TestRun.job_id)
+    found = found.join(Test, Test.id == TestRun.test_id).join(TestBatch, testruns.is_in_batch())
     found = found.outerjoin(TestMessage, TestMessage.run_id == TestRun.id)
-    found = found.where(Job.build_id == build_id, *narrowed(asked))
+    found = found.where(TestBatch.build_id == build_id, *narrowed(asked))
     after = page.position.after if page.position else None
     before = page.position.before if page.position else None
     if before is not None:
@@ -115,7 +124,9 @@ def keys_of(sort: str) -> list[Key]:
 
 
 def place_of(session: Session, keys: Sequence[Key], run_id: UUID) -> Any:
-    found = select(*keys).join(Test, Test.id == TestRun.test_id).where(TestRun.id == run_id)
+    found = (
+        select(*keys).join(Test, Test.id == TestRun.test_id).where(TestRun.id == run_numbers.inside(run_id))
+    )
     row = session.execute(found).one_or_none()
     if row is None:
         raise Invalid("This place in the list is gone; please begin anew.", ["after", "before"])
@@ -138,9 +149,9 @@ def common_prefix(session: Session, build_id: UUID, prefix: str) -> str:
     # By bytes, or what lies between the first and the last need not begin as they do.
     name = Test.name.collate("C")
     found = select(func.min(name), func.max(name)).join(TestRun, TestRun.test_id == Test.id)
-    found = found.join(Job, Job.id == TestRun.job_id)
+    found = found.join(TestBatch, testruns.is_in_batch())
     first, last = session.execute(
-        found.where(Job.build_id == build_id, *narrowed(SuiteAsked(prefix=prefix)))
+        found.where(TestBatch.build_id == build_id, *narrowed(SuiteAsked(prefix=prefix)))
     ).one()
     pairs = takewhile(lambda pair: pair[0] == pair[1], zip(first or "", last or "", strict=False))
     shared = "".join(letter for letter, _ in pairs)
@@ -153,8 +164,8 @@ def packages(session: Session, build_id: UUID, prefix: str) -> list[Package]:
     segment = func.substring(func.substr(Test.name, len(prefix) + 1), SEGMENT).label("segment")
     failed = func.count().filter(TestRun.result.in_(FAILED)).label("failed")
     found = select(segment, func.count(), failed, func.coalesce(func.sum(TestRun.duration_ms), 0))
-    found = found.join(Test, Test.id == TestRun.test_id).join(Job, Job.id == TestRun.job_id)
-    found = found.where(Job.build_id == build_id, *narrowed(SuiteAsked(prefix=prefix)))
+    found = found.join(Test, Test.id == TestRun.test_id).join(TestBatch, testruns.is_in_batch())
+    found = found.where(TestBatch.build_id == build_id, *narrowed(SuiteAsked(prefix=prefix)))
     found = found.group_by(segment).having(segment.is_not(None)).order_by(failed.desc(), segment)
     rows = session.execute(found.limit(PACKAGES_MAX))
     return [Package(prefix + row[0], row[1], row[2], int(row[3])) for row in rows]
@@ -164,29 +175,49 @@ def packages(session: Session, build_id: UUID, prefix: str) -> list[Package]:
 
 
 def run(session: Session, build: Build, run_id: UUID) -> tuple[TestRun, Test, JobStep, str]:
-    found = select(TestRun, Test, JobStep, TestMessage.text)
-    found = found.join(Test, Test.id == TestRun.test_id).join(JobStep, JobStep.id == TestRun.step_id)
-    found = found.join(Job, Job.id == TestRun.job_id).outerjoin(TestMessage, TestMessage.run_id == TestRun.id)
-    mine = found.where(TestRun.id == run_id, Job.build_id == build.id)
+    found = select(TestRun, Test, JobStep, TestMessage.text).join(Test, Test.id == TestRun.test_id)
+    found = found.join(TestBatch, testruns.is_batch_of_run()).join(JobStep, JobStep.id == TestBatch.step_id)
+    found = found.outerjoin(TestMessage, TestMessage.run_id == TestRun.id)
+    mine = found.where(TestRun.id == run_numbers.inside(run_id), TestBatch.build_id == build.id)
     row = session.execute(mine.options(joinedload(JobStep.job), joinedload(JobStep.node))).one_or_none()
     if row is None:
         raise NotFound("This build has no such test run.")
     return row[0], row[1], row[2], row[3] or ""
 
 
-def past_runs(session: Session, test_id: UUID, *, limit: int) -> list[PastRun]:
+def test_of_run(session: Session, run_id: UUID) -> Test:
+    found = session.execute(
+        select(Test).join(TestRun, TestRun.test_id == Test.id).where(TestRun.id == run_numbers.inside(run_id))
+    )
+    test = found.scalar_one_or_none()
+    if test is None:
+        raise NotFound("There is no such test run.")
+    return test
+
+
+def address_of_newest_run(session: Session, test_id: UUID) -> str:
+    found = select(Project.slug, Build.number, TestRun.id).join(TestBatch, testruns.is_batch_of_run())
+    found = found.join(Build, Build.id == TestBatch.build_id).join(Project, Project.id == Build.project_id)
+    newest = found.where(TestRun.test_id == run_numbers.inside(test_id)).order_by(TestRun.id.desc()).limit(1)
+    row = session.execute(newest).one_or_none()
+    if row is None:
+        raise NotFound("This test has not run.")
+    return f"/projects/{row[0]}/builds/{row[1]}/tests/{run_numbers.outside(row[2]).hex}/"
+
+
+def past_runs(session: Session, test_id: int, *, limit: int) -> list[PastRun]:
     """How this test went in the newest builds, newest first; where it ran twice, twice."""
     found = select(TestRun.id, TestRun.result, TestRun.duration_ms, Build.number, Build.date_created)
-    found = found.join(Job, Job.id == TestRun.job_id).join(Build, Build.id == Job.build_id)
+    found = found.join(TestBatch, testruns.is_batch_of_run()).join(Build, Build.id == TestBatch.build_id)
     rows = session.execute(found.where(TestRun.test_id == test_id).order_by(TestRun.id.desc()).limit(limit))
-    return [PastRun(*row) for row in rows]
+    return [PastRun(run_numbers.outside(row[0]), *row[1:]) for row in rows]
 
 
-def failures(session: Session, build_id: UUID, *, limit: int) -> list[tuple[TestRun, Test, str]]:
+def failures(session: Session, build_id: UUID, *, limit: int) -> list[FailedTest]:
     """With all that they said; by name, so that two looks show the same order."""
-    found = select(TestRun, Test, TestMessage.text).join(Test, Test.id == TestRun.test_id)
-    found = found.join(Job, Job.id == TestRun.job_id)
+    found = select(TestRun, Test, TestBatch.step_id, TestMessage.text)
+    found = found.join(Test, Test.id == TestRun.test_id).join(TestBatch, testruns.is_in_batch())
     found = found.outerjoin(TestMessage, TestMessage.run_id == TestRun.id)
-    mine = found.where(Job.build_id == build_id, TestRun.result.in_(FAILED))
+    mine = found.where(TestBatch.build_id == build_id, TestRun.result.in_(FAILED))
     rows = session.execute(mine.order_by(Test.name, TestRun.id).limit(limit))
-    return [(row[0], row[1], row[2] or "") for row in rows]
+    return [FailedTest(row[0], row[1], row[2], row[3] or "") for row in rows]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 
 import psycopg
@@ -21,15 +21,21 @@ from changes.base.db import Database
 from changes.base.errors import Conflict
 from changes.base.storage import Storage
 from changes.builds import averages
+from changes.results import partitions, testdays
 
 COUNT_BUILDS = """
 update project set last_build_number = counted.number
 from (select project_id, max(number) as number from build group by project_id) counted
 where counted.project_id = project.id and project.last_build_number < counted.number
 """
+RESERVE_TESTS = """
+select setval('test_id_seq', nextval('test_id_seq') + 1000000) - 1000000
+"""
 # From so many builds on we trust ourselves: checking each foreign key would take as long as the rest.
 TRUSTED_FROM_BUILDS = 5000
 BATCH_BUILDS = 1000
+# Longer than the month that is told of.
+MONTH_DAYS = 62
 # Of so many newest builds each test run is there, and of so many every log.
 BUILDS_WITH_TESTS, BUILDS_WITH_LOGS = 2500, 400
 
@@ -69,6 +75,8 @@ def fill(into: Into, wanted: Wanted) -> int:
     """The number of rows that were written."""
     if not wanted.more and has_builds(into):
         raise AlreadyUsed("This database has builds already: `changes demo --fill --more` adds to them.")
+    with into.database.transaction() as session:
+        partitions.make(session, wanted.now - timedelta(days=MONTH_DAYS), wanted.now)
     with psycopg.connect(into.database.conninfo) as connection:
         written = Fill(connection, into, wanted).run()
     into.tell("Computing averages ...")
@@ -77,6 +85,10 @@ def fill(into: Into, wanted: Wanted) -> int:
         project_ids = [row[0] for row in connection.execute("select id from project").fetchall()]
     with into.database.transaction() as session:
         averages.update_project_averages(session, project_ids)
+    with_sums = True
+    while with_sums:
+        with into.database.transaction() as session:
+            with_sums = testdays.sum_up(session) > 0
     return written
 
 
@@ -85,7 +97,7 @@ class Fill:
         self.connection, self.into, self.wanted = connection, into, wanted
         self.dice = Dice(wanted.seed)
         self.rows = Rows()
-        self.ids = Ids(self.dice)
+        self.ids = Ids(self.dice, self.reserve())
         self.written = 0
 
     def run(self) -> int:
@@ -103,6 +115,11 @@ class Fill:
         self.builds(month, writer)
         self.connection.execute(COUNT_BUILDS)
         return self.written
+
+    def reserve(self) -> int:
+        """Numbers for our tests, which nobody else gets meanwhile."""
+        row = self.connection.execute(RESERVE_TESTS).fetchone()
+        return int(str(row[0])) if row else 1
 
     def trust(self) -> None:
         """Only an administrator of the database may; anybody else waits a little longer."""
@@ -123,7 +140,11 @@ class Fill:
         player = Player(self.dice, Machines(MACHINES, self.wanted.now))
         for done, request in enumerate(month.requests(self.wanted.builds), start=1):
             left = self.wanted.builds - done
-            detail = Detail(has_tests=left < BUILDS_WITH_TESTS, has_logs=left < BUILDS_WITH_LOGS)
+            detail = Detail(
+                has_tests=left < BUILDS_WITH_TESTS,
+                has_logs=left < BUILDS_WITH_LOGS,
+                is_of_commit=not request.change.review,
+            )
             placed = writer.ground.projects[request.project.slug]
             drawn, cut = fates.draw(self.dice, placed, request, self.wanted.now)
             plans = zip(placed.shape.plans, drawn, strict=True)

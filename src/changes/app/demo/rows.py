@@ -1,6 +1,7 @@
 """Rows by the hundred thousand: ids that match their time, and COPY instead of INSERT."""
 
 from datetime import datetime
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from sqlalchemy.dialects import postgresql
 from changes.app import schema
 from changes.app.demo.dice import Dice
 from changes.base.db import Base
+from changes.results import run_numbers
 
 US_PER_MS = 1000
 RANDOM_A = 1 << 12
@@ -24,9 +26,11 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 class Ids:
     """UUIDv7 of any moment. Of two for the same microsecond, the later made is the greater."""
 
-    def __init__(self, dice: Dice) -> None:
+    def __init__(self, dice: Dice, tests_from: int = 1) -> None:
         self.dice = dice
         self.made = 0
+        self.test_numbers = count(tests_from)
+        self.batches = count()
 
     def at(self, when: datetime) -> UUID:
         self.made += 1
@@ -35,6 +39,12 @@ class Ids:
         fraction = rest_us * RANDOM_A // US_PER_MS
         counted = self.made % (1 << COUNTER_BITS) << RANDOM_BITS | self.dice.getrandbits(RANDOM_BITS)
         return UUID(int=since_1970_ms << 80 | VERSION | fraction << 64 | VARIANT | counted)
+
+    def test(self) -> int:
+        return next(self.test_numbers)
+
+    def batch(self, when: datetime) -> int:
+        return run_numbers.batch(when, next(self.batches))
 
 
 class Rows:

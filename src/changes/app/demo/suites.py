@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from uuid import UUID
 
 from changes.app.demo import words
 from changes.app.demo.catalogue import ProjectShape
@@ -21,7 +20,7 @@ DAYS = 30
 
 @dataclass(frozen=True)
 class TestShape:
-    id: UUID
+    id: int
     class_name: str
     name: str
     mean_ms: float
@@ -85,7 +84,7 @@ class Suite:
         return Run(test, Result.PASSED, duration_ms * (1 + reruns), reruns)
 
 
-def culprits(dice: Dice, tests: Sequence[TestShape], when: datetime) -> set[UUID]:
+def culprits(dice: Dice, tests: Sequence[TestShape], when: datetime) -> set[int]:
     """What is broken fails; else a flaky one, else anybody: at least one."""
     running = [test for test in tests if not test.is_skipped]
     broken = {test.id for test in running if test.is_broken(when)}
@@ -112,7 +111,7 @@ def make_tests(dice: Dice, ids: Ids, shape: ProjectShape, suite: str, since: dat
     was_broken = dice.randrange(len(named))
     return [
         TestShape(
-            id=ids.at(since),
+            id=ids.test(),
             class_name=class_name,
             name=name,
             mean_ms=dice.around(120, 1.2),

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from changes.app.demo import console
 from changes.app.demo.ground import Ground, PlacedProject
-from changes.app.demo.lives import life_of, vars_of
+from changes.app.demo.lives import life_of, talk, vars_of
 from changes.app.demo.month import Change, Request
 from changes.app.demo.play import Attempt, Phase, PlayedJob, State, whole
 from changes.app.demo.rows import Ids, Rows
@@ -23,7 +23,7 @@ from changes.builds.recipes import BASE_ENV, SOURCE_FOLDER
 from changes.builds.rules import CommandType, Priority, Result, Status
 from changes.projects.models import Patch, Revision, Source
 from changes.protocol import CONSOLE
-from changes.results.models import Artifact, ItemStat, LogChunk, LogSource, TestMessage, TestRun
+from changes.results.models import Artifact, ItemStat, LogChunk, LogSource, TestBatch, TestMessage, TestRun
 
 TIMEOUT_S = 3600
 CHUNK_BYTES = 32 * 1024
@@ -36,6 +36,7 @@ class Detail:
 
     has_tests: bool
     has_logs: bool
+    is_of_commit: bool
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,8 @@ class Writer:
             change_id=lived,
             number=1,
         )
+        if change.review:
+            talk(self.rows, self.ids, self.ground, change, (lived, source_id))
         return source_id
 
     def authored(self, change: Change) -> dict[str, Any]:
@@ -297,16 +300,26 @@ class JobWriter:
         )
 
     def tests(self, job_id: UUID, step_id: UUID, runs: list[Run], at: datetime) -> None:
-        for run in runs:
-            run_id = self.ids.at(at)
+        first = self.ids.batch(at)
+        self.rows.add(
+            TestBatch,
+            id=first,
+            end_id=first + len(runs),
+            step_id=step_id,
+            job_id=job_id,
+            build_id=self.build_id,
+            project_id=self.placed.id,
+            date_created=at,
+            is_of_commit=self.detail.is_of_commit,
+            is_summed_up=False,
+        )
+        for run_id, run in enumerate(runs, first):
             self.rows.add(
                 TestRun,
                 id=run_id,
                 test_id=run.test.id,
-                job_id=job_id,
-                step_id=step_id,
-                result=run.result,
                 duration_ms=run.duration_ms,
+                result=run.result,
                 reruns=run.reruns,
             )
             if run.message:

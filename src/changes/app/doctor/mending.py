@@ -40,7 +40,7 @@ update job_phase set tally = null from job where job.id = job_id and job.build_i
 """
 TESTS_OF_STEPS = """
 update item_stat set value = (
-    select count(*) from test_run
+    select count(*) from test_run join test_batch batch on test_run.id >= batch.id and test_run.id < end_id
     where step_id = item_id and (item_stat.name = 'test_count' or test_run.result = 2)
 )
 where name in ('test_count', 'test_failures') and item_id in (

@@ -221,7 +221,8 @@ COUNTS = [
         " and exists (select from job_step where id = item_id) order by item_id desc limit :newest"
         ") stat join lateral ("
         " select count(*) as tests, count(*) filter (where result = 2) as failures"
-        " from test_run where step_id = stat.item_id"
+        " from test_run run join test_batch batch on run.id >= batch.id and run.id < batch.end_id"
+        " where step_id = stat.item_id"
         ") counted on true left join item_stat failed"
         " on failed.item_id = stat.item_id and failed.name = 'test_failures'"
         " where stat.value <> tests or coalesce(failed.value, 0) <> failures limit :limit",
@@ -294,7 +295,8 @@ CRASHES = [
     Question(
         "tests-once",
         "No test is stored twice for one step",
-        "select 'step ' || step_id from test_run where step_id in ("
+        "select 'step ' || step_id from test_run run"
+        " join test_batch batch on run.id >= batch.id and run.id < batch.end_id where step_id in ("
         " select item_id from item_stat where name = 'test_count' order by item_id desc limit :newest"
         ") group by step_id, test_id having count(*) > 1 limit :limit",
         TELL,

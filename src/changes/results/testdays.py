@@ -1,0 +1,63 @@
+"""The sums of each day for each test: what lists of slow and flaky tests are read from.
+
+Summing up is a periodic task, and not part of storing: two builds that end at once would else wait for
+each other's rows, and a report of 10,000 tests would hold the lock of its build for twice the time.
+"""
+
+from sqlalchemy import select, text, update
+from sqlalchemy.orm import Session
+
+from changes.results.models import TestBatch
+
+LOCK_NUMBER = 0x74657374646179  # "testday"
+BATCHES_AT_ONCE = 100
+# Once more for each batch; with the sign of minus it takes out what was put in.
+SUM_UP = """
+insert into test_day as known (
+    project_id, day, test_id, runs, passed, failed, flaky, double_reruns, reruns, measured,
+    duration_ms, longest_ms
+)
+select batch.project_id, (batch.date_created at time zone 'UTC')::date, run.test_id,
+    :sign * count(*),
+    :sign * count(*) filter (where run.result = 1),
+    :sign * count(*) filter (where run.result = 2),
+    :sign * count(*) filter (where run.result = 1 and run.reruns > 0),
+    :sign * count(*) filter (where run.result = 1 and run.reruns > 1),
+    :sign * coalesce(sum(run.reruns), 0),
+    :sign * count(run.duration_ms),
+    :sign * coalesce(sum(run.duration_ms), 0),
+    coalesce(max(run.duration_ms), 0)
+from test_batch batch
+join test_run run on run.id >= batch.id and run.id < batch.end_id
+where batch.id = any(:ids) and batch.is_of_commit
+group by 1, 2, 3 order by 1, 2, 3
+on conflict (project_id, day, test_id) do update set
+    runs = known.runs + excluded.runs,
+    passed = known.passed + excluded.passed,
+    failed = known.failed + excluded.failed,
+    flaky = known.flaky + excluded.flaky,
+    double_reruns = known.double_reruns + excluded.double_reruns,
+    reruns = known.reruns + excluded.reruns,
+    measured = known.measured + excluded.measured,
+    duration_ms = known.duration_ms + excluded.duration_ms,
+    longest_ms = greatest(known.longest_ms, excluded.longest_ms)
+"""
+
+
+def sum_up(session: Session) -> int:
+    """The next batches; how many there were. Only one process does it at a time."""
+    alone = text("select pg_try_advisory_xact_lock(:number)")
+    if not session.execute(alone, {"number": LOCK_NUMBER}).scalar():
+        return 0
+    waiting = select(TestBatch.id).where(~TestBatch.is_summed_up).order_by(TestBatch.id)
+    # A batch that is being replaced at this moment comes another time.
+    ids = list(session.execute(waiting.limit(BATCHES_AT_ONCE).with_for_update(skip_locked=True)).scalars())
+    if ids:
+        session.execute(text(SUM_UP), {"ids": ids, "sign": 1})
+        session.execute(update(TestBatch).where(TestBatch.id.in_(ids)).values(is_summed_up=True))
+    return len(ids)
+
+
+def take_out(session: Session, batch_id: int) -> None:
+    """Before a batch is replaced. The longest of the day stays: it was so long."""
+    session.execute(text(SUM_UP), {"ids": [batch_id], "sign": -1})

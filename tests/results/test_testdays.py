@@ -1,0 +1,113 @@
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+from tests import factories
+from tests.builds import agents
+
+from changes.builds.models import JobStep
+from changes.results import models, testdays, testruns
+from changes.results.formats import junit
+
+PASSED = junit.TestSeen("a.works", "a", "passed", duration_ms=12)
+AGAIN = junit.TestSeen("a.works", "a", "passed", duration_ms=30, reruns=2)
+FAILED = junit.TestSeen("a.works", "a", "failed")
+
+
+@pytest.fixture
+def steps(session: Session) -> list[JobStep]:
+    project = factories.a_project(session)
+    return [agents.a_taken_step(session, factories.a_build(session, project)) for _ in range(3)]
+
+
+def days(session: Session) -> list[dict[str, Any]]:
+    rows = session.execute(
+        select(models.TestDay)
+        .join(models.Test, models.Test.id == models.TestDay.test_id)
+        .order_by(models.Test.name)
+    )
+    names = (
+        "runs",
+        "passed",
+        "failed",
+        "flaky",
+        "double_reruns",
+        "reruns",
+        "measured",
+        "duration_ms",
+        "longest_ms",
+    )
+    session.expire_all()
+    return [{name: getattr(day, name) for name in names} for day in rows.scalars()]
+
+
+def test_the_runs_of_a_day_are_summed_up_for_each_test(session: Session, steps: list[JobStep]) -> None:
+    for step, seen in zip(steps, (PASSED, AGAIN, FAILED), strict=True):
+        testruns.store(session, step, [seen])
+
+    assert testdays.sum_up(session) == 3
+
+    assert days(session) == [
+        {
+            "runs": 3,
+            "passed": 2,
+            "failed": 1,
+            "flaky": 1,
+            "double_reruns": 1,
+            "reruns": 2,
+            "measured": 2,
+            "duration_ms": 42,
+            "longest_ms": 30,
+        }
+    ]
+
+
+def test_what_was_summed_up_is_not_summed_up_again(session: Session, steps: list[JobStep]) -> None:
+    testruns.store(session, steps[0], [PASSED])
+    testdays.sum_up(session)
+    testruns.store(session, steps[1], [PASSED])
+
+    assert [testdays.sum_up(session), testdays.sum_up(session)] == [1, 0]
+    assert [day["runs"] for day in days(session)] == [2]
+
+
+def test_a_report_that_is_stored_again_counts_once(session: Session, steps: list[JobStep]) -> None:
+    testruns.store(session, steps[0], [PASSED])
+    testdays.sum_up(session)
+
+    testruns.store(session, steps[0], [FAILED])
+    testdays.sum_up(session)
+
+    (day,) = days(session)
+    assert (day["runs"], day["passed"], day["failed"], day["duration_ms"]) == (1, 0, 1, 0)
+
+
+def test_runs_of_a_patch_are_told_of_no_day(session: Session) -> None:
+    project = factories.a_project(session)
+    source = factories.a_source(
+        session, project, sha="a" * 40, patch=b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-o\n+n\n"
+    )
+    build = factories.a_build(session, project)
+    build.source = source
+    session.flush()
+    testruns.store(session, agents.a_taken_step(session, build), [PASSED])
+
+    assert testdays.sum_up(session) == 1
+    assert days(session) == []
+
+
+def test_a_day_ends_at_midnight_in_greenwich(session: Session, steps: list[JobStep]) -> None:
+    for step, hour in zip(steps, (23, 24, 25), strict=True):
+        testruns.store(session, step, [PASSED])
+        at = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=hour)
+        session.execute(
+            update(models.TestBatch).where(models.TestBatch.step_id == step.id).values(date_created=at)
+        )
+    testdays.sum_up(session)
+
+    found = session.execute(
+        select(models.TestDay.day, models.TestDay.runs).order_by(models.TestDay.day)
+    ).all()
+    assert [tuple(row) for row in found] == [(date(2026, 3, 1), 1), (date(2026, 3, 2), 2)]
