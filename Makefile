@@ -11,6 +11,9 @@ export UV_SYSTEM_CERTS := 1
 # An index from the environment would rewrite the lock file; installs are frozen and need none of it.
 LOCK_ENV := env -u UV_DEFAULT_INDEX -u UV_INDEX -u UV_INDEX_URL
 
+# Where the environment forbids Python to keep what it compiled, each of some hundred processes compiles all anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help up test test-fast test-long check format bench demo screenshots lock program tools venv clean develop upgrade resetdb
 
 help: ## List the targets
