@@ -14,6 +14,7 @@ from bench.figures import Figure
 NAMES = (
     "cold_start",
     "idle_memory",
+    "agent_alone",
     "dispatch",
     "claim",
     "sandbox",

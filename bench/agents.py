@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from queue import SimpleQueue
 
@@ -22,14 +22,15 @@ PLAIN = {"CHANGES_STEP_ACCOUNT": pwd.getpwuid(os.geteuid()).pw_name, "CHANGES_AG
 
 
 @contextmanager
-def real(system: System, slots: int) -> Iterator[subprocess.Popen[bytes]]:
+def real(system: System, slots: int, housing: Mapping[str, str] = PLAIN) -> Iterator[subprocess.Popen[bytes]]:
+    """`housing` is what its steps run in; without any word as where nobody says anything."""
     caller = system.caller()
     words = ["agent", "--server", system.url, "--home", str(system.home / "agent"), "--slots", str(slots)]
     enrol = ["--name", "bench", "--enrol", caller.post(TOKENS)["token"]]
     with (system.home / "logs" / "bench-agent.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "changes.app.cli", *words, *enrol],
-            env=clean_environment() | PLAIN,
+            env=clean_environment() | dict(housing),
             stderr=log,
         )
     try:

@@ -1,4 +1,7 @@
-"""A step whose set-up takes long, begun with a snapshot; and laying one out against bare tar and zstd."""
+"""A step whose set-up takes long, begun with a snapshot; and laying one out against bare tar and zstd.
+
+The agent houses its steps as it does where nobody says anything: in bubblewrap, if that works here.
+"""
 
 import subprocess
 import tempfile
@@ -28,17 +31,22 @@ for each in ~/deps/random-*; do head -c {FILE_BYTES // 2} /dev/zero >> "$each"; 
 
 def measure(*, quick: bool) -> Iterator[Figure]:
     set_up_s = QUICK_SET_UP_S if quick else SET_UP_S
-    with temporary_folder() as folder, running() as system, agents.real(system, slots=1):
+    with temporary_folder() as folder, running() as system, agents.real(system, 1, {}):
         project = a_project(system, folder / "repository", set_up_s)
         without_s = took(lambda: build(system, project))
         made = make_snapshot(system, project)
         rounds = QUICK_ROUNDS if quick else ROUNDS
-        with_s = [took(lambda: build(system, project)) for _ in range(rounds)]
+        packed = system.home / "agent" / "kept" / made["images"][0]["sha256"]
+        # As on another machine: the agent that made it would have it at hand.
+        packed.rename(folder / "packed")
+        first_s = took(lambda: build(system, project))
+        later_s = [took(lambda: build(system, project)) for _ in range(rounds)]
         remark = f"{FILES} files, {FILES * FILE_BYTES // 2**20} MB in the snapshot"
-        limit = Limit(f"with its {set_up_s} s of set-up", without_s)
-        name = "build that begins with a snapshot"
-        yield Figure(name, median(with_s), "s", rounds, limit=limit, goal=Goal("at most", 2), remark=remark)
-        yield laid_out(system.home / "agent" / "kept" / made["images"][0]["sha256"], rounds)
+        limit, goal = Limit(f"with its {set_up_s} s of set-up", without_s), Goal("at most", 2)
+        yield Figure("first build here with a snapshot", first_s, "s", limit=limit, goal=goal, remark=remark)
+        name = "later build with that snapshot"
+        yield Figure(name, median(later_s), "s", rounds, limit=limit, goal=goal)
+        yield laid_out(folder / "packed", rounds)
 
 
 def a_project(system: System, repository: Path, set_up_s: int) -> Project:

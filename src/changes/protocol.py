@@ -106,6 +106,8 @@ class Ask(Struct, frozen=True, kw_only=True):
     slots: int
     wait_s: float = HOLD_MAX_S
     protocol: int = VERSION
+    # All it has, when an answer may have got lost: what else it was given is offered to it once more.
+    held: list[str] | None = None
 
 
 class Checkout(Struct, frozen=True, kw_only=True):
@@ -173,7 +175,7 @@ class SnapshotOffer(Struct, frozen=True, kw_only=True):
     image: str
     sha256: str
     size_bytes: int = 0
-    # archive: folders; podman: an image as podman saves it.
+    # archive: folders; podman, lxc: those, and what the step has left in its container.
     kind: str = "archive"
 
 

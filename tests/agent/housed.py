@@ -25,6 +25,8 @@ class House:
     housing: Housing
     home: Path
     kind: str
+    # For the kinds that need one.
+    image: str = ""
     steps: int = 0
 
     @property
@@ -39,7 +41,8 @@ class House:
     def offer(self, offer: StepOffer) -> StepSeen:
         """Under an id of its own, in the sandbox of this house."""
         self.steps += 1
-        return self.coordinator.offer(replace(offer, id=f"{self.kind}-{self.steps}", sandbox=self.kind))
+        own = {"id": f"{self.kind}-{self.steps}", "sandbox": self.kind, "image": offer.image or self.image}
+        return self.coordinator.offer(replace(offer, **own))
 
     def run(self, offer: StepOffer) -> tuple[StepSeen, StepReport]:
         step = self.offer(offer)

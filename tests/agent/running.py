@@ -19,7 +19,7 @@ from changes.agent.loop import Agent
 from changes.agent.sandboxes.housing import Housing
 from changes.protocol import CommandOffer, StepOffer
 
-STOP_WITHIN_S = 60.0
+STOP_WITHIN_S = 180.0
 # Steps as plain processes of our own account, which may enter the folders that pytest makes.
 PLAIN = {"CHANGES_STEP_ACCOUNT": pwd.getpwuid(os.geteuid()).pw_name, "CHANGES_AGENT_SANDBOX": "process"}
 

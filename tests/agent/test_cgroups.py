@@ -145,6 +145,12 @@ def test_in_a_hybrid_each_controller_has_its_own_tree(tmp_path: Path) -> None:
     assert trees.limits == ["memory", "pids", "cpu"]
 
 
+def test_version_one_is_joined_by_one_thread_which_stops_nobody_else(tmp_path: Path) -> None:
+    group = Group({"memory": tmp_path / "memory", "pids": tmp_path / "pids", UNIFIED: tmp_path}, frozenset())
+
+    assert group.joining == [tmp_path / "cgroup.procs", tmp_path / "memory/tasks", tmp_path / "pids/tasks"]
+
+
 def test_version_one_has_names_of_its_own() -> None:
     found = cgroups.settings(Amounts(memory_mb=1, pids=2, cpus=1.5), ())
 

@@ -1,13 +1,11 @@
 """podman and LXC: what they are asked for, and, in the long suite, the real ones."""
 
-import shutil
-import subprocess
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.agent.housed import House, a_house, refused_here
+from tests.agent.contained import IMAGES, a_house_of_containers
+from tests.agent.housed import House, refused_here
 from tests.agent.running import a_step
 
 from changes.agent.accounts import Account
@@ -16,8 +14,7 @@ from changes.agent.sandboxes.role import Ground, Start
 from changes.agent.spool import StepFolder
 from changes.protocol import Limits
 
-IMAGE = "localhost/changes-test:1"
-BUSYBOX = Path("/bin/busybox")
+IMAGE = IMAGES["podman"]
 
 
 def a_ground(folder: Path, **more: object) -> Ground:
@@ -90,44 +87,16 @@ def test_each_version_of_control_groups_has_names_of_its_own_in_lxc(tmp_path: Pa
     ]
 
 
-def a_root(folder: Path) -> Path:
-    """A system of one program."""
-    for name in ("bin", "tmp", "etc", "proc", "dev", "sys"):
-        (folder / name).mkdir(parents=True)
-    shutil.copy(BUSYBOX, folder / "bin/busybox")
-    known = subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=True).stdout.split()
-    for name in set(known) - {"busybox"}:
-        (folder / "bin" / name).symlink_to("busybox")
-    (folder / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\n")
-    return folder
-
-
 @pytest.fixture(scope="module", params=["podman", "lxc"])
 def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """With stores of its own: nothing of the machine's is touched."""
-    folder = tmp_path_factory.mktemp("containers")
-    root = a_root(folder / "lxc/base/rootfs")
-    settings = folder / "storage.conf"
-    settings.write_text(
-        f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n'
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CONTAINERS_STORAGE_CONF", str(settings))
-        patch.setattr(lxc.LxcSandbox.__init__, "__defaults__", (folder / "lxc",))
-        with a_house(request.param) as house:
-            if house.works and house.kind == "podman":
-                with tarfile.open(folder / "root.tar", "w") as archive:
-                    archive.add(root, arcname=".")
-                env = podman.client_environment(house.home)
-                subprocess.run(["podman", "import", str(folder / "root.tar"), IMAGE], env=env, check=True)
-            yield house
+    with a_house_of_containers(request.param, tmp_path_factory.mktemp("containers")) as house:
+        yield house
 
 
 @pytest.mark.long
 def test_a_real_container_runs_the_commands_of_a_step(house: House) -> None:
-    image = IMAGE if house.kind == "podman" else "base"
     script = "id -u; echo $TOKEN; echo kept > file; sleep 600 &"
-    offer = a_step(script, "cat file; exit 3", image=image, secrets={"TOKEN": "swordfish-1"}, network=False)
+    offer = a_step(script, "cat file; exit 3", secrets={"TOKEN": "swordfish-1"}, network=False)
 
     step, report = house.run(offer)
 
@@ -141,9 +110,7 @@ def test_a_real_container_runs_the_commands_of_a_step(house: House) -> None:
 
 @pytest.mark.long
 def test_a_real_container_ends_with_its_time(house: House) -> None:
-    image = IMAGE if house.kind == "podman" else "base"
-
-    _, report = house.run(a_step("sleep 600", image=image, timeout_s=3.0))
+    _, report = house.run(a_step("sleep 600", timeout_s=3.0))
 
     if not house.works:
         assert refused_here(report)

@@ -21,7 +21,7 @@ from changes.agent.main import STOPPED, Orders
 from changes.agent.options import enrolment_token_of, parse
 from changes.protocol import VERSION
 
-EXIT_WITHIN_S = 60.0
+EXIT_WITHIN_S = 180.0
 # The number of the system call on x86 and on ARM.
 FUTEX = ("202", "98")
 SERVER = ["--server", "http://127.0.0.1:1"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import pytest
 from tests.agent.running import a_step, agent_process, eventually
@@ -20,6 +21,8 @@ from tests.faults.proxy import Proxy
 
 pytestmark = pytest.mark.system
 PRINTED_BYTES = 500
+# As the system writes it.
+ESTABLISHED = "01"
 
 
 class Line(Protocol):
@@ -38,6 +41,10 @@ class Site:
     line: Line
     url: str
     place: Callable[[], AbstractContextManager[None]]
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or 0
 
 
 @contextmanager
@@ -171,3 +178,31 @@ def test_a_slow_line_delays_everything_and_loses_nothing(home: Path, gate: Gate)
             gate.open()
 
             assert_whole(site, step)
+
+
+@pytest.mark.long
+def test_an_agent_notices_that_its_line_was_cut_without_a_word(home: Path, gate: Gate) -> None:
+    """Of each connection that it waits on. A proxy cannot do this: it answers for the server."""
+    with at_the_end_of_a_cable() if has_cables() else behind_a_proxy() as site:
+        with site.place():
+            running = agent_process(site.coordinator, home, "--server", site.url)
+            agent = running.__enter__()
+        try:
+            step = site.coordinator.offer(a_step(gate.waiting, name="silent"))
+            site.coordinator.wait_for(lambda: "begun\n" in step.console)
+            site.line.drop() if has_cables() else site.line.cut()
+
+            eventually(lambda: not lines_of(agent.pid, site.port))
+
+            site.line.mend()
+            gate.open()
+            assert site.coordinator.final_of(step).result == "passed"
+        finally:
+            site.line.mend()
+            running.__exit__(None, None, None)
+
+
+def lines_of(agent_pid: int, port: int) -> list[str]:
+    """Connections to the server, in the agent's own namespace of the network."""
+    rows = [line.split() for line in Path(f"/proc/{agent_pid}/net/tcp").read_text().splitlines()[1:]]
+    return [row[1] for row in rows if row[2].endswith(f":{port:04X}") and row[3] == ESTABLISHED]

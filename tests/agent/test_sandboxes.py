@@ -285,6 +285,14 @@ def test_strangers_are_refused_where_they_cannot_be_held(here: Offered, word: st
     assert word in choose(a_step("true", trusted=False), here).problem
 
 
+def test_plain_processes_are_the_usual_thing_only_for_whom_they_are_enough() -> None:
+    here = Offered(EVERYTHING.kinds, EVERYTHING.limits, "process")
+
+    assert choose(a_step("true", trusted=False), here).kind == "bubblewrap"
+    assert choose(a_step("true", network=False), here).kind == "bubblewrap"
+    assert choose(a_step("true"), here).kind == "process"
+
+
 def test_strangers_never_get_a_plain_process() -> None:
     offer = a_step("true", trusted=False, sandbox="process")
 

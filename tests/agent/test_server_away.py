@@ -86,3 +86,19 @@ def test_a_long_log_arrives_whole(coordinator: Coordinator, home: Path) -> None:
     content = bytes(step.logs["console"]).split(b"\n", 1)[1]
     assert content[:size_bytes] == b"0123456789abcde\n" * (size_bytes // 16)
     assert content[size_bytes:].startswith(b"[passed in")
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_a_step_whose_offer_got_lost_on_the_way_is_run_at_once(
+    coordinator: Coordinator, home: Path, *, is_refused: bool
+) -> None:
+    """The line breaks, or somebody in between answers instead of the server."""
+    with running_agent(coordinator, home):
+        assert coordinator.final_of(coordinator.offer(a_step("true"))).result == "passed"
+        with coordinator.changed:
+            coordinator.is_replaced_by_a_proxy = is_refused
+        coordinator.lose_answer_about("steps/next/")
+
+        step = coordinator.offer(a_step("true", id="lost"))
+
+        assert coordinator.final_of(step).result == "passed"

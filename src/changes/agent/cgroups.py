@@ -9,7 +9,7 @@ agent may write to; a machine where it may write to none holds steps to no limit
 import os
 import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,9 @@ CPU_PERIOD_US = 100_000
 MEGABYTE = 2**20
 # The tree of version 2 in the mapping of controllers to folders.
 UNIFIED = ""
-KILL_WITHIN_S, PAUSE_S = 5.0, 0.005
+KILL_WITHIN_S = 5.0
+# The dying take some tenths of a millisecond, unless they have much memory to give back.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.0002, 0.01
 NS_PER_MS, US_PER_MS = 1_000_000, 1000
 # Places in a line of /proc/self/mountinfo, before its dash and behind it.
 ROOT, FOLDER, OPTIONS = 3, 4, 2
@@ -100,8 +102,17 @@ class Group:
 
     @property
     def joining(self) -> list[Path]:
-        """Whoever writes its number into all of these belongs to the group."""
-        return sorted({folder / "cgroup.procs" for folder in self.folders.values()})
+        """A process of one thread that writes a 0 into all of these belongs to the group.
+
+        In version 1 as a thread: for a whole process the kernel stops all forks of the machine and
+        waits until every processor has seen it, which takes up to ten milliseconds.
+        """
+        return sorted(
+            {
+                folder / ("cgroup.procs" if name == UNIFIED else "tasks")
+                for name, folder in self.folders.items()
+            }
+        )
 
     def limit(self, amounts: Amounts) -> None:
         for controller, name, value in settings(amounts, self.v2_controllers):
@@ -142,28 +153,27 @@ class Group:
         return 0
 
     def members(self) -> set[int]:
-        return {pid for each in self.joining for pid in _pids(each)}
+        return {pid for each in set(self.folders.values()) for pid in _pids(each / "cgroup.procs")}
 
     def kill(self) -> bool:
         """Whether all are gone. Nobody new can start meanwhile where the number of processes is limited."""
-        ends_at = time.monotonic() + KILL_WITHIN_S
+        pauses = _pauses()
         self._forbid_forks()
         while living := self.members():
-            if time.monotonic() > ends_at:
-                return False
             if not self._kill_at_once():
                 for pid in living:
                     with suppress(ProcessLookupError, PermissionError):
                         os.kill(pid, signal.SIGKILL)
-            time.sleep(PAUSE_S)
+            if not next(pauses):
+                return False
         return True
 
     def remove(self) -> None:
         """A group whose last process is just dying is busy for a moment."""
-        ends_at = time.monotonic() + KILL_WITHIN_S
+        pauses = _pauses()
         for folder in set(self.folders.values()):
-            while not _removed(folder) and time.monotonic() < ends_at:
-                time.sleep(PAUSE_S)
+            while not _removed(folder) and next(pauses):
+                pass
 
     def _forbid_forks(self) -> None:
         for controller in ("pids", UNIFIED):
@@ -174,7 +184,7 @@ class Group:
     def _kill_at_once(self) -> bool:
         """Of version 2, since Linux 5.14. A process that is not in that tree is not reached by it."""
         unified = self.folders.get(UNIFIED)
-        if unified is None or len(self.joining) > 1:
+        if unified is None or len(set(self.folders.values())) > 1:
             return False
         try:
             (unified / "cgroup.kill").write_text("1")
@@ -315,6 +325,16 @@ def _given_on(folder: Path) -> list[str]:
 
 def _give(folder: Path, controllers: list[str]) -> None:
     (folder / "cgroup.subtree_control").write_text(" ".join(f"+{each}" for each in controllers))
+
+
+def _pauses() -> Iterator[bool]:
+    """Waits at each turn, longer and longer, and says whether there is time for another."""
+    ends_at = time.monotonic() + KILL_WITHIN_S
+    pause_s = FIRST_PAUSE_S
+    while True:
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+        yield time.monotonic() < ends_at
 
 
 def _removed(folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar
 from urllib.parse import quote
@@ -76,6 +77,14 @@ class Stored(Protocol):
     def size_bytes(self) -> int: ...
 
 
+@dataclass(frozen=True)
+class Question:
+    """When it has to be sent once more, an answer to it may have got lost; then it is another one."""
+
+    first: bytes
+    again: bytes
+
+
 class Client:
     """One call per message of the protocol. Safe to use from many threads."""
 
@@ -114,8 +123,10 @@ class Client:
     def new_key(self) -> NewKey:
         return _decoded(self._send("POST", "key/", b"{}"), NewKey)
 
-    def next_steps(self, ask: Ask) -> list[StepOffer]:
-        answer = self._send("POST", "steps/next/", msgspec.json.encode(ask), ask.wait_s + HOLD_SLACK_S)
+    def next_steps(self, ask: Ask, held: list[str]) -> list[StepOffer]:
+        again = msgspec.structs.replace(ask, held=held)
+        question = Question(msgspec.json.encode(ask), msgspec.json.encode(again))
+        answer = self._send("POST", "steps/next/", question, ask.wait_s + HOLD_SLACK_S)
         return _decoded(answer, list[StepOffer]) if answer else []
 
     def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatAnswer:
@@ -211,7 +222,7 @@ class Client:
         self,
         method: str,
         where: str,
-        body: bytes | BinaryIO | None,
+        body: bytes | BinaryIO | Question | None,
         timeout_s: float | None = None,
         headers: dict[str, str] | None = None,
     ) -> bytes:
@@ -232,14 +243,16 @@ class Client:
         return response.data
 
     def _request(self, method: str, url: str, request: dict[str, Any]) -> urllib3.BaseHTTPResponse:
+        body: Any = request.get("body")
+        first, again = (body.first, body.again) if isinstance(body, Question) else (body, body)
         try:
-            return self._pool.request(method, url, **request)
+            return self._pool.request(method, url, **{**request, "body": first})
         except ProtocolError:
             # Most often a kept connection that the server closed just now. Everything may
             # be sent twice, so a fresh one is tried before the server counts as away.
-            if hasattr(request.get("body"), "seek"):
-                request["body"].seek(0)
-            return self._pool.request(method, url, **request)
+            if hasattr(again, "seek"):
+                again.seek(0)
+            return self._pool.request(method, url, **{**request, "body": again})
 
 
 def _socket_options() -> list[tuple[int, int, int]]:

@@ -53,6 +53,8 @@ class Agent:
         self._asks_no_more = self._gives_back = self._is_closed = False
         self._greet_at = 0.0
         self._held: list[str] | None = None
+        # Whether the server may have given us steps in an answer that never came.
+        self._is_unsure = True
         self._problem = ""
 
     @property
@@ -153,11 +155,19 @@ class Agent:
             free = self._free_slots()
         if free < 1 or self._asks_no_more:
             return True
-        offers = self._link.retrying.until_accepted(
-            lambda: self._link.client.next_steps(Ask(slots=free)), self._is_asked_no_more
-        )
+        offers = self._link.retrying.until_accepted(lambda: self._next_steps(free), self._is_asked_no_more)
         accepted = [self._accept(offer) for offer in offers]
         return any(accepted)
+
+    def _next_steps(self, free: int) -> list[StepOffer]:
+        """Only this thread asks, and takes what it is offered before it asks again."""
+        with self._changed:
+            held = [*self._running, *self._left]
+        ask = Ask(slots=free, held=held if self._is_unsure else None)
+        self._is_unsure = True
+        offers = self._link.client.next_steps(ask, held)
+        self._is_unsure = False
+        return offers
 
     def _free_slots(self) -> int:
         return self._greeter.machine.slots - len(self._running)

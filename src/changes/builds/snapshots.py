@@ -27,6 +27,7 @@ from changes.projects.rules import PlanStatus
 from changes.protocol import SnapshotMade
 
 PROBLEM_MAX = 1000
+KINDS = ("archive", "podman", "lxc")
 CACHED_FOR = timedelta(hours=1)
 # So many active ones of a project are kept at hand, to go back to.
 ACTIVE_KEPT = 5
@@ -69,7 +70,7 @@ def note_made(session: Session, holder: Holder, made: SnapshotMade) -> None:
     if found.status in DEAD:
         raise Conflict("This snapshot has failed or is invalid; ask for a new one.")
     found.sha256, found.size_bytes, found.problem = blob.sha256, blob.size_bytes, ""
-    found.kind = made.kind if made.kind in ("archive", "podman") else "archive"
+    found.kind = made.kind if made.kind in KINDS else "archive"
     change_image(session, found, SnapshotStatus.ACTIVE)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from changes.agent.accounts import Account
+from changes.agent.accounts import ROOT, Account
 from changes.agent.errors import AgentError
 from changes.agent.keeping.roots import Root
 
@@ -25,12 +25,17 @@ MANIFEST = "roots.json"
 XATTR = "SCHILY.xattr."
 # Others say something to the kernel (what a program may, who has signed it), and are not for builds.
 XATTR_KEPT = "user."
+# What replaces a folder of a container, or has another name in it, says so by these.
+XATTRS_OF_LAYERS = frozenset({"trusted.overlay.opaque", "trusted.overlay.redirect"})
+# In an archive, for whatever account steps have where it is unpacked.
+NOT_ROOT = 1
 DEPTH_MAX = 200
 READ_BYTES = 1024 * 1024
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 # What may be given to a file; not that it runs as somebody else.
 MODES = 0o777
+FOLDER_MODES = MODES | stat.S_ISVTX
 
 
 class BadArchive(AgentError):
@@ -87,6 +92,7 @@ def pack(roots: Sequence[Root], into: Path, account: Account, *, whiteouts: bool
         add_bytes(tar, MANIFEST, json.dumps([root.said for root in roots]).encode())
         packing = Packing(tar, None if account.is_own else account.uid, whiteouts=whiteouts)
         for number, root in enumerate(roots):
+            packing.is_of_container = root.is_of_container
             packing.add_root(number, root)
     return Packed(into, digest_of(into), into.stat().st_size, packing.members, tuple(packing.left_out))
 
@@ -106,6 +112,8 @@ class Packing:
     def __init__(self, tar: tarfile.TarFile, owner: int | None, *, whiteouts: bool) -> None:
         self.members = 0
         self.left_out: list[str] = []
+        # There some of it belongs to root and has to stay so.
+        self.is_of_container = False
         self._tar = tar
         # Where the agent is root, a step may have linked what it may not read itself.
         self._owner = owner
@@ -133,7 +141,9 @@ class Packing:
     def _add(self, at: int, name: str, into: str, depth: int) -> None:
         found = os.lstat(name, dir_fd=at)
         info = tarfile.TarInfo(into)
-        info.mode, info.mtime = stat.S_IMODE(found.st_mode) & MODES, int(found.st_mtime)
+        allowed = FOLDER_MODES if stat.S_ISDIR(found.st_mode) else MODES
+        info.mode, info.mtime = stat.S_IMODE(found.st_mode) & allowed, int(found.st_mtime)
+        info.uid = ROOT if self.is_of_container and found.st_uid == ROOT else NOT_ROOT
         if stat.S_ISDIR(found.st_mode):
             self._add_folder(at, name, info, depth)
         elif stat.S_ISREG(found.st_mode):
@@ -160,7 +170,8 @@ class Packing:
     def _add_file(self, at: int, name: str, info: tarfile.TarInfo) -> None:
         with os.fdopen(os.open(name, FILE, dir_fd=at), "rb") as file:
             found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode) or self._owner not in (None, found.st_uid):
+            is_own = self._owner in (None, found.st_uid) or self.is_of_container
+            if not stat.S_ISREG(found.st_mode) or not is_own:
                 self.left_out.append(f"{info.name}: not a file of the step's own")
                 return
             known = self._linked.get((found.st_dev, found.st_ino))
@@ -195,9 +206,13 @@ class Whole:
         return data.ljust(wanted, b"\0")
 
 
+def is_kept(attribute: str) -> bool:
+    return attribute.startswith(XATTR_KEPT) or attribute in XATTRS_OF_LAYERS
+
+
 def kept_attributes(descriptor: int) -> dict[str, str]:
     try:
-        names = [name for name in os.listxattr(descriptor) if name.startswith(XATTR_KEPT)]
+        names = [name for name in os.listxattr(descriptor) if is_kept(name)]
     except (OSError, AttributeError):
         # Not every file system, and not every system, has any.
         return {}

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from changes.agent.errors import BadOffer, GivenUp, NotAccepted
-from changes.agent.keeping import archives, roots, templates, unpacking
+from changes.agent.keeping import archives, containers, roots, templates, unpacking
 from changes.agent.keeping.archives import BadArchive, Packed
 from changes.agent.keeping.bringing import MEGABYTE, Bringing, Ground, Supply
+from changes.agent.keeping.overlay import Laid
 from changes.agent.keeping.roots import Root
 from changes.agent.keeping.stock import Stock
 from changes.agent.link import StepLink
+from changes.agent.sandboxes.role import CONTAINER_ROOT
 from changes.protocol import CacheAsk, CacheFound, CacheOffer, CacheSave, SnapshotMade
 
 SAID_MAX = 20
@@ -112,13 +114,13 @@ class Keeper:
     def keep_snapshot(self, source: Path) -> None:
         """Raises AgentError, OSError; the server hears why it could not be made."""
         image = self._ground.offer.expected_snapshot
-        machine = [Root(each.said, each.upper, ()) for each in self.snapshot.laid]
+        laid = self.snapshot.laid
         try:
-            packed = self._packed(
-                [*self._roots(self._ground.paths, source), *machine], whiteouts=bool(machine)
-            )
+            beneath = [root_laid(each) for each in laid]
+            packed = self._packed([*self._roots(self._ground.paths, source), *beneath], whiteouts=bool(laid))
             self._link.send_blob(packed.sha256, packed.path)
-            self._link.tell_snapshot(SnapshotMade(image=image, sha256=packed.sha256))
+            kind = self.snapshot.kind_made
+            self._link.tell_snapshot(SnapshotMade(image=image, sha256=packed.sha256, kind=kind))
         except (NotAccepted, OSError) as error:
             self._link.tell_snapshot(SnapshotMade(image=image, problem=str(error)))
             raise
@@ -137,3 +139,11 @@ class Keeper:
         if len(packed.left_out) > SAID_MAX:
             self._ground.say(f"[not kept: {len(packed.left_out) - SAID_MAX} more]")
         return packed
+
+
+def root_laid(laid: Laid) -> Root:
+    """Raises NotAccepted for a container that could not be kept."""
+    if laid.layer.target != CONTAINER_ROOT:
+        return Root(laid.said, laid.upper, ())
+    containers.require_kept(laid)
+    return containers.root_of(laid)

@@ -4,7 +4,7 @@
 machine, where only a sandbox that lays something over it can keep what changes there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -23,6 +23,8 @@ class Root:
     said: str
     base: Path
     parts: tuple[str, ...]
+    # The changes of a container, in which owners count.
+    is_of_container: bool = False
 
 
 def of_step(said: Iterable[str], folder: StepFolder, source: Path) -> list[Root]:
@@ -30,7 +32,7 @@ def of_step(said: Iterable[str], folder: StepFolder, source: Path) -> list[Root]
 
 
 def of_path(said: str, folder: StepFolder, source: Path) -> Root:
-    if said == HOME or said.startswith(f"{HOME}/"):
+    if is_of_home(said):
         return Root(said, folder.home, parts_of(said[len(HOME) :].lstrip("/"), said))
     return Root(said, folder.work, (*source.relative_to(folder.work).parts, *parts_of(said, said)))
 
@@ -42,6 +44,19 @@ def of_machine(said: Iterable[str]) -> list[str]:
             raise BadOffer(f"The folder {each!r} of the machine cannot be kept.")
         parts_of(each.strip("/"), each)
     return found
+
+
+def is_of_home(said: str) -> bool:
+    return said == HOME or said.startswith(f"{HOME}/")
+
+
+def outermost(said: Collection[str]) -> list[str]:
+    """Of folders that lie in each other, those that hold the others."""
+    return [each for each in said if not any(each.startswith(f"{other}/") for other in said)]
+
+
+def outside(said: Iterable[str], of: Collection[str]) -> list[str]:
+    return [each for each in said if not any(each == one or each.startswith(f"{one}/") for one in of)]
 
 
 def is_of_machine(said: str) -> bool:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from changes.agent.accounts import Account
+from changes.agent.accounts import ROOT, Account
 from changes.agent.keeping.archives import (
     DEPTH_MAX,
     FOLDER,
+    FOLDER_MODES,
     MANIFEST,
     MODES,
     READ_BYTES,
@@ -22,6 +23,7 @@ from changes.agent.keeping.archives import (
     XATTR_KEPT,
     BadArchive,
     forget,
+    is_kept,
     opened,
     zstd,
 )
@@ -131,10 +133,11 @@ class Unpacking:
             os.mkdir(name, OWNER_MAY_FILL, dir_fd=at)
             self._finish_folder(info, at, where)
         elif info.isreg():
-            self._write(tar, info, at, name)
+            self._write(tar, info, at, where)
         elif info.issym():
             os.symlink(info.linkname, name, dir_fd=at)
-            self._own(name, at)
+            if self._is_of_account(info, where[0]):
+                self._own(name, at)
         elif info.islnk():
             self._link(info, at, name)
         elif self.whiteouts and info.ischr() and (info.devmajor, info.devminor) == (0, 0):
@@ -148,24 +151,27 @@ class Unpacking:
         root, parts = where
         folder = os.open(parts[-1], FOLDER, dir_fd=at)
         try:
-            set_attributes(folder, info)
-            if not self._account.is_own:
+            set_attributes(folder, info, of_layers=root.is_of_container)
+            if self._is_of_account(info, root):
                 os.fchown(folder, self._account.uid, self._account.gid)
             if info.mode & OWNER_MAY_FILL == OWNER_MAY_FILL:
-                os.fchmod(folder, info.mode & MODES)
+                os.fchmod(folder, info.mode & FOLDER_MODES)
             else:
                 # Only once it is full: nobody but root could fill it then.
-                self._closed.append((root.base, parts, info.mode & MODES))
+                self._closed.append((root.base, parts, info.mode & FOLDER_MODES))
         finally:
             os.close(folder)
 
-    def _write(self, tar: tarfile.TarFile, info: tarfile.TarInfo, at: int, name: str) -> None:
+    def _write(
+        self, tar: tarfile.TarFile, info: tarfile.TarInfo, at: int, where: tuple[Root, tuple[str, ...]]
+    ) -> None:
         content = tar.extractfile(info)
-        with os.fdopen(os.open(name, NEW_FILE, 0o600, dir_fd=at), "wb", buffering=0) as file:
+        root, parts = where
+        with os.fdopen(os.open(parts[-1], NEW_FILE, 0o600, dir_fd=at), "wb", buffering=0) as file:
             while content is not None and (data := content.read(READ_BYTES)):
                 file.write(data)
-            set_attributes(file.fileno(), info)
-            if not self._account.is_own:
+            set_attributes(file.fileno(), info, of_layers=root.is_of_container)
+            if self._is_of_account(info, root):
                 os.fchown(file.fileno(), self._account.uid, self._account.gid)
             os.fchmod(file.fileno(), info.mode & MODES)
             os.utime(file.fileno(), (info.mtime, info.mtime))
@@ -179,6 +185,10 @@ class Unpacking:
         root, parts = found
         with opened(root.base, parts[:-1]) as other:
             os.link(parts[-1], name, src_dir_fd=other, dst_dir_fd=at, follow_symlinks=False)
+
+    def _is_of_account(self, info: tarfile.TarInfo, root: Root) -> bool:
+        """Whether it has to be given to the account of steps; what is of root in a container stays so."""
+        return not self._account.is_own and not (root.is_of_container and info.uid == ROOT)
 
     def _own(self, name: str, at: int) -> None:
         if not self._account.is_own:
@@ -221,8 +231,9 @@ def entered(name: str, at: int) -> int:
         raise
 
 
-def set_attributes(descriptor: int, info: tarfile.TarInfo) -> None:
+def set_attributes(descriptor: int, info: tarfile.TarInfo, *, of_layers: bool) -> None:
     for header, value in info.pax_headers.items():
         name = header.removeprefix(XATTR)
-        if header.startswith(XATTR) and name.startswith(XATTR_KEPT):
+        is_wanted = is_kept(name) if of_layers else name.startswith(XATTR_KEPT)
+        if header.startswith(XATTR) and is_wanted:
             os.setxattr(descriptor, name, value.encode(errors="surrogateescape"))

@@ -14,6 +14,7 @@ import re
 import shlex
 import signal
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from changes.agent.sandboxes.role import (
     VARIABLE,
     Ended,
     Ground,
+    Layer,
     Running,
     Start,
     end_group,
@@ -216,11 +218,14 @@ def view(ground: Ground) -> list[str]:
 
 def layering(ground: Ground) -> list[str]:
     """Mounts them in namespaces that end with the sandbox."""
-    if not ground.layers:
-        return []
+    return mounting(ground.layers) if ground.layers else []
+
+
+def mounting(layers: Sequence[Layer]) -> list[str]:
+    """What stands before a program that finds them mounted."""
     words = ["unshare", "--user", "--map-root-user", "--mount", "--", "/bin/sh", "-c", LAY, "sh"]
-    words.append(str(len(ground.layers)))
-    for layer in ground.layers:
+    words.append(str(len(layers)))
+    for layer in layers:
         lowers = ":".join(str(lower) for lower in layer.lowers)
         options = f"lowerdir={lowers},upperdir={layer.upper},workdir={layer.work},userxattr"
         words += [options, str(layer.merged)]

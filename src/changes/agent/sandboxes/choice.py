@@ -40,7 +40,9 @@ def choose(offer: StepOffer, here: Offered) -> Choice:
 def usual_kind(offer: StepOffer, here: Offered) -> str:
     if offer.image:
         return PODMAN
-    if here.usual in here.kinds and here.usual not in WITH_IMAGE:
+    # What the operator wants where it does not matter; here it does for strangers, and without a network.
+    is_free = here.usual != PROCESS or (offer.trusted and offer.network is not False)
+    if here.usual in here.kinds and here.usual not in WITH_IMAGE and is_free:
         return here.usual
     return BUBBLEWRAP if BUBBLEWRAP in here.kinds else PROCESS
 

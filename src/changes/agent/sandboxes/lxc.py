@@ -50,9 +50,11 @@ class LxcSandbox:
 
     def _bring_up(self) -> None:
         container = self._folder / self._name
-        for folder in (container, self._folder / "upper"):
-            folder.mkdir(parents=True)
-        text = config(self._ground, self._images, self._name, self._folder / "upper")
+        layer = self._ground.of_container
+        upper = self._folder / "upper" if layer is None else layer.upper
+        for folder in (container, upper):
+            folder.mkdir(parents=True, exist_ok=True)
+        text = config(self._ground, self._images, self._name, upper)
         (container / "config").write_text(text)
         done = quiet_run(start_line(self._folder, self._name), START_WITHIN_S, env={"PATH": OWN_PATH})
         if done is None or done.returncode:
@@ -80,8 +82,11 @@ def config(ground: Ground, images: Path, name: str, upper: Path) -> str:
     root = images / ground.image / "rootfs"
     if not NAME.fullmatch(ground.image) or not root.is_dir():
         raise NoContainer(f"There is no container {ground.image[:80]!r} under {images} on this machine.")
+    layer = ground.of_container
+    # What lies above comes first, but for the one that is written to.
+    way = [*(layer.lowers if layer is not None else ()), root, upper]
     lines = [
-        f"lxc.rootfs.path = overlayfs:{root}:{upper}",
+        f"lxc.rootfs.path = overlayfs:{':'.join(map(str, way))}",
         f"lxc.uts.name = {name}",
         f"lxc.net.0.type = {HOST_NETWORK if ground.has_network else NO_NETWORK}",
         "lxc.mount.auto = proc:mixed sys:ro",

@@ -15,6 +15,7 @@ from changes.agent.accounts import Account
 from changes.agent.errors import AgentError
 from changes.agent.logs import PIPES_FOLDER
 from changes.agent.processes import Tree, kill_tree
+from changes.agent.sandboxes import podman_images
 from changes.agent.sandboxes.process import Client, quiet_run, start_child
 from changes.agent.sandboxes.role import OWN_PATH, Ground, Running, Start
 
@@ -69,6 +70,10 @@ class PodmanSandbox:
         self._remove()
 
     def end(self, *, is_alone: bool) -> None:  # noqa: ARG002 - nobody can have left a container
+        layer = self._ground.of_container
+        if self._is_up and layer is not None and layer.is_kept:
+            kill_tree(Tree(self._ground.mark))
+            podman_images.keep(self._name, layer.upper, self._env)
         self._remove()
 
     def _remove(self) -> None:
@@ -86,6 +91,8 @@ def run_line(name: str, ground: Ground) -> list[str]:
     """Raises NoContainer for what cannot be the name of an image."""
     if not IMAGE.fullmatch(ground.image):
         raise NoContainer(f"{ground.image[:80]!r} is no name of an image.")
+    layer = ground.of_container
+    image = layer.image if layer is not None and layer.image else ground.image
     limits, account = ground.limits, ground.account
     words = ["run", "--detach", "--rm", "--init", "--name", name, "--cap-drop", "all"]
     words += ["--security-opt", "no-new-privileges", "--user", f"{account.uid}:{account.gid}"]
@@ -98,7 +105,7 @@ def run_line(name: str, ground: Ground) -> list[str]:
     shown += [(ground.folder.path / PIPES_FOLDER, "rw"), *((path, "rw") for path in ground.writable)]
     for path, how in shown:
         words += ["--volume", f"{path}:{path}:{how}"]
-    return [*words, "--entrypoint", "", "--", ground.image, "/bin/sh", "-c", "while :; do sleep 3600; done"]
+    return [*words, "--entrypoint", "", "--", image, "/bin/sh", "-c", "while :; do sleep 3600; done"]
 
 
 def exec_line(name: str, start: Start) -> list[str]:

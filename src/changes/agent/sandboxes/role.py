@@ -21,6 +21,7 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 KILLED_BY_0 = 128
 SIGNALS = range(KILLED_BY_0 + 1, KILLED_BY_0 + 65)
 NO_LIMITS = Limits()
+CONTAINER_ROOT = Path("/")
 # Joins the groups whose files come first, then becomes the command.
 JOIN = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo 0 > "$1" || exit 126; shift; n=$((n-1)); done; exec "$@"'
 OWN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -28,13 +29,17 @@ OWN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class Layer:
-    """A folder of the machine that the step may change: what it changes goes into `upper`."""
+    """A folder that the step may change while what lies below it stays: its changes go into `upper`."""
 
     target: Path
     lowers: tuple[Path, ...]
     upper: Path
     work: Path
     merged: Path
+    # The root of a container: podman has an image for what lies below.
+    image: str = ""
+    # What the step leaves in its container is wanted in `upper` when it has ended.
+    is_kept: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,11 @@ class Ground:
     layers: tuple[Layer, ...] = ()
     # For what a tool has to keep between steps.
     home: Path = Path()
+
+    @property
+    def of_container(self) -> Layer | None:
+        """What a snapshot brought, or is to keep, of a container itself."""
+        return next((each for each in self.layers if each.target == CONTAINER_ROOT), None)
 
     @property
     def writable(self) -> tuple[Path, ...]:
