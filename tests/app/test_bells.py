@@ -17,7 +17,7 @@ from changes.base import db, ids, jobs
 from changes.base.settings import Settings
 
 NOBODY = "redis://127.0.0.1:1/0"
-WITHIN_S = 60
+WITHIN_S = 200
 
 
 @pytest.fixture

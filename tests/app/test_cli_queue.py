@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from tests import factories
 from tests.builds import queues
@@ -28,12 +29,12 @@ from changes.base.db import Base
 from changes.base.settings import Settings
 from changes.base.task import Task, TaskState
 from changes.builds import settle
-from changes.builds.models import Build, JobStep
+from changes.builds.models import Build, JobStep, Node
 from changes.builds.rules import Result, Status
 from changes.people.rules import Scope
 
 pytestmark = pytest.mark.system
-WITHIN_S = 120.0
+WITHIN_S = 300.0
 REFUSED, WRONG_USAGE, NOT_REACHABLE, NOT_ALLOWED = 1, 2, 3, 4
 NOBODY = "0" * 32
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -216,6 +217,19 @@ def test_machines_are_listed_and_shown(run: Command, data: db.Database) -> None:
     assert "cluster=linux; 4 cpus" in shown.stdout
     assert answer_of(run("node", "show", "forge-1", "--json"))["name"] == "forge-1"
     assert [each["name"] for each in answer_of(run("node", "list", "--json"))] == ["forge-1"]
+
+
+def test_the_key_of_a_machine_is_replaced_and_taken_away(run: Command, data: db.Database) -> None:
+    with data.transaction() as session:
+        queues.a_node(session, label="forge-1")
+
+    replaced = answer_of(run("node", "replace-key", "forge-1", "--json"))
+    revoked = run("node", "revoke", "forge-1")
+
+    assert replaced["key"]["isToBeReplaced"] is True
+    assert revoked.stdout == "forge-1: revoked\n"
+    with data.transaction() as session:
+        assert session.execute(select(Node.token_digest)).scalar_one() is None
 
 
 def test_a_machine_nobody_knows_is_wrong_usage(run: Command) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests import factories
 from tests.scenarios.running import RunningSystem, eventually, running_system
+from tests.vcs.sources import call
 
 from changes.app.cli import trying
 from changes.app.cli.main import main
@@ -227,3 +228,26 @@ def test_a_pushed_commit_is_built_by_itself_and_why_built_says_so(
         f"{sha[:12]} commit: build #1. A new commit on main.",
         "  tests: run. It is for this.",
     ]
+
+
+def test_a_tree_of_mercurial_is_built_as_it_stands(
+    system: RunningSystem, run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = '[test "$(cat a)" = mine, test -e new -a ! -e removed -a ! -e missing, test ! -e ignored]'
+    config = f"plans: [{{name: tests, commands: {commands}}}]"
+    files = {".changes.yml": config, "a": "1", "removed": "x", "missing": "x", ".hgignore": "ignored"}
+    slug = system.project(files, backend="hg")
+    here = tmp_path / "mercurial"
+    call("hg", "clone", "--quiet", system.repository_of(slug), here)
+    for name in ("new", "ignored"):
+        (here / name).write_text("x")
+    (here / "a").write_text("mine")
+    (here / "missing").unlink()
+    call("hg", "--cwd", here, "remove", "--quiet", "removed")
+    before = call("hg", "--cwd", here, "status")
+    monkeypatch.chdir(here)
+
+    tried = run("try", slug)
+
+    assert tried.returncode == 0, tried.stdout + tried.stderr
+    assert call("hg", "--cwd", here, "status") == before

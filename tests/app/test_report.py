@@ -286,7 +286,7 @@ def test_the_log_is_there_while_the_command_still_runs(
     eventually(lambda: has_log(system, step_id, b"begun\n"))
     was_running = newest(system, slug)["status"]["id"]
     (here / "open").touch()
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
 
     assert (was_running, process.returncode) == ("in_progress", 0)
     assert system.api.log(step_id) == b"begun\nended\n"
@@ -329,7 +329,7 @@ def test_a_signal_reaches_the_command_and_what_became_of_it_is_still_told(
     eventually(lambda: has_log(system, step_of(system, build_id), b"begun\n"))
 
     process.send_signal(signal.SIGTERM)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=240)
 
     assert (process.returncode, printed) == (9, b"begun\nstopped\n")
     assert system.api.finished(build_id)["result"]["id"] == "failed"
@@ -346,7 +346,7 @@ def test_a_cancelled_build_ends_the_report_and_not_the_command(
 
     system.api.post(f"/builds/{build_id}/cancel/")
     (here / "open").touch()
-    printed, said = process.communicate(timeout=60)
+    printed, said = process.communicate(timeout=240)
 
     assert (process.returncode, printed) == (0, b"begun\nended\n")
     assert b"nothing more is reported" in said

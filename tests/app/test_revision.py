@@ -12,7 +12,7 @@ from changes.app.embedded.processes import wait_until
 from changes.app.revision import SchemaTooNew
 from changes.base import db
 
-WITHIN_S = 90
+WITHIN_S = 200
 
 
 def put(url: str, number: str) -> None:

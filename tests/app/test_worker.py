@@ -11,7 +11,17 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select
 from tests.app import gates
-from tests.app.workers import CELERY, Workers, ask_for, asked, attempts, eventually, states, unfinished
+from tests.app.workers import (
+    CELERY,
+    WITHIN_S,
+    Workers,
+    ask_for,
+    asked,
+    attempts,
+    eventually,
+    states,
+    unfinished,
+)
 
 from changes.app import broker
 from changes.app.embedded.home import Home
@@ -68,7 +78,7 @@ def test_a_worker_runs_what_another_process_asks_for_and_stops_when_told(
 
     worker.send_signal(signal.SIGTERM)
 
-    assert worker.wait(90) == 0
+    assert worker.wait(WITHIN_S) == 0
     assert states(before_it_starts + while_it_runs) == [TaskState.FINISHED]
     assert workers.left_behind == []
 
@@ -98,7 +108,7 @@ def test_a_worker_that_is_told_to_stop_hands_a_long_task_back(workers: Workers) 
 
     worker.send_signal(signal.SIGTERM)
 
-    assert worker.wait(90) == 0
+    assert worker.wait(WITHIN_S) == 0
     assert states([task_id]) == [TaskState.WAITING]
     assert attempts(task_id) == 0
 
@@ -113,6 +123,6 @@ def a_worker_at_the_gate(workers: Workers) -> tuple[subprocess.Popen[bytes], UUI
 def test_a_worker_without_a_broker_says_so_in_one_sentence(workers: Workers) -> None:
     workers.env["BROKER_URL"] = ""
 
-    assert workers.start().wait(90) == 1
+    assert workers.start().wait(WITHIN_S) == 1
     assert workers.said().startswith("changes: No broker: set BROKER_URL")
     assert len(workers.said().splitlines()) == 1

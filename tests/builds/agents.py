@@ -20,7 +20,7 @@ from changes.protocol import CommandReport, StepReport
 from changes.results.models import Artifact
 
 REPLACE_LIMIT = 2
-DEADLINE_S = 60
+DEADLINE_S = 200
 JUNIT = b'<testsuite><testcase classname="a" name="works" time="0.5"/></testsuite>'
 JUNIT_FAILED = (
     b'<testsuite><testcase classname="a" name="breaks"><failure>no</failure></testcase></testsuite>'

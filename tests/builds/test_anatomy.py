@@ -1,13 +1,14 @@
 """One build taken apart: two questions, however large it is."""
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from tests.factories import a_build, a_project, steps_of
 from tests.finished import end_step, explain, lose
 
 from changes.base.paging import Page
 from changes.builds import anatomy, queries, reasons
-from changes.builds.models import Build
+from changes.builds.models import Build, JobPlan
 from changes.builds.rules import Result
 
 ALL = Page(size=100)
@@ -75,3 +76,17 @@ def test_a_build_without_jobs_has_no_anatomy(session: Session) -> None:
     seen = anatomy.anatomy(session, build, ALL)
 
     assert (seen.jobs, seen.step_count) == ([], 0)
+
+
+def test_a_job_says_whom_to_ask(session: Session, build: Build) -> None:
+    first, *others = session.execute(select(JobPlan).where(JobPlan.build_id == build.id)).scalars()
+    first.data = {**first.data, "terms": {"owners": ["team-db", "zoe@example.com"]}}
+    session.flush()
+
+    seen = anatomy.anatomy(session, build, ALL)
+
+    assert {job.job.id: list(job.owners) for job in seen.jobs} == {
+        first.job_id: ["team-db", "zoe@example.com"],
+        **{other.job_id: [] for other in others},
+    }
+    assert anatomy.owners_of(session, first.job_id) == ["team-db", "zoe@example.com"]

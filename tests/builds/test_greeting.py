@@ -25,7 +25,7 @@ def test_what_an_agent_says_at_a_start_is_what_is_known_of_it(session: Session) 
 
     greet(session, node, slots=7, labels={"gpu": "2"}, cpus=8, memory_mb=512, sandboxes=["bubblewrap"])
 
-    assert (node.slots, node.labels, node.cpus, node.memory_mb) == (7, {"gpu": "2"}, 8, 512)
+    assert (node.slots, node.own_labels, node.cpus, node.memory_mb) == (7, {"gpu": "2"}, 8, 512)
     assert (node.sandboxes, node.protocol) == (["bubblewrap"], VERSION)
 
 

@@ -6,6 +6,7 @@ from tests import factories
 from tests.builds import agents, collecting
 
 from changes.builds import cancel, reasons
+from changes.builds.events import JobFinished
 from changes.builds.models import Build, FailureReason
 from changes.builds.rules import Result, Status
 from changes.projects.models import ItemOption
@@ -78,6 +79,17 @@ def test_what_needs_a_failed_job_is_skipped_with_the_reason_and_so_is_what_needs
         "The job test did not run: it needs the job build, which ended as failed.",
         "The job release did not run: it needs the job test, which ended as skipped.",
     ]
+
+
+def test_a_job_that_is_skipped_for_more_than_one_it_needs_ends_once(session: Session) -> None:
+    agents.listen(JobFinished)
+    build = a_build(session)
+
+    run(session, build, "build", code=1)
+
+    ended = [job for job in agents.jobs_of(session, build) if job.is_finished]
+    assert [job.label for job in ended] == ["build", "test", "release"]
+    assert agents.announced_jobs(session) == sorted(str(job.id) for job in ended)
 
 
 def test_the_build_ends_with_the_last_job_that_runs(session: Session) -> None:

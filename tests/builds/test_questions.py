@@ -1,17 +1,18 @@
 """How many questions the database is asked must not grow with what is asked about."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
-from tests.builds import queues
+from tests.builds import agents, collecting, queues
 from tests.factories import a_build, a_node, a_plan, a_project, a_source, give_to, steps_of
 
 from changes.base import ids
 from changes.base.paging import Page
-from changes.builds import queries, report, waiting
+from changes.builds import again, queries, report, waiting
 from changes.builds.create import NewBuild, create_build
 from changes.builds.models import Build
 from changes.protocol import StepReport
@@ -96,3 +97,43 @@ def test_why_a_step_waits_is_explained_by_as_few_questions_whatever_else_waits(s
         queues.a_queue(session, f"p{number}", 5)
 
     assert ask() <= few
+
+
+def questions_to_repeat(session: Session, repeat: Callable[[Session, Build], Build], *, jobs: int) -> int:
+    build = a_build(session, plans=jobs)
+    for step in steps_of(session, build):
+        agents.end(session, give_to(session, step, a_node(session)), code=1)
+    session.flush()
+    with counted(session) as count:
+        repeat(session, build)
+        session.flush()
+        return count()
+
+
+@pytest.mark.parametrize("repeat", [again.restart, again.repeat_failed], ids=["restart", "failed"])
+def test_a_build_of_many_jobs_is_done_again_by_as_few_questions_as_one_of_few(
+    session: Session, repeat: Callable[[Session, Build], Build]
+) -> None:
+    few = questions_to_repeat(session, repeat, jobs=3)
+    many = questions_to_repeat(session, repeat, jobs=12)
+
+    assert many == few
+
+
+def questions_to_release(session: Session, *, waiting: int) -> int:
+    plans = [{"name": f"test {number}", "needs": ["make"], "commands": ["true"]} for number in range(waiting)]
+    text = json.dumps({"plans": [{"name": "make", "commands": ["make"]}, *plans]})
+    build = collecting.build_again(session, a_project(session), text)
+    step = give_to(session, steps_of(session, build)[0], a_node(session))
+    told = agents.ended(session, step)
+    with counted(session) as count:
+        assert agents.tell(session, step, told)
+        session.flush()
+        return count()
+
+
+def test_a_job_that_many_wait_for_releases_them_by_as_few_questions_as_two(session: Session) -> None:
+    two = questions_to_release(session, waiting=2)
+    many = questions_to_release(session, waiting=9)
+
+    assert many == two

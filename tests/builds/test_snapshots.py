@@ -98,6 +98,27 @@ def test_it_is_active_only_when_all_of_its_images_are(session: Session, project:
     assert states == [SnapshotStatus.PENDING, SnapshotStatus.ACTIVE]
 
 
+@pytest.mark.parametrize(
+    ("told", "known"),
+    [("archive", "archive"), ("podman", "podman"), ("lxc", "lxc"), ("of tomorrow", "archive")],
+)
+def test_builds_hear_of_which_kind_an_image_is(
+    session: Session, project: Project, told: str, known: str
+) -> None:
+    a_plan_with_set_up(session, project)
+    made = make(session, project)
+    assert made.build is not None
+    (step,) = steps_of(session, made.build)
+    holder = held_by(session, step)
+    image = step.data["expected_snapshot"]
+
+    snapshots.note_made(session, holder, SnapshotMade(image=image, sha256=send(session, holder), kind=told))
+
+    snapshots.set_current(session, project, made)
+    (begun,) = steps_of(session, a_build_of(session, project, CURRENT))
+    assert begun.data[offers.IMAGE]["kind"] == known
+
+
 def test_a_build_begins_with_the_current_snapshot(session: Session, project: Project) -> None:
     a_plan_with_set_up(session, project)
     made = a_snapshot(session, project)

@@ -120,6 +120,21 @@ def test_projects_of_one_repository_decide_each_for_itself_and_are_built_togethe
     assert why(session, docs, sha) == ["It changes no file that this project asks for, only src/b."]
 
 
+def test_a_commit_of_a_branch_that_the_project_does_not_name_is_not_built(
+    session: Session, folder: Path, repository: Repository
+) -> None:
+    project = factories.a_project(session, repository=repository)
+    options.change(session, project, {"build.branch-names": "release/* stable"})
+    sha = factories.commit(folder, {"a": "2"}, "Second")
+
+    seen(repository, sha)
+
+    assert builds_of(session, project) == []
+    assert why(session, project, sha) == [
+        "No branch that has it (main) is one that this project builds (release/* stable)."
+    ]
+
+
 def test_of_very_many_commits_at_once_only_the_newest_are_built(
     session: Session, folder: Path, repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ from changes.protocol import (
     ArtifactBatch,
     ArtifactsRefused,
     Ask,
+    CacheFound,
     CommandReport,
     Enrolled,
     Enrolment,
@@ -34,6 +35,7 @@ from changes.protocol import (
     LogAccepted,
     Login,
     NewKey,
+    SnapshotMade,
     StepOffer,
     StepReport,
     Welcome,
@@ -41,7 +43,7 @@ from changes.protocol import (
 
 ENROL_TOKEN = "one-time"
 AGENT_TOKEN = "agent-token"
-ANSWER_WITHIN_S = 120.0
+ANSWER_WITHIN_S = 300.0
 PREFIX = "/api/0/agents/"
 Found = TypeVar("Found")
 
@@ -56,6 +58,7 @@ class StepSeen:
     logs: dict[str, bytearray] = field(default_factory=dict)
     artifacts: dict[str, bytes] = field(default_factory=dict)
     uploads: dict[str, bytearray] = field(default_factory=dict)
+    snapshot: SnapshotMade | None = None
     is_cancelled: bool = False
 
     @property
@@ -87,6 +90,7 @@ class Coordinator:
         self.changed = threading.Condition()
         self.steps: dict[str, StepSeen] = {}
         self.waiting: list[str] = []
+        self.given: list[str] = []
         self.enrolments: list[Enrolment] = []
         self.heartbeats: list[Heartbeat] = []
         self.requests: list[str] = []
@@ -102,7 +106,11 @@ class Coordinator:
         self.hold_s = HOLD_MAX_S
         self.lost_answers = 0
         self.lost_about = ""
+        # Instead of an answer that is to get lost, somebody in between says so.
+        self.is_replaced_by_a_proxy = False
         self.logins: list[Login] = []
+        # What is kept, by digest.
+        self.blobs: dict[str, bytearray] = {}
         self._port = 0
         self._server: _Server | None = None
         self.come_back()
@@ -243,6 +251,8 @@ class _Handler(BaseHTTPRequestHandler):
             coordinator.lost_answers -= is_lost
             if coordinator.lost_about and coordinator.lost_about in self.path:
                 is_lost, coordinator.lost_about = True, ""
+        if is_lost and coordinator.is_replaced_by_a_proxy:
+            status, answer, is_lost = 502, b"Bad gateway", False
         if is_lost or self.server.is_over:
             self.close_connection = True
             _hang_up(self.connection)
@@ -293,6 +303,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._put_files(step, kind, "/".join(path), body)
             case ["patch", ""]:
                 return step.patch
+            case ["blobs" | "snapshot" | "caches", *_]:
+                return self._about_what_is_kept(step, about, body)
         raise Answer(404, error="no such page")
 
     def _enrol(self, enrolment: Enrolment) -> bytes:
@@ -340,6 +352,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _next_steps(self, ask: Ask) -> bytes:
         coordinator = self.server.coordinator
         with coordinator.changed:
+            if ask.held is not None:
+                self._offer_again(ask.held)
             coordinator.changed.wait_for(
                 lambda: coordinator.waiting or self.server.is_over or coordinator.is_revoked,
                 min(ask.wait_s, HOLD_MAX_S),
@@ -351,7 +365,17 @@ class _Handler(BaseHTTPRequestHandler):
             if _has_hung_up(self.connection):
                 return b"[]"
             given = [coordinator.waiting.pop(0) for _ in range(min(ask.slots, len(coordinator.waiting)))]
+            coordinator.given += given
         return msgspec.json.encode([coordinator.steps[step_id].offer for step_id in given])
+
+    def _offer_again(self, held: list[str]) -> None:
+        """What was given in an answer that got lost, and was never begun."""
+        coordinator = self.server.coordinator
+        lost = [
+            each for each in coordinator.given if each not in held and not coordinator.steps[each].reports
+        ]
+        coordinator.given = [each for each in coordinator.given if each not in lost]
+        coordinator.waiting = lost + coordinator.waiting
 
     def _heartbeat(self, heartbeat: Heartbeat) -> bytes:
         coordinator = self.server.coordinator
@@ -417,6 +441,30 @@ class _Handler(BaseHTTPRequestHandler):
                 name = unquote_to_bytes(each.path).decode(errors="surrogateescape")
                 step.artifacts[name] = each.content
         return msgspec.json.encode(ArtifactsRefused())
+
+    def _about_what_is_kept(self, step: StepSeen, about: list[str], body: bytes) -> bytes:
+        """There never is a cache."""
+        if about[0] == "blobs":
+            return self._blob(about[1], body)
+        if about == ["caches", "find", ""]:
+            return msgspec.json.encode(CacheFound())
+        if about == ["snapshot", ""]:
+            step.snapshot = msgspec.json.decode(body, type=SnapshotMade)
+        return msgspec.json.encode(Accepted())
+
+    def _blob(self, sha256: str, data: bytes) -> bytes:
+        asked = parse_qs(urlsplit(self.path).query)
+        coordinator, offset = self.server.coordinator, int(asked["offset"][0])
+        if self.command == "GET":
+            if sha256 not in coordinator.blobs:
+                raise Answer(422, error="no such bytes")
+            return bytes(coordinator.blobs[sha256][offset:])
+        with coordinator.changed:
+            stored = coordinator.blobs.setdefault(sha256, bytearray())
+            if offset != len(stored):
+                raise Answer(409, error="go on elsewhere", offset=len(stored))
+            stored += data
+        return msgspec.json.encode(LogAccepted(offset=len(stored)))
 
     def _put_part(self, step: StepSeen, path: str, data: bytes) -> bytes:
         asked = parse_qs(urlsplit(self.path).query)

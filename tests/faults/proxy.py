@@ -8,6 +8,7 @@ import struct
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 
 PIECE_BYTES = 64 * 1024
 # With this a close sends a reset instead of an end.
@@ -19,7 +20,7 @@ class Proxy:
         self.delay_s = 0.0
         self._target = target
         self._changed = threading.Condition()
-        self._is_stalled = self._is_cut = self._is_over = False
+        self._is_stalled = self._is_mute = self._is_cut = self._is_over = False
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
@@ -40,13 +41,18 @@ class Proxy:
         with self._changed:
             self._is_stalled = True
 
+    def mute(self) -> None:
+        """Questions get through, and their answers do not."""
+        with self._changed:
+            self._is_mute = True
+
     def reset(self) -> None:
         """Breaks every connection there is; the next ones are good."""
         self._reset_all()
 
     def mend(self) -> None:
         with self._changed:
-            self._is_stalled = self._is_cut = False
+            self._is_stalled = self._is_mute = self._is_cut = False
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -86,24 +92,29 @@ class Proxy:
         with self._changed:
             self._open |= {near, far}
         for source, sink in ((near, far), (far, near)):
-            threading.Thread(target=self._pump, args=[source, sink], daemon=True).start()
+            pump = partial(self._pump, source, sink, are_answers=source is far)
+            threading.Thread(target=pump, daemon=True).start()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, *, are_answers: bool) -> None:
         try:
             while piece := source.recv(PIECE_BYTES):
-                self._wait_until_it_moves(source)
+                self._wait_until_it_moves(source, are_answers=are_answers)
                 if self.delay_s:
                     time.sleep(self.delay_s)
                 sink.sendall(piece)
-            self._wait_until_it_moves(source)
+            self._wait_until_it_moves(source, are_answers=are_answers)
             sink.shutdown(socket.SHUT_WR)
         except OSError:
             for connection in (source, sink):
                 _reset(connection)
 
-    def _wait_until_it_moves(self, source: socket.socket) -> None:
+    def _wait_until_it_moves(self, source: socket.socket, *, are_answers: bool) -> None:
+        def moves() -> bool:
+            is_held = self._is_stalled or (are_answers and self._is_mute)
+            return not is_held or self._is_over or source not in self._open
+
         with self._changed:
-            self._changed.wait_for(lambda: not self._is_stalled or self._is_over or source not in self._open)
+            self._changed.wait_for(moves)
 
 
 def _reset(connection: socket.socket) -> None:

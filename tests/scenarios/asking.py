@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-WITHIN_S = 180.0
+WITHIN_S = 400.0
 HELD_S = 20
 SERVICE_UNAVAILABLE = 503
 

@@ -27,8 +27,8 @@ from tests.scenarios.running import (
 import changes
 
 READY = "Ctrl-C stops everything"
-START_WITHIN_S = 180.0
-STOP_WITHIN_S = 90.0
+START_WITHIN_S = 400.0
+STOP_WITHIN_S = 300.0
 WORDS = {
     "web": "changes.app.cli.programs web",
     "worker": "changes.app.cli.programs worker",
@@ -95,7 +95,7 @@ class Up:
             capture_output=True,
             text=True,
             check=False,
-            timeout=180,
+            timeout=400,
         )
 
     def interrupt(self) -> int:

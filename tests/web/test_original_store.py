@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
-from tests.web.conftest import Live, refused
+from tests.web.conftest import Live, answered, refused
 from tests.web.old_wire import OldAgent, OldScheduler, a_scheduler, a_waiting_step
 
 from changes.base import storage
@@ -367,3 +368,70 @@ def test_reports_are_read_as_those_of_our_own_agents(live: Live, agent: OldAgent
     build = live.get(f"/jobsteps/{agent.step_id}/").json()["build"]["id"]
     assert live.get(f"/builds/{build}/").json()["stats"]["test_count"] == 1
     assert state_of(live, agent) == (Status.FINISHED, Result.PASSED)
+
+
+# --- reading -------------------------------------------------------------------------------
+
+
+def ask_for(agent: OldAgent, path: str, span: str) -> httpx.Response:
+    where = f"{agent.store}{agent.bucket}/artifacts/{path}/content"
+    return answered(agent.http.get(where, headers={"Range": span}))
+
+
+@pytest.mark.parametrize(
+    ("span", "status", "content", "told"),
+    [
+        ("bytes=0-3", 206, b"0123", "bytes 0-3/10"),
+        ("bytes=7-", 206, b"789", "bytes 7-9/10"),
+        ("bytes=7-99", 206, b"789", "bytes 7-9/10"),
+        ("bytes=-2", 206, b"89", "bytes 8-9/10"),
+        ("bytes=-99", 206, b"0123456789", "bytes 0-9/10"),
+        ("bytes=10-", 416, b"", "bytes */10"),
+        ("bytes=-0", 416, b"", "bytes */10"),
+        ("bytes=5-2", 200, b"0123456789", None),
+        ("bytes=0-1,4-5", 200, b"0123456789", None),
+        ("bytes=-", 200, b"0123456789", None),
+        ("lines=1-2", 200, b"0123456789", None),
+    ],
+)
+def test_a_part_is_read_of_a_file_and_of_a_log(
+    console: OldAgent, span: str, status: int, content: bytes, told: str | None
+) -> None:
+    console.upload("a.bin", b"0123456789", "out/a.bin")
+    console.append("console", 0, b"0123")
+    console.append("console", 4, b"456789")
+
+    answers = [ask_for(console, name, span) for name in ("a.bin", "console")]
+
+    assert [(each.status_code, each.content) for each in answers] == [(status, content)] * 2
+    assert [each.headers.get("Content-Range") for each in answers] == [told] * 2
+
+
+def test_what_is_read_is_saved_under_the_last_part_of_its_path(console: OldAgent) -> None:
+    console.upload("a.xml", b"first", "one/a.xml")
+    second = console.upload("a.xml", b"second", "two/a.xml")
+    console.append("console", 0, b"growing")
+
+    file = console.read(f"/artifacts/{second['name']}/content")
+    log = console.read("/artifacts/console/content")
+
+    assert file.content == b"second"
+    assert file.headers["Content-Disposition"].endswith("''a.xml")
+    assert (log.content, log.headers["ETag"]) == (b"growing", '"7"')
+
+
+def test_what_was_announced_only_cannot_be_read(console: OldAgent) -> None:
+    console.announce(chunked=False, name="later.bin", size=3)
+
+    refused(console.read("/artifacts/later.bin/content"), 404)
+
+
+def test_buckets_are_listed_to_whom_they_belong(live: Live, agent: OldAgent, scheduler: OldScheduler) -> None:
+    stranger = a_scheduler(live, "another")
+
+    lists = [
+        answered(live.http.get(f"{path}/buckets")).json() for path in (f"{scheduler.path}/store", agent.store)
+    ]
+
+    assert [[each["id"] for each in found] for found in lists] == [[agent.step_id]] * 2
+    assert answered(live.http.get(f"{stranger.path}/store/buckets/")).json() == []

@@ -14,9 +14,11 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from changes.base import clock
+from changes.base.errors import Conflict
 from changes.base.process import settings
 from changes.builds import health, telling
 from changes.builds.models import Node
+from changes.builds.queue_rules import NodeKind
 from changes.people import secrets
 
 TAKE_OVER = """
@@ -57,6 +59,8 @@ def is_due(node: Node) -> bool:
 
 def ask_for_another(session: Session, node: Node) -> None:
     """The agent hears of it at its next hello."""
+    if node.token_digest is None or node.kind != NodeKind.AGENT:
+        raise Conflict("It has no key that could be replaced: it was revoked, or is no agent of ours.")
     node.is_token_due = True
     session.flush()
     health.tell(session, node.id)

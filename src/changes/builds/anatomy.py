@@ -8,16 +8,26 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, LargeBinary, ScalarSelect, Select, case, func, literal, select
+from sqlalchemy import ColumnElement, LargeBinary, ScalarSelect, Select, case, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from sqlalchemy.orm import Session, aliased, joinedload
 
 from changes.base.paging import Page
 from changes.builds import reasons
-from changes.builds.models import Build, Command, FailureReason, Job, JobPhase, JobStep, OutsideBuild
+from changes.builds.models import (
+    Build,
+    Command,
+    FailureReason,
+    Job,
+    JobPhase,
+    JobPlan,
+    JobStep,
+    OutsideBuild,
+)
 from changes.builds.rules import Result, Status
 from changes.projects.config import FILE_NAME
-from changes.projects.models import Patch, Project, Revision, Source
+from changes.projects.models import Comment, Patch, Project, Revision, Source
+from changes.projects.rules import CommentTarget
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,8 @@ class Opened:
     config_of_parent: str | None
     # Of a patch that names that file: itself, unless it is too large for a row.
     patch_of_config: bytes | None
+    # Whether anything was said of it or of its jobs; seldom, so those words are asked for only then.
+    is_talked_about: bool
 
     @property
     def current(self) -> list[Why]:
@@ -71,6 +83,8 @@ class PhaseSeen:
 @dataclass(frozen=True)
 class JobSeen:
     job: Job
+    # Whom its plan says to ask about it.
+    owners: Sequence[str] = ()
     phases: list[PhaseSeen] = field(default_factory=list)
 
     @property
@@ -94,13 +108,20 @@ def opened(session: Session, slug: str, reference: int | UUID) -> Opened | None:
     """By the number people say, or by the id that links of the API carry."""
     mine = Build.number == reference if isinstance(reference, int) else Build.id == reference
     of_project = Build.project_id.in_(select(Project.id).where(Project.slug == slug))
-    found = select(Build, told_reasons(), OutsideBuild, config_of_parent(), patch_of_config())
+    found = select(Build, told_reasons(), OutsideBuild, config_of_parent(), patch_of_config(), talked_about())
     found = found.where(of_project, mine)
     elsewhere = found.outerjoin(OutsideBuild, OutsideBuild.build_id == Build.id)
     row = session.execute(elsewhere).one_or_none()
     if row is None:
         return None
-    return Opened(row[0], [why(each) for each in row[1] or []], row[2], row[3], row[4])
+    return Opened(row[0], [why(each) for each in row[1] or []], row[2], row[3], row[4], row[5])
+
+
+def talked_about() -> ColumnElement[bool]:
+    of_build = (Comment.target == CommentTarget.BUILD) & (Comment.target_id == Build.id)
+    jobs = select(Job.id).where(Job.build_id == Build.id).correlate(Build)
+    of_job = (Comment.target == CommentTarget.JOB) & Comment.target_id.in_(jobs)
+    return or_(*(select(Comment.id).where(said).correlate(Build).exists() for said in (of_build, of_job)))
 
 
 def patch_of_config() -> ScalarSelect[bytes | None]:
@@ -143,8 +164,8 @@ def anatomy(session: Session, build: Build, page: Page) -> Anatomy:
     rows = session.execute(tree(build, page)).all()
     jobs: dict[UUID, JobSeen] = {}
     phases: dict[UUID, PhaseSeen] = {}
-    for job, phase, step, commands, _ in sorted(rows, key=place_of):
-        seen = jobs.setdefault(job.id, JobSeen(job))
+    for job, phase, step, commands, _, owners in sorted(rows, key=place_of):
+        seen = jobs.setdefault(job.id, JobSeen(job, owners or ()))
         if phase is not None and phase.id not in phases:
             phases[phase.id] = PhaseSeen(phase)
             seen.phases.append(phases[phase.id])
@@ -155,7 +176,7 @@ def anatomy(session: Session, build: Build, page: Page) -> Anatomy:
 
 def tree(build: Build, page: Page) -> Select[Any]:
     worst = worst_steps(build, page).subquery()
-    found = select(Job, JobPhase, JobStep, ran_commands(), counted(build))
+    found = select(Job, JobPhase, JobStep, ran_commands(), counted(build), told_owners())
     found = found.outerjoin(JobPhase, JobPhase.job_id == Job.id)
     on_page = (JobStep.phase_id == JobPhase.id) & JobStep.id.in_(select(worst.c.id))
     return found.outerjoin(JobStep, on_page).where(Job.build_id == build.id).options(joinedload(JobStep.node))
@@ -183,6 +204,15 @@ def ran_commands() -> ScalarSelect[Any]:
     )
     told = select(func.jsonb_agg(aggregate_order_by(each, Command.order), type_=JSONB))
     return told.where(Command.step_id == JobStep.id).correlate(JobStep).scalar_subquery()
+
+
+def told_owners() -> ScalarSelect[list[str] | None]:
+    said = select(JobPlan.data["terms"]["owners"]).where(JobPlan.job_id == Job.id)
+    return said.correlate(Job).scalar_subquery()
+
+
+def owners_of(session: Session, job_id: UUID) -> list[str]:
+    return list(session.execute(select(told_owners()).where(Job.id == job_id)).scalar_one_or_none() or [])
 
 
 def command(told: dict[str, Any]) -> CommandSeen:

@@ -9,13 +9,18 @@ from typing import Any
 
 from changes.builds import complaints
 from changes.builds.complaints import Wrong
-from changes.protocol import Limits
+from changes.protocol import Limits, Machine
 
 SANDBOXES = ("process", "bubblewrap", "lxc", "podman")
 IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 LIMITS = {"memory": 2**24, "pids": 2**22, "cpus": 4096, "log": 256}
 KEPT = ("sandbox", "image", "network", "limits", "secrets")
+# What an agent found out about its machine counts as labels of these names, beside those it was given,
+# and what a step needs of that as labels that it asks for (lanes.py).
+FOUND = "sandbox:"
+LIMITED, YES = f"{FOUND}limits", "yes"
+NEEDED_LIMITS = frozenset({"memory", "pids"})
 
 
 def wrong_housing(data: Mapping[str, Any]) -> list[Wrong]:
@@ -69,3 +74,26 @@ def limits_of(data: Mapping[str, Any]) -> Limits:
 def sandbox_of(data: Mapping[str, Any], *, is_lxc: bool) -> str | None:
     """The original's LXC step runs in LXC where it names an image of ours, else where the agent likes."""
     return data.get("sandbox") or ("lxc" if is_lxc and data.get("image") else None)
+
+
+# --- who could run it ----------------------------------------------------------------------
+
+
+def labels_of(told: Machine) -> dict[str, str]:
+    """What the operator gave it, and what follows from what its agent found out."""
+    found = {f"{FOUND}{kind}": YES for kind in SANDBOXES if kind in told.sandboxes}
+    if set(told.limits) >= NEEDED_LIMITS:
+        found[LIMITED] = YES
+    return {**own_labels(told.labels), **found}
+
+
+def own_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in labels.items() if not name.startswith(FOUND)}
+
+
+def words_of_label(name: str, value: str) -> str:
+    if name == LIMITED:
+        return "limits of memory and processes"
+    if name.startswith(FOUND):
+        return f"the sandbox {name.removeprefix(FOUND)}"
+    return f"label {name}={value}"

@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from changes.builds import housing
 from changes.builds.models import JobStep, Node
 from changes.builds.queue_models import Lane
 
@@ -22,6 +23,21 @@ STEPS_CHANNEL = "steps"
 NOTICE_MAX_BYTES = 7_900
 ANYTHING_MAX = 1_000
 
+# What a step asks for, and what its machine must have for the sandbox it needs (housing.py), as the agent
+# would choose it. Who asks for a plain process gets it anywhere; strangers are refused it by the agent.
+LABELS = """
+case when jsonb_typeof(step.data->'labels') = 'object' then step.data->'labels' else '{}' end
+|| case
+    when step.data->>'sandbox' in ('bubblewrap', 'lxc', 'podman')
+        then jsonb_build_object('sandbox:' || (step.data->>'sandbox'), 'yes')
+    when step.data->>'sandbox' = 'process' then '{}'
+    when step.data->>'image' <> '' then '{"sandbox:podman": "yes"}'
+    when not build.is_trusted or step.data->'network' = 'false' then '{"sandbox:bubblewrap": "yes"}'
+    else '{}'
+end
+|| case when build.is_trusted or step.data->>'sandbox' = 'process' then '{}'::jsonb
+    else '{"sandbox:limits": "yes"}' end
+"""
 # 6 is pending_allocation, 0 of a node is active. Whoever makes a step, or opens one that waited, calls
 # this in the same transaction. One that pauses between two attempts is passed over: its time comes while
 # its build is somebody else's, and who holds a build may wait for no lock of another one's steps.
@@ -36,8 +52,7 @@ with arrived as materialized (
             end,
             build.author_id
         ) as author_id,
-        case when jsonb_typeof(step.data->'labels') = 'object' then step.data->'labels' else '{}' end
-            as labels,
+        {labels} as labels,
         case when jsonb_typeof(step.data->'cpus') = 'number' then (step.data->>'cpus')::int else 0 end
             as cpus,
         case when jsonb_typeof(step.data->'memory') = 'number' then (step.data->>'memory')::int else 0 end
@@ -94,7 +109,7 @@ with arrived as materialized (
 )
 select count, pg_notify('steps', case when octet_length(full_text) < :most then full_text else :anything end)
 from notice where count > 0
-"""
+""".replace("{labels}", LABELS)
 
 
 @dataclass(frozen=True)
@@ -131,7 +146,9 @@ class Offer:
         if needs.cluster is not None and needs.cluster not in self.clusters:
             lacks.append(f"cluster {needs.cluster}")
         lacks += [
-            f"label {name}={value}" for name, value in needs.labels.items() if self.labels.get(name) != value
+            housing.words_of_label(name, value)
+            for name, value in needs.labels.items()
+            if self.labels.get(name) != value
         ]
         if 0 < self.cpus < needs.cpus:
             lacks.append(f"{needs.cpus} cpus")

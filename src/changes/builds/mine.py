@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from changes.base import clock
 from changes.builds.models import Build
 from changes.builds.rules import Result, Status
-from changes.people.models import Author
+from changes.people import authors
 
 RED = (Result.FAILED, Result.INFRA_FAILED)
 NEWEST, RUNNING, STILL_RED = "newest", "running", "still red"
@@ -47,7 +47,7 @@ def mine(session: Session, email: str) -> Mine:
 
 def by_me(email: str) -> list[ColumnElement[bool]]:
     """Each is looked up by an index of its own, which no OR of both could be."""
-    written = Build.author_id.in_(select(Author.id).where(func.lower(Author.email) == email.lower()))
+    written = Build.author_id.in_(authors.of_email(email))
     asked = (Build.asked_by != "") & (func.lower(Build.asked_by) == email.lower())
     return [written, asked]
 

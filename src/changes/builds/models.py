@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from changes.base import clock
 from changes.base.db import Base, Identified, Numbered
+from changes.builds import housing
 from changes.builds.bazel import ResultSource
 from changes.builds.queue_rules import NodeKind, NodeState
 from changes.builds.rules import Cause, CommandType, Origin, Priority, Result, ResultRule, Status
@@ -328,6 +329,7 @@ class Node(Identified, Base):
     label: Mapped[str] = mapped_column(unique=True)
     kind: Mapped[NodeKind] = mapped_column(Numbered(NodeKind), default=NodeKind.AGENT, server_default="0")
     slots: Mapped[int] = mapped_column(default=1)
+    # What it was given, and what its agent found out.
     labels: Mapped[dict[str, Any]] = mapped_column(default=dict)
     version: Mapped[str] = mapped_column(default="")
     # The agent's own key; empty once it was revoked.
@@ -361,6 +363,10 @@ class Node(Identified, Base):
     quarantines: Mapped[int] = mapped_column(default=0, server_default="0")
     # What happened before is forgiven.
     date_trusted: Mapped[datetime | None]
+
+    @property
+    def own_labels(self) -> dict[str, Any]:
+        return housing.own_labels(self.labels)
 
     @property
     def is_revoked(self) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from changes.base import bell, clock, ids
 from changes.base.errors import Forbidden, Invalid, OtherVersion
-from changes.builds import agent_keys
+from changes.builds import agent_keys, housing
 from changes.builds.lanes import Offer, clusters_of
 from changes.builds.models import EnrolmentToken, Node
 from changes.builds.queue_rules import NodeKind
@@ -94,7 +94,7 @@ def refuse_name(name: str) -> None:
 def describe(node: Node, told: Machine) -> None:
     """All it says of itself but its name, which another one may have."""
     node.slots = max(1, told.slots)
-    node.labels = told.labels
+    node.labels = housing.labels_of(told)
     node.cpus, node.memory_mb = told.cpus, told.memory_mb
     node.sandboxes, node.limits = kinds(told.sandboxes), kinds(told.limits)
     node.version, node.protocol = told.version[:NAME_MAX], told.protocol

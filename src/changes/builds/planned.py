@@ -3,7 +3,7 @@
 The project's own active plans come first, then those in the repository at this revision.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -11,17 +11,18 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from changes.base.errors import Invalid
-from changes.builds import recipes, terms
+from changes.builds import original_file, original_steps, recipes, terms
 from changes.builds.complaints import Wrong, WrongData
 from changes.builds.implementations import TIMEOUT_MAX_MIN
 from changes.builds.recipes import DEFAULT_IMPLEMENTATION, Recipe
 from changes.builds.terms import Terms
-from changes.projects import config, config_source, queries
+from changes.projects import config, config_original, config_source, queries
 from changes.projects.config import FILE_NAME, PlanConfig
 from changes.projects.create import plan_in_repository
 from changes.projects.models import Plan, Project, Source
 from changes.projects.options import RESULT_RULE
-from changes.projects.plan_options import TIMEOUT
+from changes.projects.plan_options import AUTOGENERATE, TIMEOUT
+from changes.vcs.errors import VcsError
 
 
 @dataclass(frozen=True)
@@ -121,14 +122,42 @@ def jobs_of(session: Session, project: Project, source: Source) -> list[PlannedJ
     item_ids = [*(plan.id for plan in plans), *ids_of_steps]
     of_project, options = queries.options_with_items(session, project, item_ids)
     stored = [from_rows(plan, options, of_project) for plan in plans]
+    stored = [generated(session, project, source, each) for each in stored]
     text = config_source.with_patch(session, source.revision.config or "", source, FILE_NAME)
-    if not text.strip():
-        return stored
-    file = config.read_file(text)
-    if file.result is not None:
-        of_project = {**of_project, RESULT_RULE: file.result}
-        stored = [replace(each, project_options=of_project) for each in stored]
-    return stored + [from_file(session, project, each, of_project) for each in file.plans]
+    if text.strip():
+        file = config.read_file(text)
+        if file.result is not None:
+            of_project = {**of_project, RESULT_RULE: file.result}
+            stored = [replace(each, project_options=of_project) for each in stored]
+        stored += [from_file(session, project, each, of_project) for each in file.plans]
+    removed = original_file.removed_files(session, project, source)
+    return [cleaned(each, removed) for each in stored] if removed else stored
+
+
+def generated(session: Session, project: Project, source: Source, job: PlannedJob) -> PlannedJob:
+    """A plan that is made of `<slug>.yaml` has no steps of its own."""
+    if job.options.get(AUTOGENERATE) != "1":
+        return job
+    try:
+        said = config_original.read_bazel(original_file.text_of(session, project, source), project.slug)
+    except (Invalid, VcsError) as error:
+        return replace(job, problem=str(error))
+    step = {"implementation": DEFAULT_IMPLEMENTATION, "data": original_steps.of_bazel(said), "order": 0}
+    is_selective = job.terms.is_selective or said.is_selective
+    return replace(job, steps=[step], terms=replace(job.terms, is_selective=is_selective))
+
+
+def cleaned(job: PlannedJob, removed: Sequence[str]) -> PlannedJob:
+    """One that is wrong stays as it is written, so that what is complained about has its place."""
+    try:
+        recipes_read = [each.recipe for each in job.read(default_min=0)]
+    except Invalid:
+        return job
+    pairs = zip(job.steps, recipes_read, strict=True)
+    steps = [
+        original_steps.with_removal(step, removed) if recipe.commands else step for step, recipe in pairs
+    ]
+    return replace(job, steps=steps)
 
 
 def from_rows(

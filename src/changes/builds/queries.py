@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, func, or_, select, true, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, joinedload, lazyload
 
@@ -25,7 +25,8 @@ CALLED = re.compile(r"(?P<slug>[\w.-]+?)(?:\s+#?|#)(?P<number>[0-9]{1,9})")
 @dataclass(frozen=True)
 class BuildFilter:
     project: Project | None = None
-    author: Author | None = None
+    # All that one person writes as.
+    authors: Sequence[Author] | None = None
     result: Result | None = None
     cause: Cause | None = None
     tags: Sequence[str] = ()
@@ -82,8 +83,8 @@ def itself(wanted: BuildFilter) -> Iterator[ColumnElement[bool]]:
 
 
 def what_it_builds(wanted: BuildFilter) -> Iterator[ColumnElement[bool]]:
-    if wanted.author is not None:
-        yield Build.author_id == wanted.author.id
+    if wanted.authors is not None:
+        yield Build.author_id.in_([author.id for author in wanted.authors])
     if wanted.people:
         yield Build.author_id.in_(authors_called(wanted.people))
     if wanted.target:
@@ -131,6 +132,14 @@ def jobs_of(session: Session, build_ids: Collection[UUID]) -> dict[UUID, list[Jo
     for job in session.execute(found).scalars():
         jobs[job.build_id].append(job)
     return jobs
+
+
+def ids_of_jobs(build_ids: Collection[UUID]) -> Select[UUID]:
+    return select(Job.id).where(Job.build_id.in_(build_ids))
+
+
+def jobs(session: Session, job_ids: Collection[UUID]) -> dict[UUID, Job]:
+    return {job.id: job for job in session.execute(select(Job).where(Job.id.in_(job_ids))).scalars()}
 
 
 def job(session: Session, job_id: UUID) -> Job:
@@ -256,6 +265,21 @@ def of_commits(
     for sha, build in session.execute(of_these.order_by(Build.id.desc()).limit(limit).options(*BARE)):
         by_sha[sha].append(build)
     return by_sha
+
+
+def of_revisions(
+    session: Session, revisions: Collection[tuple[UUID, str]], *, limit: int
+) -> dict[tuple[UUID, str], list[Build]]:
+    """The builds of these commits by any project, newest first, without a patch on top."""
+    found = select(Source.repository_id, Source.revision_sha, Build).join(
+        Source, Source.id == Build.source_id
+    )
+    these = tuple_(Source.repository_id, Source.revision_sha).in_(revisions)
+    mine = found.where(these, Source.patch_id.is_(None)).order_by(Build.id.desc()).limit(limit)
+    by_revision: dict[tuple[UUID, str], list[Build]] = {each: [] for each in revisions}
+    for repository_id, sha, build in session.execute(mine):
+        by_revision[repository_id, sha].append(build)
+    return by_revision
 
 
 def tags_of(session: Session, project: Project, *, among: int) -> Sequence[str]:

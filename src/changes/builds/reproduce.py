@@ -42,7 +42,7 @@ def where_it_ran(session: Session, step_id: UUID) -> list[str]:
     node = session.get_one(JobStep, step_id).node
     if node is None:
         return ["It ran on no machine yet."]
-    labels = ", ".join(f"{name}={value}" for name, value in sorted(node.labels.items()))
+    labels = ", ".join(f"{name}={value}" for name, value in sorted(node.own_labels.items()))
     size = f"{node.cpus} CPUs and {node.memory_mb} MB" if node.cpus else ""
     return [f"It ran on {' with '.join(filter(None, [node.label, size, labels]))}."]
 

@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from changes.base import events
-from changes.builds import health, lanes, needing, rules, tally, telling
+from changes.builds import counting, health, lanes, needing, rules, tally, telling
 from changes.builds.counting import Whole, count
 from changes.builds.events import JobFinished
 from changes.builds.locks import LOCKED_PHASE, lock_build, lock_job, lock_step, moment
@@ -145,44 +146,44 @@ def finish_build(session: Session, build: Build, result: Result) -> None:
 
 def reopen(session: Session, build: Build, phases: Sequence[JobPhase]) -> None:
     """Attempts were made that are queued: what they belong to goes on. The build is locked, and the
-    phases are as they are now.
+    phases are as they are now. All of them together, for there may be thousands.
     """
-    jobs = {phase.job_id: session.get_one(Job, phase.job_id, populate_existing=True) for phase in phases}
-    for phase in phases:
-        reopen_phase(session, phase, jobs[phase.job_id], build)
-    take_over(build, None, is_repeated=True)
+    mine = select(Job).where(Job.id.in_({phase.job_id for phase in phases})).order_by(Job.number)
+    jobs = session.execute(mine.execution_options(populate_existing=True)).scalars().all()
+    count_together(session, (phases, jobs, [build]), is_repeated=True)
     build.date_decided = None
     if build.overall_limit_s is not None:
         build.date_due = moment(session) + timedelta(seconds=build.overall_limit_s)
     forget_reason(session, build, BUILD_TIMEOUT)
-    skipped = [job for job in jobs.values() if not goes_on(session, job)]
+    skipped = go_on(session, build, jobs)
     # With nothing that goes on, this is the end of the build once more.
     tell_of(session, build, has_ended=take_over(build, skipped[-1] if skipped else None))
 
 
-def goes_on(session: Session, job: Job) -> bool:
-    """What the job needs may have been reopened with it, and releases it at its end. Why it cannot run was
-    told when it was skipped first.
+def count_together(session: Session, levels: Sequence[Sequence[Whole]], *, is_repeated: bool = False) -> None:
+    """From below upwards, each level by one question and one statement."""
+    for wholes in levels:
+        session.flush()
+        counting.count_all(session, wholes)
+        for whole in wholes:
+            if not whole.tally and is_repeated:
+                # What a collecting step is to name comes back with it.
+                whole.status, whole.result, whole.date_finished = Status.QUEUED, Result.UNKNOWN, None
+            take_over(whole, None, is_repeated=is_repeated)
+
+
+def go_on(session: Session, build: Build, jobs: Sequence[Job]) -> list[Job]:
+    """What a job needs may have been reopened with it, and releases it at its end. Returns those that
+    cannot run any more; why was told when they were skipped first.
     """
-    waiting = needing.with_needs(session, job)
-    if not waiting.may_ever_run:
-        skip_job(session, job)
-    elif waiting.is_ready:
-        start_job(session, job)
-    return not job.is_finished
-
-
-def reopen_phase(session: Session, phase: JobPhase, job: Job, build: Build) -> None:
-    of_phase, of_job = tally.of_part(phase), tally.of_part(job)
-    count(session, phase, None, None)
-    if phase.tally:
-        take_over(phase, None, is_repeated=True)
-    else:
-        # What a collecting step is to name comes back with it.
-        phase.status, phase.result, phase.date_finished = Status.QUEUED, Result.UNKNOWN, None
-    count(session, job, of_phase, tally.of_part(phase))
-    take_over(job, None, is_repeated=True)
-    count(session, build, of_job, tally.of_part(job))
+    waiting = needing.with_needs_of(session, jobs)
+    start_jobs(session, build.id, [each.job for each in waiting if each.may_start])
+    skipped = [each.job for each in waiting if not each.may_ever_run]
+    for job in skipped:
+        # Another one that it needs may have taken it along.
+        if not job.is_finished:
+            skip_job(session, job)
+    return skipped
 
 
 # --- upwards -----------------------------------------------------------------------------
@@ -271,24 +272,34 @@ def release_needing(session: Session, job: Job) -> None:
     """Of the jobs that wait for this one: those that wait for nothing more start, and those of which
     something they need did not end well are skipped, and so on.
     """
-    for waiting in needing.of(session, job):
-        if not waiting.may_ever_run:
+    released = needing.of(session, job)
+    for waiting in released:
+        # One that needs another of them, too, has gone with that already.
+        if not waiting.may_ever_run and not waiting.job.is_finished:
             facts = {"job": waiting.job.label, "needed": job.label, "result": job.result.name.lower()}
             explain(session, job.build_id, Reason(NEEDS_NOT_MET, facts), job=waiting.job)
             skip_job(session, waiting.job)
-        elif waiting.is_ready:
-            start_job(session, waiting.job)
+    start_jobs(session, job.build_id, [each.job for each in released if each.may_start])
 
 
-def start_job(session: Session, job: Job) -> None:
-    """From the first phase that has not ended; its build is settled by the caller."""
-    before = tally.of_part(job)
+def start_jobs(session: Session, build_id: UUID, jobs: Sequence[Job]) -> None:
+    """Each from its first phase that has not ended; their build is settled by the caller."""
+    if not jobs:
+        return
+    before = [tally.of_part(job) for job in jobs]
     session.flush()
-    unended = select(JobPhase).where(JobPhase.job_id == job.id, JobPhase.status != Status.FINISHED)
-    phases = unended.order_by(JobPhase.order).limit(1).execution_options(populate_existing=True)
-    open_phase(session, session.execute(phases).scalar_one(), job)
-    take_over(job, None)
-    count(session, session.get_one(Build, job.build_id), before, tally.of_part(job))
+    unended = select(JobPhase.id).where(JobPhase.status != Status.FINISHED)
+    unended = unended.where(JobPhase.job_id.in_([job.id for job in jobs]))
+    first = unended.ext(distinct_on(JobPhase.job_id)).order_by(JobPhase.job_id, JobPhase.order)
+    waiting = update(JobStep).where(JobStep.phase_id.in_(first), JobStep.status == Status.QUEUED)
+    opening = waiting.values(status=Status.PENDING_ALLOCATION, date_pending=moment(session))
+    opened = session.execute(opening.returning(JobStep.phase_id)).scalars().all()
+    phases = select(JobPhase).where(JobPhase.id.in_(set(opened))).execution_options(populate_existing=True)
+    count_together(session, (session.execute(phases).scalars().all(), jobs))
+    build = session.get_one(Build, build_id)
+    for job, was in zip(jobs, before, strict=True):
+        count(session, build, was, tally.of_part(job))
+    announce_steps(session, len(opened))
 
 
 def skip_job(session: Session, job: Job) -> None:

@@ -1,6 +1,8 @@
 """Background work on builds: listeners and the sweep for silence."""
 
 from collections.abc import Sequence
+from functools import partial
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -19,6 +21,8 @@ from changes.builds import (
     tending,
 )
 from changes.builds.events import BuildFinished, RevisionResultUpdated
+from changes.projects import looks
+from changes.projects.looks import Looks
 
 
 def after_builds(session: Session, ended: Sequence[BuildFinished]) -> None:
@@ -72,8 +76,12 @@ def run_schedules() -> None:
     with db.transaction() as session:
         due = schedules.find_due(session)
     for schedule_id in due:
-        with db.transaction() as session:
-            schedules.run(session, schedule_id, timeout_min=settings.get().default_job_timeout_min)
+        looks.outside(partial(run_schedule, schedule_id))
+
+
+def run_schedule(schedule_id: UUID, found: Looks) -> None:
+    with looks.transaction(found) as session:
+        schedules.run(session, schedule_id, timeout_min=settings.get().default_job_timeout_min)
 
 
 def sweep_outside() -> None:

@@ -1,6 +1,7 @@
 """A project is built after another's green build, if its option build.after-projects names it."""
 
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import select
@@ -16,7 +17,8 @@ from changes.builds.rules import Result
 from changes.builds.triggers import Moment
 from changes.builds.triggers_models import TriggerDecision
 from changes.builds.triggers_rules import TAG_OF, Kind, Occasion, Verdict
-from changes.projects import options, revisions
+from changes.projects import looks, options, revisions
+from changes.projects.looks import Looks
 from changes.projects.models import Project, ProjectOption, Revision
 from changes.projects.plan_options import lines_in
 from changes.projects.rules import ProjectStatus
@@ -54,8 +56,12 @@ def build_followers(build_id: UUID) -> None:
         slug = build.project.slug
         following = [project_id for project_id, slugs in followers(session).items() if slug in slugs]
     for project_id in sorted(following):
-        with db.transaction() as session:
-            follow(session, session.get_one(Build, build_id), session.get_one(Project, project_id))
+        looks.outside(partial(follow_one, build_id, project_id))
+
+
+def follow_one(build_id: UUID, project_id: UUID, found: Looks) -> None:
+    with looks.transaction(found) as session:
+        follow(session, session.get_one(Build, build_id), session.get_one(Project, project_id))
 
 
 def is_of_main_line(build: Build) -> bool:

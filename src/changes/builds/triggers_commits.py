@@ -6,6 +6,7 @@ task finds what was decided and leaves it.
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import select
@@ -19,8 +20,9 @@ from changes.builds.models import Build
 from changes.builds.triggers import Moment
 from changes.builds.triggers_models import TriggerDecision
 from changes.builds.triggers_rules import NEWEST_MAX, TAG_OF, Kind, Occasion, Verdict
-from changes.projects import mirrors, queries, revisions
+from changes.projects import looks, mirrors, queries, revisions
 from changes.projects.events import RevisionsSeen
+from changes.projects.looks import Looks
 from changes.projects.models import Project, Repository, Source
 from changes.projects.rules import ProjectStatus, RepositoryBackend, RepositoryStatus
 from changes.vcs.errors import UnknownRevision, VcsError
@@ -43,13 +45,17 @@ def consider_revisions(seen: RevisionsSeen) -> None:
     for sha in seen.shas:
         try:
             if sha in newest:
-                with db.transaction() as session:
-                    consider_commit(session, seen.repository_id, seen.branch, sha)
+                looks.outside(partial(consider_one, seen.repository_id, seen.branch, sha))
         except (VcsError, Unavailable) as error:
             # One that cannot be read now keeps no other waiting; all of it is tried again later.
             failed = error
     if failed is not None:
         raise failed
+
+
+def consider_one(repository_id: UUID, branch: str, sha: str, found: Looks) -> None:
+    with looks.transaction(found) as session:
+        consider_commit(session, repository_id, branch, sha)
 
 
 def can_be_read(repository: Repository) -> bool:

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from changes.base.errors import Invalid
+from changes.builds import original_file
 from changes.builds.triggers_rules import Wishes
-from changes.projects import config, config_original, config_source, mirrors, options, queries
+from changes.projects import config, config_original, options, queries
 from changes.projects.config_original import OriginalConfig
 from changes.projects.models import Project, Source
 from changes.projects.plan_options import lines_in
-from changes.projects.rules import RepositoryBackend
-from changes.vcs.errors import MissingFile, TooLarge
 
 
 @dataclass(frozen=True)
@@ -48,22 +47,7 @@ def of_source(session: Session, project: Project, source: Source) -> ProjectWish
     """With the file as it is at this revision, the patch applied."""
     said = options.with_defaults(queries.options(session, project))
     try:
-        file = config_original.read(original_text(session, project, source), project.slug)
+        file = config_original.read(original_file.text_of(session, project, source), project.slug)
     except Invalid as error:
         return ProjectWishes(of_values(said, project.slug), error.message)
     return ProjectWishes(of_values(said, project.slug, file))
-
-
-def original_text(session: Session, project: Project, source: Source) -> str:
-    name = config_original.file_name(project.slug)
-    if project.repository.backend == RepositoryBackend.UNKNOWN:
-        return ""
-    mirror = mirrors.of(project.repository)
-    try:
-        read = mirror.read_file(source.revision_sha, name, config.SIZE_MAX_BYTES)
-        text = read.decode("utf-8", "replace")
-    except MissingFile:
-        text = ""
-    except TooLarge:
-        text = config.TOO_LARGE
-    return config_source.with_patch(session, text, source, name)

@@ -5,13 +5,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 from fastapi import Request
 from psycopg import AsyncConnection
 
 from changes.base.errors import NotSignedIn
 from changes.base.process import settings
-from changes.builds import dispatch, nodes
+from changes.builds import dispatch, lost_answers, nodes
 from changes.builds.dispatch import Taken
 from changes.builds.nodes import KnownNode
 from changes.protocol import HOLD_MAX_S, Ask, StepOffer
@@ -20,6 +21,8 @@ from changes.web import auth, waiting_room
 STEPS_AT_ONCE = 64
 # By how much of the time a request is held at most this differs between agents.
 SPREAD = 0.1
+# What was begun before may take so long to be over.
+OVERTAKEN_S = 2.0
 
 
 @asynccontextmanager
@@ -38,11 +41,37 @@ async def recognised(request: Request, connection: AsyncConnection[Any]) -> Know
 
 
 async def offers_for(request: Request, asked: Ask) -> list[StepOffer]:
-    """Until there are steps, the time is over, or the agent stops."""
     async with known(request) as (_, node):
         pass
+    if asked.held is None:
+        return await new_offers(request, node, asked.slots, asked.wait_s)
+    await end_earlier_questions(request, node.id)
+    first_s = min(asked.wait_s, OVERTAKEN_S)
+    for wait_s in (first_s, asked.wait_s - first_s):
+        # Twice, since an earlier question may have been about to take a step when we looked.
+        async with known(request) as (connection, node):
+            lost = await lost_answers.offer_again(connection, node.id, asked.held)
+        found = lost or await new_offers(request, node, asked.slots, wait_s)
+        if found:
+            return found
+    return []
+
+
+async def end_earlier_questions(request: Request, node_id: UUID) -> None:
+    """One that this agent gave up may be held for long yet, on a line that is dead, here or by another
+    process: what it took would be lost. Whoever hears this has let go of all there were.
+    """
+    bell = request.app.state.bell
+    with bell.listening(f"leave:{node_id.hex}") as ring:
+        async with request.app.state.pool.connection() as connection:
+            await lost_answers.tell_to_leave(connection, node_id)
+        await bell.wait(ring, OVERTAKEN_S)
+
+
+async def new_offers(request: Request, node: KnownNode, slots: int, wait_s: float) -> list[StepOffer]:
+    """Until there are steps, the time is over, or the agent stops."""
     bell, room = request.app.state.bell, request.app.state.room
-    until = time.monotonic() + hold_s(node, asked.wait_s)
+    until = time.monotonic() + hold_s(node, wait_s)
     taken: list[Taken] = []
     called: waiting_room.Called | None = None
     # Rung when it gives steps back because it stops, and when something is said about its machine:
@@ -53,14 +82,14 @@ async def offers_for(request: Request, asked: Ask) -> list[StepOffer]:
                 if await request.is_disconnected():
                     room.hand_back(called, seat.called)
                     break  # whoever hung up must not be given a step
-                if called is not None or room.is_news(node.id):
-                    taken = await look(request, node, asked.slots)
+                if called is not None or room.is_news(node.id, node.offer):
+                    taken = await look(request, node, slots)
                 room.served(called, [each.needs for each in taken])
-                wait_s = until - time.monotonic()
-                if taken or wait_s <= 0:
+                left_s = until - time.monotonic()
+                if taken or left_s <= 0:
                     room.served(seat.called, [each.needs for each in taken], has_looked=False)
                     break
-                await asyncio.wait({seat.ring, left}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({seat.ring, left}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
                 called = seat.called
         else:
             room.hand_back(called)
@@ -87,5 +116,5 @@ async def look(request: Request, node: KnownNode, slots: int) -> list[Taken]:
             count=max(1, min(slots, STEPS_AT_ONCE)),
             silence_s=settings.get().node_silence_max_s,
         )
-    room.note_look(node.id, heard_before, found=bool(taken))
+    room.note_look(node.id, node.offer, heard_before, found=bool(taken))
     return taken

@@ -45,9 +45,9 @@ class WaitingRoom:
         # A dict keeps the order; there is no ordered set.
         self._seats: dict[Seat, None] = {}
         self.turnstile = asyncio.Semaphore(AT_ONCE)
-        # How many notices came, and at which of them a machine looked last and found nothing.
+        # How many notices came; at which of them a machine looked last and found nothing, and for what.
         self._heard = 0
-        self._found_nothing: dict[UUID, int] = {}
+        self._found_nothing: dict[UUID, tuple[int, Offer]] = {}
 
     def __len__(self) -> int:
         return len(self._seats)
@@ -80,15 +80,15 @@ class WaitingRoom:
     def heard(self) -> int:
         return self._heard
 
-    def is_news(self, node_id: UUID) -> bool:
-        """Whether anything arrived since this machine looked and found nothing."""
-        return self._found_nothing.get(node_id) != self._heard
+    def is_news(self, node_id: UUID, offer: Offer) -> bool:
+        """Whether anything arrived since this machine found nothing, or it offers something else."""
+        return self._found_nothing.get(node_id) != (self._heard, offer)
 
-    def note_look(self, node_id: UUID, heard_before: int, *, found: bool) -> None:
+    def note_look(self, node_id: UUID, offer: Offer, heard_before: int, *, found: bool) -> None:
         if found:
             self._found_nothing.pop(node_id, None)
         else:
-            self._found_nothing[node_id] = heard_before
+            self._found_nothing[node_id] = (heard_before, offer)
 
     def forget_look(self, node_id: UUID) -> None:
         """Something was said of this machine itself."""

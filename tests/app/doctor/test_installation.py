@@ -125,6 +125,41 @@ def test_agents_of_another_version_are_named(at_work: Session, settings: Setting
     assert "old (0.0.1)" in sick(work.check(at_work.connection(), settings))["agent-versions"].text
 
 
+def a_machine_with(session: Session, sandboxes: list[str], limits: list[str]) -> None:
+    node = factories.a_node(session, "odd")
+    node.date_last_seen, node.sandboxes, node.limits = clock.now(), sandboxes, limits
+    session.flush()
+
+
+def test_a_machine_whose_steps_are_plain_processes_is_named(at_work: Session, settings: Settings) -> None:
+    a_machine_with(at_work, ["process", "podman"], ["memory", "pids", "cpus"])
+
+    found = sick(work.check(at_work.connection(), settings))
+
+    assert found.keys() == {"agent-sandboxes"}
+    assert found["agent-sandboxes"].text.endswith("reach what their account can, on odd")
+
+
+@pytest.mark.parametrize("limits", [[], ["cpus"], ["memory"]])
+def test_a_machine_that_holds_steps_to_no_limits_is_named(
+    at_work: Session, settings: Settings, limits: list[str]
+) -> None:
+    a_machine_with(at_work, ["process", "bubblewrap"], limits)
+
+    found = sick(work.check(at_work.connection(), settings))
+
+    assert found.keys() == {"agent-limits"}
+    assert "what is not trusted is refused there" in found["agent-limits"].advice
+
+
+def test_of_a_machine_that_tells_of_no_sandboxes_nothing_is_said(
+    at_work: Session, settings: Settings
+) -> None:
+    a_machine_with(at_work, [], [])
+
+    assert names_of_work(at_work, settings) == {}
+
+
 # --- the database as a server ------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ import pytest
 from changes.app.embedded import processes
 
 PROGRAM = Path(__file__).with_name("an_up.py")
-PATIENCE_S = 120
+PATIENCE_S = 300
 
 
 def free_port() -> int:

@@ -15,7 +15,7 @@ from changes.app.up.previous import Left
 from changes.app.up.signals import StopSignals
 from changes.app.up.supervise import Supervisor
 
-PATIENCE_S = 60
+PATIENCE_S = 200
 
 
 @pytest.fixture

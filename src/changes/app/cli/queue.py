@@ -145,6 +145,8 @@ def list_nodes(as_json: AsJson = False) -> None:
 
 
 def state_of(each: dict[str, Any]) -> str:
+    if each["isRevoked"]:
+        return "revoked"
     if each["state"] != "active":
         return f"{each['state']}{': ' + each['stateReason'] if each['stateReason'] else ''}"
     if each["quarantine"]:
@@ -182,6 +184,19 @@ def disable(name: Name, reason: Why = "", as_json: AsJson = False) -> None:
 def enable(name: Name, as_json: AsJson = False) -> None:
     """Let it work again; a quarantine is lifted too."""
     change(name, "enable", {}, as_json=as_json)
+
+
+@node.command()
+def revoke(name: Name, as_json: AsJson = False) -> None:
+    """Take its key away, at once: its agent ends, and what it works on is done elsewhere."""
+    change(name, "revoke", {}, as_json=as_json)
+
+
+@node.command("replace-key")
+def replace_key(name: Name, as_json: AsJson = False) -> None:
+    """Let its agent take another key, within ten minutes or at its next start; it goes on working."""
+    change(name, "replace_key", {}, as_json=as_json)
+    tell("Its agent gets another key the next time it says who it is.")
 
 
 def change(name: str, how: str, said: dict[str, object], *, as_json: bool) -> None:

@@ -12,14 +12,13 @@ ENTER_ANEW = "`changes doctor --fix` lets them enter anew."
 IN_ANOTHER_LANE = """
     lane.project_id <> step.project_id or lane.priority <> step.priority
     or lane.cluster is distinct from step.cluster
-    or lane.labels <> case when jsonb_typeof(step.data->'labels') = 'object' then step.data->'labels'
-        else '{}' end
+    or lane.labels <> ({labels})
     or lane.cpus <> case when jsonb_typeof(step.data->'cpus') = 'number' then (step.data->>'cpus')::int
         else 0 end
     or lane.memory_mb <> case when jsonb_typeof(step.data->'memory') = 'number'
         then (step.data->>'memory')::int else 0 end
     or lane.concurrency_group is distinct from nullif(step.data->>'concurrency_group', '')
-"""
+""".replace("{labels}", lanes.LABELS)
 # The id of a lane is made of all it says, as lanes.py makes it.
 IS_OTHERWISE = """
     id <> md5((
@@ -30,6 +29,7 @@ IS_OTHERWISE = """
 NO_NUMBER = "('NaN'::float, 'Infinity'::float, '-Infinity'::float)"
 WAITS_ELSEWHERE = """
 select 'step ' || step.id from job_step step join lane on lane.id = step.lane_id
+join job on job.id = step.job_id join build on build.id = job.build_id
 where step.status = 6 and ({wrong}) limit :limit
 """
 SAYS_OTHERWISE = "select 'lane ' || id from lane where {wrong} limit :limit"
@@ -111,8 +111,9 @@ MEND_TIMES = "update turn set virtual_time = 0 where virtual_time in {none}"
 MEND_CLOCKS = "update turn set clock = 0 where clock in {none}"
 DROP_LANES = "delete from lane where {wrong}"
 LEAVE_LANES = """
-update job_step step set lane_id = null from lane
-where lane.id = step.lane_id and step.status = 6 and ({wrong})
+update job_step step set lane_id = null from lane, job, build
+where lane.id = step.lane_id and job.id = step.job_id and build.id = job.build_id
+    and step.status = 6 and ({wrong})
 """
 LEAVE_NO_LANE = """
 update job_step step set lane_id = null

@@ -4,7 +4,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
+from changes.builds.offers import EXPECTED_SNAPSHOT
 from changes.builds.original import scripts
 from changes.builds.original.scripts import Surroundings
 from changes.protocol import CommandOffer, StepOffer
@@ -41,6 +43,9 @@ def command_line(start: Start, offer: StepOffer, data: Mapping[str, Any]) -> str
         "artifact-search-path": scripts.folder(offer),
         "use-external-env": "false",
     }
+    if data.get(EXPECTED_SNAPSHOT):
+        # Only with this it makes the image that it is told of.
+        flags["save-snapshot"] = UUID(data[EXPECTED_SNAPSHOT]).hex
     if start.adapter == LXC:
         limits = {"release": data.get("release"), "cpus": data.get("cpus"), "memory": data.get("memory")}
         flags |= {name: str(value) for name, value in limits.items() if value}

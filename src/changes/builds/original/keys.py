@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import Select, or_, select, update
 from sqlalchemy.orm import Session
 
 from changes.base import clock, ids
@@ -140,13 +140,17 @@ def require_scheduler(access: Access) -> None:
 
 def step(session: Session, access: Access, step_id: UUID) -> JobStep:
     """The step, if it was handed out to whom this address was given; for all others there is none."""
-    mine = select(JobStep).join(OriginalNode, OriginalNode.node_id == JobStep.node_id)
-    mine = mine.where(JobStep.id == step_id)
-    if access.step_id is not None:
-        mine = mine.where(JobStep.id == access.step_id)
-    if access.step_id is not None or access.use == KeyUse.ALLOCATE:
-        mine = mine.where(OriginalNode.key_id == access.key_id)
+    mine = steps(access).where(JobStep.id == step_id)
     found = session.execute(mine.execution_options(populate_existing=True)).scalar_one_or_none()
     if found is None:
         raise NotFound("Not found")
     return found
+
+
+def steps(access: Access) -> Select[JobStep]:
+    mine = select(JobStep).join(OriginalNode, OriginalNode.node_id == JobStep.node_id)
+    if access.step_id is not None:
+        mine = mine.where(JobStep.id == access.step_id)
+    if access.step_id is not None or access.use == KeyUse.ALLOCATE:
+        mine = mine.where(OriginalNode.key_id == access.key_id)
+    return mine

@@ -22,6 +22,7 @@ from changes.builds.original.keys import Access
 from changes.builds.original.models import KeyUse, OriginalNode
 from changes.builds.reasons import Reason
 from changes.builds.rules import HELD, ReplaceLimits, Result, Status
+from changes.builds.snapshot_models import JobSnapshot, SnapshotImage
 from changes.projects import patches
 from changes.projects.models import Patch
 from changes.protocol import CommandReport, StepReport
@@ -235,6 +236,16 @@ def adapters_of(session: Session, steps: Sequence[JobStep]) -> dict[UUID, str]:
     mine = select(JobPlan.job_id, JobPlan.data).where(JobPlan.job_id.in_([step.job_id for step in steps]))
     frozen = {row[0]: row[1] for row in session.execute(mine)}
     return {step.id: configuration.adapter_of(frozen.get(step.job_id, {}), step.data) for step in steps}
+
+
+def images_of(session: Session, steps: Sequence[JobStep]) -> dict[UUID, SnapshotImage]:
+    """By step, what it begins with, if such an agent made it; schedulers prefer machines that have it."""
+    mine = select(JobSnapshot.job_id, SnapshotImage).join(
+        SnapshotImage, SnapshotImage.id == JobSnapshot.image_id
+    )
+    mine = mine.where(JobSnapshot.job_id.in_([step.job_id for step in steps]), SnapshotImage.sha256.is_(None))
+    found = {row[0]: row[1] for row in session.execute(mine)}
+    return {step.id: found[step.job_id] for step in steps if step.job_id in found}
 
 
 def waiting_steps(session: Session, step_ids: Sequence[UUID]) -> dict[UUID, JobStep]:

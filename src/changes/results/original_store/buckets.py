@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from changes.base import clock, jobs
@@ -23,6 +23,7 @@ from changes.results.original_store.models import ArtifactState, StoreArtifact, 
 
 NAME_MAX = 255
 OWNER_MAX = 128
+LISTED_MAX = 25
 ARTIFACTS_MAX = 10_000
 SHOWN_MAX = 1000
 DEADLINE_MIN, DEADLINE_MAX_MIN = 30, 7 * 24 * 60
@@ -53,6 +54,12 @@ def find(session: Session, step_id: UUID) -> StoreBucket:
     if bucket is None:
         raise NotFound("Bucket not found")
     return bucket
+
+
+def newest(session: Session, steps: Select[UUID]) -> Sequence[StoreBucket]:
+    mine = select(StoreBucket).where(StoreBucket.step_id.in_(steps))
+    newest_first = mine.order_by(StoreBucket.date_created.desc(), StoreBucket.step_id)
+    return session.execute(newest_first.limit(LISTED_MAX)).scalars().all()
 
 
 def close(session: Session, step_id: UUID) -> StoreBucket:

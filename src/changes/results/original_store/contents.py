@@ -148,10 +148,3 @@ def kept_artifact(session: Session, announced: StoreArtifact) -> Artifact:
     if found is None:
         raise NotFound("Artifact has no content yet")
     return found
-
-
-def log_of(session: Session, announced: StoreArtifact) -> LogSource:
-    """With its step, whose build tells of its end."""
-    source = logs.source_of_step(session, announced.step_id, announced.kept_as)
-    session.refresh(source, ["step"])
-    return source

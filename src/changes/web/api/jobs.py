@@ -1,19 +1,22 @@
 """/jobs/ and /jobsteps/: what a build is made of, with its logs and artifacts."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from changes.base.errors import NotFound
-from changes.builds import attempts, queries
+from changes.base.errors import Invalid, NotFound
+from changes.builds import anatomy, attempts, queries, step_summary
 from changes.builds.models import JobStep
+from changes.builds.step_summary import Counted
 from changes.people.rules import Scope
 from changes.results import artifacts, logs, statistics
 from changes.results.models import LogSource
 from changes.web import call, paging, shapes, streams
-from changes.web.params import Flag, Parameters, documented_query, parameters
+from changes.web.params import Flag, OptionalText, Parameters, documented_query, parameters
 
 api = APIRouter(tags=["jobs"])
 BYTES_SHOWN = 50_000
@@ -37,7 +40,8 @@ def show_job(request: Request, job_id: UUID) -> Response:
         sources = logs.sources_of_steps(this.session, steps)
         stats = statistics.of_items(this.session, [job.id])[job.id]
         found = [shapes.log_source(source) for step in steps for source in sources[step]]
-        return this.answer({**shapes.job(job, stats), "logs": found})
+        owners = anatomy.owners_of(this.session, job_id)
+        return this.answer({**shapes.job(job, stats), "owners": owners, "logs": found})
 
 
 @api.get("/jobs/{job_id:uuid}/phases/")
@@ -75,6 +79,41 @@ def list_artifacts(request: Request, job_id: UUID) -> Response:
         part = artifacts.of_job(this.session, queries.job(this.session, job_id), page)
         shaped, headers = paging.shaped(request, page, part, shapes.artifact)
         return this.answer(shaped, headers=headers)
+
+
+class StepsAsked(Parameters):
+    status: Annotated[OptionalText, Field(description="one that has not ended; else all of them")] = None
+    check_resources: Annotated[Flag, Field(description="also what they reserve")] = False
+
+
+@api.get("/jobsteps/aggregate_by_status/", openapi_extra=documented_query(StepsAsked))
+def count_steps(request: Request, asked: Annotated[StepsAsked, parameters(StepsAsked)]) -> Response:
+    """How many steps go on in each status, with the oldest of each."""
+    names = {each.name.lower(): each for each in step_summary.GOING_ON}
+    if asked.status is not None and asked.status not in names:
+        raise Invalid(f"status must be one of {', '.join(sorted(names))}", ["status"])
+    wanted = {names[asked.status]} if asked.status else step_summary.GOING_ON
+    with call.begin(request, Scope.READ) as this:
+        found = step_summary.count(this.session, wanted)
+        shaped = partial(counted, with_resources=asked.check_resources)
+        summary = {
+            "by_cluster": {name: shaped(each) for name, each in found.by_cluster.items()},
+            "by_project": {slug: shaped(each) for slug, each in found.by_project.items()},
+            "global": shaped(found.overall),
+        }
+        return this.answer({"jobsteps": summary})
+
+
+def counted(found: Sequence[Counted], *, with_resources: bool) -> dict[str, Any]:
+    return {
+        each.status.name.lower(): {
+            "count": each.count,
+            "created": shapes.when(each.created),
+            "jobstep_id": each.oldest.hex,
+            **({"cpus": each.cpus, "mem": each.memory_mb} if with_resources else {}),
+        }
+        for each in found
+    }
 
 
 @api.get("/jobsteps/{step_id:uuid}/")
@@ -147,4 +186,4 @@ def show(request: Request, this: call.Call, source: LogSource, asked: LogPart) -
 @api.get("/artifacts/{artifact_id:uuid}/content/")
 def artifact_content(request: Request, artifact_id: UUID) -> Response:
     with call.begin(request, Scope.READ) as this:
-        return streams.artifact(artifacts.by_id(this.session, artifact_id))
+        return streams.artifact(artifacts.by_id(this.session, artifact_id), request)

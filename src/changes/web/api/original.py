@@ -68,6 +68,7 @@ def shown(request: Request, key_id: UUID, found: list[Candidate]) -> list[dict[s
     with opened(request) as (session, _):
         steps = original.waiting_steps(session, [UUID(each.offer.id) for each in found])
         adapters = original.adapters_of(session, list(steps.values()))
+        images = original.images_of(session, list(steps.values()))
         shaped = []
         for each in found:
             step = steps.get(UUID(each.offer.id))
@@ -75,7 +76,7 @@ def shown(request: Request, key_id: UUID, found: list[Candidate]) -> list[dict[s
                 secret = keys.secret_of_step(key_id, step.id)
                 start = Start(settings.get().original_client, keys.address_of(secret), adapters[step.id])
                 line = configuration.command_line(start, each.offer, step.data)
-                shaped.append(original_shapes.candidate(step, line))
+                shaped.append(original_shapes.candidate(step, line, images.get(step.id)))
         return shaped
 
 

@@ -7,21 +7,25 @@ and without a slash at the end, as its clients write it.
 import base64
 import binascii
 import codecs
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
 
 from changes.base import db, ids, storage
 from changes.base.errors import Invalid, NotFound
 from changes.base.process import settings
+from changes.builds.models import JobStep
 from changes.builds.original import keys
 from changes.protocol import LOG_CHUNK_MAX_BYTES
 from changes.results.original_store import buckets, contents
 from changes.results.original_store.contents import Piece
 from changes.results.original_store.models import ArtifactState, StoreArtifact
-from changes.web import answers, original_door, original_shapes, streams
+from changes.web import answers, byte_ranges, original_door, original_shapes, streams
+from changes.web.byte_ranges import Span
 from changes.web.original_door import PREFIX, opened, told
 from changes.web.original_said import ArtifactSaid, BucketSaid, PieceSaid
 
@@ -67,6 +71,15 @@ async def create_bucket(request: Request) -> Response:
             return {**made, "id": asked.id}
 
     return answers.json(await run_in_threadpool(create))
+
+
+@api.get("/buckets/")
+@api.get("/buckets")
+def list_buckets(request: Request) -> Response:
+    """The newest of those that this address opens."""
+    with opened(request) as (session, access):
+        found = buckets.newest(session, keys.steps(access).with_only_columns(JobStep.id))
+        return answers.json([original_shapes.bucket(each) for each in found])
 
 
 @api.get(BUCKET)
@@ -223,8 +236,26 @@ def show_content(request: Request, bucket: str, name: str) -> Response:
     with opened(request) as (session, access):
         found = artifact_of(session, access, bucket, name)
         if found.is_log:
-            return streams.log(request, contents.log_of(session, found), offset=0, follow=False)
-        return streams.artifact(contents.kept_artifact(session, found))
+            return content_of_log(request, found, shaped(session, found)["size"])
+        return streams.artifact(contents.kept_artifact(session, found), request, found.relative_path)
+
+
+def content_of_log(request: Request, found: StoreArtifact, size: int) -> Response:
+    """As long as it was when it was asked for; it may be growing."""
+    span = byte_ranges.span_of(request.headers.get("Range"), size)
+    headers = {**streams.headers_of_file(found.relative_path, str(size)), **span.headers}
+    if span.status == byte_ranges.NOT_THERE:
+        return Response(status_code=span.status, headers=headers)
+    pieces = bytes_of_log(request, found, span)
+    return StreamingResponse(pieces, span.status, headers, "text/plain; charset=utf-8")
+
+
+async def bytes_of_log(request: Request, found: StoreArtifact, span: Span) -> AsyncIterator[bytes]:
+    for begin in range(span.begin, span.end, CHUNKED_MAX_BYTES):
+        part = (begin, min(begin + CHUNKED_MAX_BYTES, span.end))
+        async with request.app.state.pool.connection() as connection:
+            data = await contents.read(connection, found.step_id, found.kept_as, part)
+        yield data
 
 
 @api.get(f"{ARTIFACT}/chunked")
