@@ -36,7 +36,7 @@ class Author(Identified, Base):
 
 
 class AuthorAddress(Base):
-    """Another address under which somebody writes code; administrators say so, no repository does."""
+    """Another address under which somebody writes code; they or administrators say so, no repository does."""
 
     __tablename__ = "author_address"
 

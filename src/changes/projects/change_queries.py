@@ -1,10 +1,10 @@
 """Reads of changes, their versions and what was said of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from changes.base.errors import NotFound
@@ -89,6 +89,25 @@ def version(session: Session, change: Change, number: int) -> Source:
     if found is None:
         raise NotFound(f"This change has no version {number}.")
     return found
+
+
+def source_of_commit(session: Session, repository_id: UUID, sha: str) -> Source:
+    mine = select(Source).where(Source.repository_id == repository_id, Source.revision_sha == sha)
+    found = session.execute(mine.where(Source.patch_id.is_(None))).unique().scalar_one_or_none()
+    if found is None:
+        raise NotFound("Nothing was built of such a commit.")
+    return found
+
+
+def sources_of_commits(
+    session: Session, revisions: Collection[tuple[UUID, str]]
+) -> dict[tuple[UUID, str], Source]:
+    """Of those commits that anything was built of."""
+    these = tuple_(Source.repository_id, Source.revision_sha).in_(revisions)
+    mine = select(Source).where(these, Source.patch_id.is_(None))
+    return {
+        (each.repository_id, each.revision_sha): each for each in session.execute(mine).unique().scalars()
+    }
 
 
 def source(session: Session, source_id: UUID) -> Source:

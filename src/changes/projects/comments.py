@@ -1,20 +1,22 @@
 """What people say of a change, a version, a line of it, a build, a job or a test: plain text, escaped."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from changes.base import ids
-from changes.base.errors import Forbidden, Invalid
+from changes.base.errors import Forbidden, Invalid, NotFound
 from changes.projects.models import Comment
 from changes.projects.rules import CommentTarget
 
 TEXT_MAX_CHARS = 20_000
 PATH_MAX_CHARS = 1000
 SHOWN_MAX = 500
+# Of things that stand in another table, also by a question for them.
+Ids = Collection[UUID] | Select[UUID]
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,36 @@ def say(
 
 def of(session: Session, target: CommentTarget, target_ids: Collection[UUID]) -> Sequence[Comment]:
     """Oldest first; of very many, the newest."""
-    mine = select(Comment).where(Comment.target == target, Comment.target_id.in_(target_ids))
-    newest = session.execute(mine.order_by(Comment.id.desc()).limit(SHOWN_MAX)).unique().scalars().all()
-    return newest[::-1]
+    return of_all(session, {target: target_ids})
+
+
+def of_all(session: Session, targets: Mapping[CommentTarget, Ids]) -> Sequence[Comment]:
+    """The same of things of several kinds."""
+    mine = [
+        (Comment.target == target) & Comment.target_id.in_(ids)
+        for target, ids in targets.items()
+        if isinstance(ids, Select) or ids
+    ]
+    if not mine:
+        return []
+    newest = select(Comment).where(or_(*mine)).order_by(Comment.id.desc()).limit(SHOWN_MAX)
+    return session.execute(newest).unique().scalars().all()[::-1]
+
+
+def comment(session: Session, comment_id: UUID) -> Comment:
+    found = session.get(Comment, comment_id)
+    if found is None:
+        raise NotFound("There is no such comment.")
+    return found
+
+
+def take_back(session: Session, comment: Comment, user_id: UUID | None, *, is_admin: bool) -> None:
+    if not may_take_back(comment, user_id, is_admin=is_admin):
+        raise Forbidden("Only whoever wrote a comment, or an administrator, can take it back.")
+    session.delete(comment)
+    session.flush()
+
+
+def may_take_back(comment: Comment, user_id: UUID | None, *, is_admin: bool) -> bool:
+    """What somebody wrote who has left since is nobody's but the administrators'."""
+    return is_admin or (user_id is not None and comment.user_id == user_id)

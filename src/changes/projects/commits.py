@@ -1,15 +1,18 @@
 """Commits of a repository, as far as anybody asked for them, and where each belongs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from changes.base.errors import NotFound
+from changes.base.errors import Invalid, NotFound, Unavailable
 from changes.base.paging import Page, Part, part
-from changes.projects import heads
+from changes.people.models import Author
+from changes.projects import heads, mirrors
 from changes.projects.models import Project, Repository, Revision
 from changes.projects.rules import ProjectStatus
+from changes.vcs.errors import BadName, UnknownRevision, VcsError
+from changes.vcs.interface import LogQuery, RevisionSeen
 
 BRANCHES_MAX = 100
 # A shorter beginning of a sha fits too many.
@@ -41,6 +44,56 @@ def commit(session: Session, repository: Repository, sha: str) -> Revision:
     return found
 
 
+def commit_beginning(session: Session, repository: Repository, sha: str) -> Revision:
+    """By a sha or its beginning, if only one begins so."""
+    found = session.get(Revision, (repository.id, sha))
+    if found is not None:
+        return found
+    mine = select(Revision).where(Revision.repository_id == repository.id)
+    begins = mine.where(Revision.sha.startswith(sha.lower(), autoescape=True)).limit(2)
+    rows = session.execute(begins).unique().scalars().all() if len(sha) >= SHA_BEGINS_WITH else []
+    if len(rows) != 1:
+        raise NotFound(f"{'Several commits begin' if rows else 'No commit begins'} with {sha}.")
+    return rows[0]
+
+
+def commits_by(session: Session, authors: Collection[Author], page: Page) -> Part[Revision]:
+    """Of these people in all repositories, latest first."""
+    mine = select(Revision).where(Revision.author_id.in_([author.id for author in authors]))
+    return part(session, mine.order_by(made().desc(), Revision.sha), page)
+
+
+def log_from(session: Session, repository: Repository, parent: str, page: Page) -> Part[Revision]:
+    """A commit and what it stands on, as its repository says; what is not stored here is made up of that."""
+    mirror = mirrors.of(repository)
+    query = LogQuery(starts=(parent,), skip=page.offset, limit=page.size + 1)
+    try:
+        seen = list(mirror.log(query))
+    except (UnknownRevision, BadName) as error:
+        raise Invalid(f"Unable to fetch commit log for {parent}.", ["parent"]) from error
+    except VcsError as error:
+        raise Unavailable(f"The repository cannot be read now. {error}") from error
+    shas = [each.sha for each in seen[: page.size]]
+    mine = select(Revision).where(Revision.repository_id == repository.id, Revision.sha.in_(shas))
+    known = {each.sha: each for each in session.execute(mine).unique().scalars()}
+    rows = [known.get(each.sha) or unknown(repository, each) for each in seen[: page.size]]
+    return Part(rows, has_next=len(seen) > page.size, has_previous=page.number > 1)
+
+
+def unknown(repository: Repository, seen: RevisionSeen) -> Revision:
+    """Never stored."""
+    return Revision(
+        repository_id=repository.id,
+        sha=seen.sha,
+        author=None,
+        message=seen.message,
+        parents=list(seen.parents),
+        branches=list(seen.branches),
+        date_created=seen.authored_at,
+        date_committed=seen.committed_at,
+    )
+
+
 def branches(session: Session, repository: Repository) -> Sequence[str]:
     """The default one first, then those that moved last; of a repository that nobody reads, those named."""
     found = [branch.name for branch in heads.listed(session, repository, limit=BRANCHES_MAX)]
@@ -55,11 +108,21 @@ def like(session: Session, sha: str, *, limit: int) -> list[tuple[Revision, Proj
     """Commits whose sha begins like this, each with one project of its repository."""
     if len(sha) < SHA_BEGINS_WITH or not set(sha.lower()) <= set("0123456789abcdef"):
         return []
+    begins = with_project().where(Revision.sha.startswith(sha.lower(), autoescape=True))
+    rows = session.execute(begins.order_by(made().desc(), Revision.sha).limit(limit))
+    return [(row[0], row[1]) for row in rows]
+
+
+def newest_by(session: Session, authors: Collection[Author], *, limit: int) -> list[tuple[Revision, Project]]:
+    """Of these people, as far as a project builds them."""
+    mine = with_project().where(Revision.author_id.in_([author.id for author in authors]))
+    rows = session.execute(mine.order_by(made().desc(), Revision.sha).limit(limit))
+    return [(row[0], row[1]) for row in rows]
+
+
+def with_project() -> Select[Revision, Project]:
     other = aliased(Project)
     mine = (other.repository_id == Revision.repository_id) & (other.status == ProjectStatus.ACTIVE)
     first = select(other.id).where(mine).order_by(other.name, other.id).limit(1)
     of_repository = Project.id == first.correlate(Revision).scalar_subquery()
-    found = select(Revision, Project).join(Project, of_repository)
-    begins = found.where(Revision.sha.startswith(sha.lower(), autoescape=True))
-    rows = session.execute(begins.order_by(made().desc(), Revision.sha).limit(limit))
-    return [(row[0], row[1]) for row in rows]
+    return select(Revision, Project).join(Project, of_repository)

@@ -6,7 +6,7 @@ Unicode calls the end of a line, belongs to the line.
 
 import hashlib
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 HUNK = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@")
@@ -120,9 +120,15 @@ def opened(raw: str) -> FileDiff:
 def bare(raw: str) -> str:
     """The name after `--- ` or `+++ `, without what tools put around it; empty for no file."""
     name = raw[4:].partition("\t")[0].rstrip("\r")
-    if name.startswith('"') and name.endswith('"') and len(name) > 1:
-        name = unquoted(name[1:-1])
-    return name.removeprefix("a/").removeprefix("b/") if name != NO_FILE else ""
+    if name == NO_FILE:
+        return ""
+    name = plain_name(name)
+    return name[2:] if name.startswith(("a/", "b/")) else name
+
+
+def plain_name(name: str) -> str:
+    is_quoted = name.startswith('"') and name.endswith('"') and len(name) > 1
+    return unquoted(name[1:-1]) if is_quoted else name
 
 
 def unquoted(name: str) -> str:
@@ -172,7 +178,7 @@ def note_new_name(raw: str, file: FileDiff) -> None:
 
 def note(raw: str, file: FileDiff) -> None:
     if raw.startswith(RENAMED):
-        file.old_path = raw.partition(" from ")[2]
+        file.old_path = plain_name(raw.partition(" from ")[2])
     file.is_new = file.is_new or raw.startswith("new file mode")
     file.is_gone = file.is_gone or raw.startswith("deleted file mode")
     file.lines.append(Line("note", raw))
@@ -240,14 +246,3 @@ def added_lines(files: list[FileDiff]) -> dict[str, set[int]]:
         file.path: {line.new for line in file.lines if line.kind == "added" and line.new is not None}
         for file in files
     }
-
-
-def first_lines(files: list[FileDiff], most: int) -> tuple[list[FileDiff], int]:
-    """As many files and lines as a page holds, and how many lines are left out."""
-    shown, room = [], most
-    for file in files:
-        if room <= 0:
-            break
-        shown.append(replace(file, lines=file.lines[:room]))
-        room -= len(file.lines)
-    return shown, max(0, sum(len(file.lines) for file in files) - most)

@@ -22,7 +22,7 @@ from changes.projects.models import Revision
 from changes.projects.sync_rules import Placed
 from changes.vcs.interface import Person
 
-BATCH = 2000
+BATCH = 5000
 # Batches that are read and not written yet.
 AHEAD_MAX = 2
 MESSAGE_MAX_CHARS = 100_000
@@ -40,7 +40,7 @@ class Import:
 
     repository_id: UUID
     mailmap: Mailmap = NOBODY
-    authors: dict[tuple[str, str], str] = field(default_factory=dict)
+    authors: dict[Person, str] = field(default_factory=dict)
 
     def save(self, session: Session, placed: Sequence[Placed]) -> None:
         """What is there already keeps what was read of it, and learns where it belongs now."""
@@ -49,11 +49,11 @@ class Import:
         add_branches(session, self.repository_id, [each for each in placed if each.seen.sha in known])
 
     def meet(self, session: Session, placed: Sequence[Placed]) -> None:
-        people = {(who.name, who.email) for each in placed for who in (each.seen.author, each.seen.committer)}
+        people = {who for each in placed for who in (each.seen.author, each.seen.committer)}
         people -= self.authors.keys()
         if not people:
             return
-        proper = {person: self.mailmap.proper(Person(*person)) for person in people}
+        proper = {person: self.mailmap.proper(person) for person in people}
         found = identities.authors(session, {(who.name, who.email) for who in proper.values()})
         self.authors |= {person: found[who.name, who.email].hex for person, who in proper.items()}
 
@@ -61,11 +61,10 @@ class Import:
         """In the text form of COPY, where two characters stand for what ends a field or a row."""
         mine, authors = self.repository_id.hex, self.authors
         return "".join(
-            f"{mine}\t{seen.sha}\t{authors[seen.author.name, seen.author.email]}\t"
-            f"{authors[seen.committer.name, seen.committer.email]}\t"
-            f"{escaped(seen.message[:MESSAGE_MAX_CHARS])}\t{{{','.join(seen.parents)}}}\t{array(branches)}\t"
-            f"{seen.authored_at.isoformat()}\t{seen.committed_at.isoformat()}\n"
-            for seen, branches in placed
+            f"{mine}\t{sha}\t{authors[author]}\t{authors[committer]}\t"
+            f"{escaped(message[:MESSAGE_MAX_CHARS])}\t{{{','.join(parents)}}}\t{array(branches)}\t"
+            f"{authored_at.isoformat()}\t{committed_at.isoformat()}\n"
+            for (sha, parents, author, committer, authored_at, committed_at, message, _), branches in placed
         )
 
 

@@ -21,6 +21,7 @@ NEEDS, OPTIONAL, GROUP = "job.needs", "job.optional", "job.group"
 RETRY_TIMES, RETRY_INCREMENT, RETRY_PATTERNS = "job.retry-times", "job.retry-increment", "job.retry-patterns"
 CANCEL_SUPERSEDED = "job.cancel-superseded"
 SELECTIVE = "bazel.selective"
+AUTOGENERATE = "bazel.autogenerate"
 PARAMETERS = "job.parameters"
 EXPECT_TESTS, TIMEOUT = "build.expect-tests", "build.timeout"
 TIMES_MAX = 10
@@ -119,6 +120,13 @@ OF_PLANS = {
             SELECTIVE,
             "Only what is affected",
             "1: targets of Bazel that a change does not affect are not run where their result is known.",
+            "0",
+            choices=YES_OR_NO,
+        ),
+        Option(
+            AUTOGENERATE,
+            "Made of <slug>.yaml",
+            "1: instead of its steps the plan runs the targets of Bazel that <slug>.yaml names.",
             "0",
             choices=YES_OR_NO,
         ),

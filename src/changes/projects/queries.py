@@ -44,9 +44,16 @@ def by_ids(session: Session, project_ids: Collection[UUID]) -> dict[UUID, Projec
 
 
 def projects(
-    session: Session, page: Page, *, query: str = "", status: ProjectStatus | None = None
+    session: Session,
+    page: Page,
+    *,
+    query: str = "",
+    status: ProjectStatus | None = None,
+    repository: Repository | None = None,
 ) -> Part[Project]:
     found = select(Project).order_by(Project.name, Project.id)
+    if repository is not None:
+        found = found.where(Project.repository_id == repository.id)
     if query:
         in_name = Project.name.icontains(query, autoescape=True)
         found = found.where(or_(in_name, Project.slug.icontains(query, autoescape=True)))

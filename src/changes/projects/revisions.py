@@ -1,21 +1,15 @@
 """From a name somebody typed to a commit we know all about."""
 
-from dataclasses import replace
-
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, lazyload
 
 from changes.base import clock, ids
-from changes.base.errors import Invalid, Unavailable
 from changes.people import identities
-from changes.projects import config, mirrors, patches
+from changes.projects import looks, patches
 from changes.projects.models import Patch, Repository, Revision, Source
 from changes.projects.rules import RepositoryBackend
-from changes.vcs.errors import BadName, MissingFile, TooLarge, UnknownRevision, VcsError
-from changes.vcs.interface import Mirror, Person, RevisionSeen
-
-SHA_LENGTH = 40
+from changes.vcs.interface import Person, RevisionSeen
 
 
 def find(session: Session, repository: Repository, name: str) -> Revision:
@@ -28,45 +22,8 @@ def find(session: Session, repository: Repository, name: str) -> Revision:
         return known
     if repository.backend == RepositoryBackend.UNKNOWN:
         return save_bare(session, repository, name)
-    mirror = mirrors.of(repository)
-    try:
-        sha = resolve(mirror, name)
-        return save(session, repository, look_at(mirror, sha, name), read_config(mirror, sha))
-    except (UnknownRevision, BadName) as error:
-        raise Invalid(f"Unable to find commit {name} in {repository.url}.", ["sha", "repository"]) from error
-    except VcsError as error:
-        text = f"Unable to find commit {name} in {repository.url}: the repository cannot be read now. {error}"
-        raise Unavailable(text, ["sha", "repository"]) from error
-
-
-def resolve(mirror: Mirror, name: str) -> str:
-    """A full sha that is already here needs no fetch; any other name may have moved."""
-    if len(name) == SHA_LENGTH and mirror.exists() and mirror.has(name):
-        return name
-    mirror.update()
-    try:
-        return mirror.resolve(name)
-    except UnknownRevision:
-        if len(name) == SHA_LENGTH:
-            return mirror.fetch(name)
-        raise
-
-
-def look_at(mirror: Mirror, sha: str, name: str) -> RevisionSeen:
-    """With the branches it is on: the one that was asked for stands first, else the default one."""
-    seen = mirror.revision(sha)
-    branches = seen.branches or tuple(mirror.branches_of(sha))
-    first = name if name in branches else mirror.default_branch()
-    return replace(seen, branches=tuple(sorted(branches, key=lambda branch: (branch != first, branch))))
-
-
-def read_config(mirror: Mirror, sha: str) -> str:
-    try:
-        return mirror.read_file(sha, config.FILE_NAME, config.SIZE_MAX_BYTES).decode("utf-8", "replace")
-    except MissingFile:
-        return ""
-    except TooLarge:
-        return config.TOO_LARGE
+    found = looks.find(session, repository, name)
+    return save(session, repository, found.seen, found.config)
 
 
 def save(session: Session, repository: Repository, seen: RevisionSeen, config_text: str) -> Revision:

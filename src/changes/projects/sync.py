@@ -4,6 +4,7 @@ The rows of its branches say what was known before, and are written last, in one
 events. Whoever is killed before that has stored commits that the next look finds there.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +25,7 @@ ASKED_BRANCHES_MAX = 300
 # Of one branch in one look; of what is beyond it, the oldest are told of by nobody.
 NEW_ON_BRANCH_MAX = 20_000
 FIRST_HEADS_MAX = 100
+PROGRESS_EVERY_S = 0.5
 
 log = structlog.get_logger()
 
@@ -75,7 +77,8 @@ def came_to(mirror: Mirror, move: Move, seen: Seen) -> Sequence[str]:
     old = move.old if move.old is not None and mirror.has(move.old) else None
     excludes = (old,) if old else tuple(sha for name, sha in seen.before.items() if name != move.name)
     query = LogQuery(starts=(move.new,), excludes=excludes, limit=NEW_ON_BRANCH_MAX, children_first=True)
-    found = [each.sha for each in mirror.log(query)][::-1]
+    # A commit of Mercurial is on one branch, whatever was built upon it.
+    found = [each.sha for each in mirror.log(query) if move.name in (each.branches or (move.name,))][::-1]
     # Somebody led it back to where it was once, or gave a name to what is known.
     return found or [move.new]
 
@@ -88,9 +91,13 @@ def store_commits(repository: Repository, mirror: Mirror, seen: Seen) -> None:
     fresh = mirror.log(LogQuery(starts=starts, excludes=excludes, children_first=True))
     labelled = sync_rules.labelled(fresh, seen.heads, seen.default)
     work = Import(repository.id, read_mailmap(mirror, seen))
+    count, told_at = 0, time.monotonic()
     for count in import_commits.save_all(work, labelled):
-        if not repository.is_imported:
+        if not repository.is_imported and time.monotonic() - told_at >= PROGRESS_EVERY_S:
             tell_progress(repository, count)
+            told_at = time.monotonic()
+    if not repository.is_imported:
+        tell_progress(repository, count)
 
 
 def read_mailmap(mirror: Mirror, seen: Seen) -> Mailmap:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from changes.base import clock, db, jobs
 from changes.base.process import settings
-from changes.projects import landing, mirrors, polling, reach, revisions, sync, sync_rules, telling
+from changes.projects import landing, looks, mirrors, polling, reach, revisions, sync, sync_rules, telling
 from changes.projects.events import RevisionsSeen
 from changes.projects.models import Repository
 from changes.projects.rules import RepositoryBackend, RepositoryStatus
@@ -83,7 +83,7 @@ def remember_head(repository: Repository) -> None:
         sha = mirror.resolve(HEAD)
     except UnknownRevision:
         return
-    seen, config = revisions.look_at(mirror, sha, HEAD), revisions.read_config(mirror, sha)
+    seen, config = looks.look_at(mirror, sha, HEAD), looks.read_config(mirror, sha)
     with db.transaction() as session:
         revisions.save(session, repository, seen, config)
 

@@ -1,6 +1,7 @@
 """What the complaints of git and hg mean, told by their words; pure."""
 
 import re
+import signal
 from collections.abc import Mapping
 
 from changes.vcs import errors, names
@@ -65,6 +66,7 @@ GIT: Meanings = {
         "Connection (refused|reset)",
         "timed out",
         "hung up unexpectedly",
+        "Broken pipe",
         "early EOF",
         "RPC failed",
     ),
@@ -113,6 +115,8 @@ HG: Meanings = {
 
 def raise_failure(finished: Finished, meanings: Meanings, secrets: tuple[str, ...]) -> None:
     """Does nothing after a success."""
+    if finished.exit_code == -signal.SIGPIPE:
+        raise errors.Unreachable("the other side hung up")
     if finished.exit_code < 0:
         raise errors.Killed(f"the tool was ended by signal {-finished.exit_code}")
     if finished.exit_code:

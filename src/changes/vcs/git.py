@@ -1,5 +1,6 @@
 """A git mirror: bare, with the remote's branches and tags under their own names."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from changes.vcs.interface import (
 )
 from changes.vcs.lock import locked
 from changes.vcs.removal import remove_folder
-from changes.vcs.run import Finished, Limits, split
+from changes.vcs.run import Finished, Limits, texts
 
 BRANCHES = "refs/heads/"
 # Commits that were asked for one by one stay here, where no update prunes them.
@@ -42,6 +43,10 @@ GC_LIMITS = Limits(timeout_s=UPDATE_TIMEOUT_S)
 ROOM_FOR_REFS_BYTES = 256 * 1024 * 1024
 
 
+def until(ends_at: float) -> Limits:
+    return Limits(ends_at - time.monotonic(), ROOM_FOR_REFS_BYTES)
+
+
 class GitMirror:
     def __init__(self, url: str, path: Path, credentials: Credentials) -> None:
         self.url = url
@@ -56,13 +61,18 @@ class GitMirror:
         self._git.talk("ls-remote", "--", self.url, "HEAD", limits=Limits(timeout_s))
 
     def update(self, timeout_s: float = UPDATE_TIMEOUT_S) -> None:
-        limits = Limits(timeout_s, ROOM_FOR_REFS_BYTES)
+        ends_at = time.monotonic() + timeout_s
         with locked(self.path, timeout_s) as lock:
-            listing = self._git.talk("ls-remote", "--heads", "--tags", "--", self.url, limits=limits)
-            remote = git_output.refs(listing)
+            ask = ("ls-remote", "--heads", "--tags", "--", self.url)
+            remote = git_output.refs(self._git.talk(*ask, limits=until(ends_at)))
             self._create(next(iter(remote.values()), ""))
             if remote != self._refs() or not self.exists():
-                self._fetch_all(self._git.holding(lock), limits)
+                git = self._git.holding(lock)
+                self._fetch_all(git, ends_at)
+                # In the foreground, so that it is over before somebody else may change the mirror. Who has
+                # little time leaves it to those who come after.
+                if timeout_s >= UPDATE_TIMEOUT_S:
+                    git.read(self._here, "-c", "gc.auto=6700", "gc", "--auto", "--quiet", limits=GC_LIMITS)
 
     def _create(self, sha_of_any: str) -> None:
         if not (self.path / "HEAD").is_file():
@@ -77,15 +87,13 @@ class GitMirror:
                 str(self.path),
             )
 
-    def _fetch_all(self, git: Git, limits: Limits) -> None:
-        self._fetch(git, "--prune", "--", self.url, *TAGS_AND_BRANCHES, limits=limits)
+    def _fetch_all(self, git: Git, ends_at: float) -> None:
+        self._fetch(git, "--prune", "--", self.url, *TAGS_AND_BRANCHES, limits=until(ends_at))
         # Asked only here: to tell HEAD, a server lists every ref it has, pull requests and all.
-        listing = git.talk("ls-remote", "--symref", "--", self.url, "HEAD", limits=limits)
+        listing = git.talk("ls-remote", "--symref", "--", self.url, "HEAD", limits=until(ends_at))
         if head := git_output.symbolic_head(listing):
             git.read(self._here, "symbolic-ref", "HEAD", head)
         git_worktree.write_refs(self.path, self._refs())
-        # In the foreground, so that it is over before somebody else may change the mirror.
-        git.read(self._here, "-c", "gc.auto=6700", "gc", "--auto", "--quiet", limits=GC_LIMITS)
 
     def _fetch(self, git: Git, *arguments: str, limits: Limits) -> None:
         """Only with the lock, so whatever lies about is of somebody who was killed."""
@@ -175,7 +183,7 @@ class GitMirror:
     def _log(self, *options: str, stdin: bytes, paths: tuple[str, ...] = ()) -> Iterator[RevisionSeen]:
         arguments = ("log", "-z", f"--format=tformat:{git_output.LOG_FORMAT}", "--encoding=UTF-8", *options)
         output = self._git.stream(self._here, *arguments, "--stdin", "--", *paths, stdin=stdin)
-        return git_output.revisions(split(output, b"\0"))
+        return git_output.revisions(texts(output, "\0"))
 
     def branches(self) -> dict[str, str]:
         return git_output.under(BRANCHES, self._refs())

@@ -1,8 +1,9 @@
 """Reads what git prints; pure."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from changes.vcs import names
 from changes.vcs.errors import MissingFile
@@ -15,28 +16,34 @@ _OBJECT = re.compile(r"[0-9a-f]{40,64} (?P<type>[a-z]+) [0-9]+")
 _ABBREVIATED = re.compile(r"[0-9a-f]{4,63}")
 
 
-def revisions(fields: Iterable[bytes]) -> Iterator[RevisionSeen]:
+def revisions(fields: Iterator[str]) -> Iterator[RevisionSeen]:
     """From the NUL-separated fields of LOG_FORMAT; no commit can hold a NUL in any of them."""
-    texts = (field.decode("utf-8", "replace") for field in fields)
-    for record in zip(*([texts] * _LOG_FIELDS), strict=True):
+    for record in zip(*([fields] * _LOG_FIELDS), strict=True):
         sha, parents, author, author_email, authored, committer, committer_email, committed, message = record
         yield RevisionSeen(
-            sha=sha,
-            parents=tuple(parents.split()),
-            author=Person(author, author_email),
-            committer=Person(committer, committer_email),
-            authored_at=moment(authored),
-            committed_at=moment(committed),
-            message=message.rstrip("\n"),
+            sha,
+            tuple(parents.split()),
+            person(author, author_email),
+            person(committer, committer_email),
+            moment(authored),
+            moment(committed),
+            message.rstrip("\n"),
         )
+
+
+# The same few write most of a history.
+@lru_cache(maxsize=1024)
+def person(name: str, email: str) -> Person:
+    return Person(name, email)
 
 
 def moment(seconds: str) -> datetime:
     """Commits may claim any number, or none; what no calendar holds is moved to its ends."""
     try:
-        return datetime.fromtimestamp(min(max(int(seconds), 0), _LAST_MOMENT_S), UTC)
+        at = int(seconds)
     except ValueError:
         return datetime.fromtimestamp(0, UTC)
+    return datetime.fromtimestamp(at if 0 <= at <= _LAST_MOMENT_S else min(max(at, 0), _LAST_MOMENT_S), UTC)
 
 
 def refs(listing: bytes) -> dict[str, str]:

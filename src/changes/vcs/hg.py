@@ -1,6 +1,7 @@
 """A Mercurial mirror: a clone without a work tree."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,11 +50,13 @@ class HgMirror:
         _talk(self._hg, "identify", "--quiet", "--id", "--", self.url, limits=Limits(timeout_s))
 
     def update(self, timeout_s: float = UPDATE_TIMEOUT_S) -> None:
+        ends_at = time.monotonic() + timeout_s
         with locked(self.path, timeout_s) as lock:
+            limits = Limits(ends_at - time.monotonic())
             if self.exists():
-                self._pull(self._hg.holding(lock), limits=Limits(timeout_s))
+                self._pull(self._hg.holding(lock), limits=limits)
             else:
-                self._clone(self._hg.holding(lock), Limits(timeout_s))
+                self._clone(self._hg.holding(lock), limits)
 
     def _clone(self, hg: Hg, limits: Limits) -> None:
         # Whoever sees the mirror sees all of it: it gets its name when it is whole.

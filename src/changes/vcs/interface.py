@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 UPDATE_TIMEOUT_S = 600.0
 POLL_TIMEOUT_S = 60.0
@@ -38,17 +38,18 @@ class Credentials:
         return (secret,) if secret else ()
 
 
-@dataclass(frozen=True)
-class Person:
+class Person(NamedTuple):
     """As the commit says it, which proves nothing; the email may be empty."""
 
     name: str
     email: str
 
 
-@dataclass(frozen=True)
-class RevisionSeen:
-    """A commit. Git does not record branches (ask `branches_of`), Mercurial records one."""
+class RevisionSeen(NamedTuple):
+    """A commit. Git does not record branches (ask `branches_of`), Mercurial records one.
+
+    A tuple, like a person, because a first import makes one for each commit there is.
+    """
 
     sha: str
     parents: tuple[str, ...]

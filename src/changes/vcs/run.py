@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import IO
 
 from changes.vcs.errors import TimedOut, TooLarge, ToolMissing
@@ -16,6 +17,7 @@ from changes.vcs.interface import DIFF_MAX_BYTES, LOCAL_TIMEOUT_S
 
 READ_BYTES = 64 * 1024
 COMPLAINT_MAX_BYTES = 16 * 1024
+RECORD_MAX_BYTES = 1024 * 1024
 # Time to end after closing both outputs.
 EXIT_TIMEOUT_S = 10.0
 
@@ -90,10 +92,32 @@ def stream(command: Command, check: Callable[[Finished], None]) -> Iterator[byte
 
 def split(chunks: Iterable[bytes], separator: bytes) -> Iterator[bytes]:
     """Each record that ends with the separator."""
-    rest = b""
+    begun = bytearray()
     for chunk in chunks:
-        *whole, rest = (rest + chunk).split(separator)
-        yield from whole
+        head, found, rest = chunk.rpartition(separator)
+        # A record of many chunks is put together once, not anew with each of them.
+        begun += head if found else rest
+        if found:
+            yield from bytes(begun).split(separator)
+            begun = bytearray(rest)
+
+
+def texts(chunks: Iterable[bytes], separator: str) -> Iterator[str]:
+    """The same as text, a chunk at a time. What is no UTF-8 is replaced; what is too long is cut."""
+    return chain.from_iterable(_lists(chunks, separator))
+
+
+def _lists(chunks: Iterable[bytes], separator: str) -> Iterator[list[str]]:
+    begun = bytearray()
+    for chunk in chunks:
+        head, found, rest = chunk.rpartition(separator.encode())
+        if not found:
+            begun += rest[: max(RECORD_MAX_BYTES - len(begun), 0)]
+            continue
+        is_cut = len(begun) >= RECORD_MAX_BYTES
+        begun += head[len(head.partition(separator.encode())[0]) :] if is_cut else head
+        yield begun.decode("utf-8", "replace").split(separator)
+        begun = bytearray(rest)
 
 
 @contextmanager
