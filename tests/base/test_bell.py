@@ -14,7 +14,7 @@ from changes.base import db
 from changes.base.bell import Bell, running
 
 Answer = TypeVar("Answer")
-WITHIN_S = 60
+WITHIN_S = 200
 
 
 @asynccontextmanager

@@ -52,7 +52,11 @@ EXAMPLES = {
     "repository": "select replace(id::text, '-', '') from repository order by id limit 1",
     "change": "select replace(change_id::text, '-', '') || ' ' || replace(min(id::text), '-', '') from source"
     " where change_id is not null and patch_id is not null"
-    " group by change_id order by count(*) desc, 1 limit 1",
+    " group by change_id order by bool_or(exists (select from comment where target_id = source.id)) desc,"
+    " count(*) desc, 1 limit 1",
+    # Of the source above.
+    "line": "select path || ':' || line from comment where path <> '' order by target_id::text limit 1",
+    "comment": "select replace(id::text, '-', '') from comment order by id limit 1",
     "author": "select replace(author_id::text, '-', '') from build where author_id is not null"
     " group by author_id order by count(*) desc limit 1",
     "user": "select replace(id::text, '-', '') from \"user\" order by id limit 1",
@@ -121,6 +125,7 @@ PAGES = {
     "/changes/{change_id:uuid}/": "/changes/{change}/",
     "/changes/{change_id:uuid}/diff/{earlier:number}/{later:number}/": "/changes/{change}/diff/1/1/",
     "/sources/{source_id:uuid}/": "/sources/{source}/",
+    "/comments/{comment_id:uuid}/delete/": "/comments/{comment}/delete/",
     "/authors/{author_id:uuid}/": "/authors/{author}/",
     "/search/": "/search/?q=build",
     "/account/": "/account/",
@@ -143,6 +148,8 @@ MORE = [
     "/projects/{waiting_red_slug}/builds/{waiting_red_number}/",
     "/steps/{waiting_step}/",
     "/search/?q=nothing+like+this",
+    # With a form to comment beside the line.
+    "/sources/{source}/?comment={line}",
 ]
 ERRORS = ["/no/such/page"]
 

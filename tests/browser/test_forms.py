@@ -124,7 +124,8 @@ def test_what_is_wrong_is_read_with_its_field(new_reader: NewReader, site: Site)
     expect(limit).to_have_value("soon")
     expect(limit).to_have_attribute("aria-invalid", "true")
     expect(limit).to_have_accessible_description(
-        "Whole minutes, at most 10,080 (a week). Left empty, the limit of this server holds."
+        "Whole minutes, at most 10,080 (a week). Left empty, the option build.timeout of the step or"
+        " of its plan holds, else the limit of this server."
     )
     page.get_by_role("link", name="Whole minutes").click()
     expect(page).to_have_url(f"{site.url}/projects/{slug}/plans/new/#timeout")

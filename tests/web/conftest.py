@@ -32,7 +32,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", StarletteDeprecationWarning)
     from starlette.testclient import TestClient
 
-DEADLINE_S = 90
+DEADLINE_S = 200
 API = "/api/0"
 
 

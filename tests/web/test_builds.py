@@ -22,7 +22,7 @@ from tests.web.conftest import API, Live, first_step, refused, wait_until
 
 from changes.base import ids
 from changes.builds.models import Build
-from changes.projects import revisions
+from changes.projects import looks
 from changes.projects.models import ItemOption, Project
 from changes.projects.rules import ProjectStatus, RepositoryBackend
 
@@ -359,7 +359,7 @@ def test_a_known_commit_needs_no_look_into_the_repository(
 ) -> None:
     build = a_build(session)
     give_to(session, first_step(session, build), a_node(session))
-    monkeypatch.setattr(revisions, "resolve", lambda *_: pytest.fail("looked into the repository"))
+    monkeypatch.setattr(looks, "look", lambda *_: pytest.fail("looked into the repository"))
 
     answer = writer.post(
         f"{API}/builds/", json={"project": build.project.slug, "sha": build.source.revision_sha}

@@ -64,6 +64,58 @@ def test_a_change_is_made_and_built_as_the_documents_of_2013_say(
     assert (patch.label, patch.url, patch.added_count) == ("Diff 7", "https://x.test/7", 1)
 
 
+@pytest.mark.parametrize("names", [("patch[label]", "patch[url]"), ("patch_label", "patch_url")])
+@pytest.mark.parametrize("is_file", [True, False], ids=["file", "field"])
+def test_a_patch_comes_as_file_or_field_by_either_of_its_names(
+    writer: TestClient, session: Session, project: Project, *, names: tuple[str, str], is_file: bool
+) -> None:
+    """The documents of 2013 had brackets; the program read the others."""
+    made = post(writer, "/changes/", {"project": "web", "label": "Mend it"})["change"]
+    values = {"sha": "main", names[0]: "Diff 7", names[1]: "https://x.test/7"}
+    files = {"files": {"patch": ("a.diff", A_DIFF)}} if is_file else {}
+
+    post(
+        writer,
+        f"/changes/{made['id']}/builds/",
+        values | ({} if is_file else {"patch": A_DIFF.decode()}),
+        **files,
+    )
+
+    patch = session.execute(select(Source).where(Source.patch_id.is_not(None))).unique().scalar_one().patch
+    assert patch is not None
+    assert (patch.diff, patch.label, patch.url) == (A_DIFF, "Diff 7", "https://x.test/7")
+
+
+def test_a_change_is_of_its_author_and_its_message(writer: TestClient, project: Project) -> None:
+    values = {"project": "web", "label": "Mend it", "author": "Zoe Q <zoe@example.com>", "message": "Why"}
+
+    made = post(writer, "/changes/", {**values, "date_created": "1", "unheard of": "x"})["change"]
+
+    told = writer.get(f"{API}/changes/{made['id']}/").json()["change"]
+    assert (told["name"], told["message"]) == ("Mend it", "Why")
+    assert (told["author"]["name"], told["author"]["email"]) == ("Zoe Q", "zoe@example.com")
+    assert told["project"]["slug"] == "web"
+
+
+def test_changes_are_listed_those_first_that_something_happened_to(
+    writer: TestClient, project: Project
+) -> None:
+    first, second = (
+        post(writer, "/changes/", {"project": "web", "label": label, "key": label})["change"]["id"]
+        for label in ("one", "two")
+    )
+
+    post(writer, "/builds/", {"change": first, "sha": "main"}, files={"patch": ("p", A_DIFF)})
+
+    found = writer.get(f"{API}/changes/?kind=diff").json()["changes"]
+    assert [each["id"] for each in found] == [first, second]
+
+
+def test_a_change_that_is_not_there_is_not_found(writer: TestClient) -> None:
+    for end in ("", "builds/", "comments/"):
+        assert writer.get(f"{API}/changes/{'0' * 32}/{end}").status_code == 404
+
+
 def test_a_change_with_a_sha_answers_both_change_and_build(writer: TestClient, project: Project) -> None:
     both = post(writer, "/changes/", {"project": "web", "label": "Mend it", "sha": "main"})
 

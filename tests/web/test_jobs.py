@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
+from tests.builds import queues
 from tests.factories import a_build, a_node, give_to
 from tests.web.conftest import API, Agent, Live, first_step, job_of, refused, wait_until
 
@@ -185,3 +186,41 @@ def test_an_artifact_whose_bytes_are_gone_is_not_found(
     storage.storage.get().delete(artifact.key)
 
     refused(live.get(f"/artifacts/{artifact.id.hex}/content/"), 404)
+
+
+# --- how many there are --------------------------------------------------------------------
+
+
+def test_steps_that_go_on_are_counted_by_status_cluster_and_project(live: Live, agent: Agent) -> None:
+    with live.database.transaction() as session:
+        queues.a_queue(session, "first", 2, cpus=2, memory=512)
+        queues.a_queue(session, "second", 1, cluster="linux")
+    held = agent.next()[0]
+
+    told = live.get("/jobsteps/aggregate_by_status/", check_resources=1).json()["jobsteps"]
+
+    assert {name: each["count"] for name, each in told["global"].items()} == {
+        "allocated": 1,
+        "pending_allocation": 2,
+    }
+    assert told["global"]["allocated"]["jobstep_id"] == held["id"]
+    assert told["by_project"]["first"]["allocated"]["cpus"] == 2
+    assert told["by_project"]["second"]["pending_allocation"]["mem"] == 8192
+    assert {cluster: set(each) for cluster, each in told["by_cluster"].items()} == {
+        "": {"allocated", "pending_allocation"},
+        "linux": {"pending_allocation"},
+    }
+
+
+def test_one_status_is_counted_alone(live: Live, agent: Agent, step: dict[str, Any]) -> None:
+    live.build()
+
+    told = live.get("/jobsteps/aggregate_by_status/", status="allocated").json()["jobsteps"]["global"]
+
+    assert list(told) == ["allocated"]
+    assert set(told["allocated"]) == {"count", "created", "jobstep_id"}
+
+
+@pytest.mark.parametrize("status", ["finished", "nonsense"])
+def test_what_has_ended_is_not_counted(live: Live, status: str) -> None:
+    refused(live.get("/jobsteps/aggregate_by_status/", status=status), 400)

@@ -12,7 +12,7 @@ from changes.base import secrets as sealing
 from changes.base.errors import Invalid
 from changes.builds import trust
 from changes.builds.models import Build
-from changes.projects import secrets
+from changes.projects import options, secrets
 from changes.projects.models import Project
 
 VALUE = "correct horse battery"
@@ -157,6 +157,19 @@ def test_a_patch_of_somebody_without_rights_is_not_trusted(
     assert is_trusted(built["administrator"])
     again = answered(admin.post(f"{API}/builds/{built['stranger']}/retry/")).json()["id"]
     assert not is_trusted(again)
+
+
+def test_a_project_may_trust_the_patches_of_everybody(
+    writer: TestClient, session: Session, project: Project
+) -> None:
+    factories.a_plan(session, project, {"commands": ["true"]})
+    options.change(session, project, {options.TRUSTED_PATCHES: options.EVERYBODY})
+    sha = factories.a_source(session, project).revision_sha
+    asked = {"sha": sha, "project": "hello", "patch": "--- a\n+++ b\n@@ -1 +1 @@\n-x\n+y\n"}
+
+    (made,) = answered(writer.post(f"{API}/builds/", data=asked)).json()
+
+    assert session.get_one(Build, UUID(made["id"])).is_trusted
 
 
 def test_who_is_trusted() -> None:

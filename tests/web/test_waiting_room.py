@@ -8,6 +8,7 @@ from changes.base import ids
 from changes.builds.lanes import Needs, Offer
 from changes.web.waiting_room import PASSED_ON_MAX, Seat, WaitingRoom
 
+ANY = Offer()
 LINUX = '[["linux", {}, 0, 0, 1]]'
 BOTH = '[["linux", {}, 0, 0, 1], [null, {}, 0, 0, 1]]'
 LARGE = "[[null, {}, 8, 0, 1]]"
@@ -102,13 +103,13 @@ def test_one_that_may_not_work_is_not_called() -> None:
 def test_a_machine_that_found_nothing_need_not_look_again_before_there_is_news() -> None:
     async def look() -> list[bool]:
         room, node_id = WaitingRoom(), ids.new()
-        first = room.is_news(node_id)
-        room.note_look(node_id, room.heard, found=False)
-        after_nothing = room.is_news(node_id)
+        first = room.is_news(node_id, ANY)
+        room.note_look(node_id, ANY, room.heard, found=False)
+        after_nothing = room.is_news(node_id, ANY)
         room.hear("8")
-        after_knock = room.is_news(node_id)
+        after_knock = room.is_news(node_id, ANY)
         room.hear(LINUX)
-        return [first, after_nothing, after_knock, room.is_news(node_id)]
+        return [first, after_nothing, after_knock, room.is_news(node_id, ANY)]
 
     assert asyncio.run(look()) == [True, False, False, True]
 
@@ -118,7 +119,16 @@ def test_what_arrives_during_a_look_is_news() -> None:
         room, node_id = WaitingRoom(), ids.new()
         heard_before = room.heard
         room.hear(LINUX)
-        room.note_look(node_id, heard_before, found=False)
-        return room.is_news(node_id)
+        room.note_look(node_id, ANY, heard_before, found=False)
+        return room.is_news(node_id, ANY)
 
     assert asyncio.run(look())
+
+
+def test_a_machine_that_offers_something_else_looks_again() -> None:
+    node_id, room = ids.new(), WaitingRoom()
+
+    room.note_look(node_id, ANY, room.heard, found=False)
+
+    assert not room.is_news(node_id, ANY)
+    assert room.is_news(node_id, in_cluster("linux"))

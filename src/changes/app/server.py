@@ -36,8 +36,11 @@ from changes.web.api import (
     reproduce,
     waiting,
 )
+from changes.web.api import authors as author_api
 from changes.web.api import caches as cache_api
 from changes.web.api import changes as change_api
+from changes.web.api import comments as comment_api
+from changes.web.api import commits as commit_api
 from changes.web.api import config as config_api
 from changes.web.api import green as green_api
 from changes.web.api import hooks as hook_api
@@ -76,6 +79,7 @@ from changes.web.pages import (
 from changes.web.pages import authors as authors_pages
 from changes.web.pages import builds as builds_pages
 from changes.web.pages import changes as changes_pages
+from changes.web.pages import comments as comments_pages
 from changes.web.pages import commits as commits_pages
 from changes.web.pages import original_keys as original_pages
 from changes.web.pages import plans as plans_pages
@@ -103,7 +107,7 @@ PEOPLE = (provider, account, users_pages, tokens_pages)
 FORMS = (new_project, plan_edit, plan_terms, step_edit, project_settings, secret_forms, message)
 KEPT = (snapshot_pages,)
 REPOSITORIES = (repositories, repository_credentials)
-CHANGES = (changes_pages, sources_pages)
+CHANGES = (changes_pages, sources_pages, comments_pages)
 RESOURCES = (
     agents,
     agent_files,
@@ -129,7 +133,10 @@ RESOURCES = (
     config_api,
     hook_api,
     trigger_api,
+    author_api,
     change_api,
+    comment_api,
+    commit_api,
     source_api,
     green_api,
     repository_api,

@@ -1,6 +1,8 @@
 """The web process: uvicorn, with held requests ended as soon as it is asked to stop."""
 
+import os
 import resource
+import socket
 import sys
 from functools import partial
 from types import FrameType
@@ -18,6 +20,10 @@ STOP_WITHIN_S = 5
 CONNECTIONS_WANTED = 16384
 # So long a thread that computes may keep the event loop waiting, which has agents to wake.
 SWITCH_EVERY_S = 0.0005
+# Whoever is on a line that was cut, and said nothing any more, is asked below HTTP whether he is there:
+# after this he counts as gone, and what was begun for him is let go.
+ASK_AFTER_S, ASK_EVERY_S, ASKED_TIMES = 10, 5, 3
+UNHEARD_MAX_MS = (ASK_AFTER_S + ASK_EVERY_S * ASKED_TIMES) * 1000
 # The process begins to answer before it looks for the broker.
 ANSWERS_FIRST_S = 1
 
@@ -29,11 +35,34 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.app = app
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # None where it could not begin.
+        for each in getattr(self, "servers", ()):
+            for listener in each.sockets:
+                notice_dead_lines(listener.fileno())
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         loop = getattr(self.app.state, "loop", None)
         if loop is not None:
             loop.call_soon_threadsafe(self.app.state.bell.close)
         super().handle_exit(sig, frame)
+
+
+def notice_dead_lines(listener: int) -> None:
+    """Connections have the options of the socket that accepts them."""
+    wanted = {
+        "TCP_KEEPIDLE": ASK_AFTER_S,
+        "TCP_KEEPINTVL": ASK_EVERY_S,
+        "TCP_KEEPCNT": ASKED_TIMES,
+        "TCP_USER_TIMEOUT": UNHEARD_MAX_MS,
+    }
+    with socket.socket(fileno=os.dup(listener)) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in wanted.items():
+            # Not every system knows each of them.
+            if hasattr(socket, name):
+                same.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def connect_bell(settings: Settings) -> None:

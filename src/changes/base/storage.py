@@ -56,10 +56,13 @@ class Storage:
             if each == self.folder:
                 return
 
-    def read(self, key: str) -> Iterator[bytes]:
-        """Opened at once, so that whoever passes the bytes on knows before the first whether it is there."""
+    def read(self, key: str, span: tuple[int, int] | None = None) -> Iterator[bytes]:
+        """Opened at once, so that whoever passes the bytes on knows before the first whether it is there.
+
+        A span is where to begin, and before which byte to end.
+        """
         try:
-            found = obstore.get(self.store, key)
+            found = obstore.get(self.store, key, options={"range": span} if span else {})
         except (NotFoundError, FileNotFoundError):
             raise NotFound(f"The stored file {key!r} is gone.") from None
         return (bytes(chunk) for chunk in found.stream(min_chunk_size=READ_BYTES))

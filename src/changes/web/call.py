@@ -7,9 +7,10 @@ with call.begin(request, Scope.WRITE) as ask:
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,11 +19,17 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from changes.base import db, idempotency
 from changes.base.errors import NotSignedIn
 from changes.people.rules import Scope
+from changes.projects import looks
 from changes.web import answers, auth
 from changes.web.auth import Caller
 
 HEADER = "Idempotency-Key"
 DOOR = "/auth/login/"
+# For a repository that does not answer; most proxies wait a minute.
+LOOK_MAX_S = 30.0
+# Requests that look at once: as many others always find a thread.
+LOOKING_MAX = 16
+looking = BoundedSemaphore(LOOKING_MAX)
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,8 @@ class Replayed(Exception):
 @contextmanager
 def begin(request: Request, needed: Scope) -> Iterator[Call]:
     """Commits when the block ends well. A POST with a key that was used gets its first answer."""
-    with db.transaction() as session:
+    prepared: looks.Looks | None = getattr(request.state, "looks", None)
+    with db.transaction() as session, looks.used(session, prepared):
         caller = recognise(session, request)
         auth.require(caller, needed)
         once = repeatable(request, caller)
@@ -83,6 +91,16 @@ def begin(request: Request, needed: Scope) -> Iterator[Call]:
             if stored is not None:
                 raise Replayed(stored.status or 200, stored.body or b"")
         yield Call(session, caller, once)
+
+
+def with_looks(request: Request, act: Callable[[], Response]) -> Response:
+    """For what may have to ask a repository: no transaction is open meanwhile. It may run several times."""
+
+    def prepared(found: looks.Looks) -> Response:
+        request.state.looks = found
+        return act()
+
+    return looks.outside(prepared, LOOK_MAX_S, looking)
 
 
 def recognise(session: db.Session, request: Request) -> Caller:

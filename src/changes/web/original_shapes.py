@@ -6,6 +6,7 @@ from typing import Any
 from changes.builds.models import JobStep
 from changes.builds.original import configuration
 from changes.builds.original.scripts import Surroundings
+from changes.builds.snapshot_models import SnapshotImage
 from changes.results.original_store.models import StoreArtifact, StoreBucket
 from changes.web import shapes
 
@@ -18,13 +19,14 @@ def step(each: JobStep) -> Json:
     return shapes.job_step(each)
 
 
-def candidate(each: JobStep, command_line: str) -> Json:
+def candidate(each: JobStep, command_line: str, image: SnapshotImage | None) -> Json:
     """What a scheduler may take, and how it starts an agent for it."""
     return {
         **step(each),
         "project": shapes.project(each.job.build.project),
         "resources": configuration.resources(each.data),
         "cmd": command_line,
+        "image": image and {"id": image.id.hex, "snapshot": {"id": image.snapshot_id.hex}},
     }
 
 

@@ -17,7 +17,7 @@ from changes.people.models import AdminMessage, Author, Token, User
 from changes.projects.models import Patch, Plan, Project, Repository, Revision, Source, Step
 from changes.projects.rules import RepositoryBackend, RepositoryStatus
 from changes.results import read_times
-from changes.results.models import Artifact, LogChunk, LogSource, Test, TestRun
+from changes.results.models import Artifact, LogChunk, LogSource, Test, TestBatch, TestRun
 
 SPECIAL_LABELS: list[tuple[IntEnum, str]] = [
     *STATUS_LABELS.items(),
@@ -325,7 +325,7 @@ def node(each: Node) -> Json:
         "id": each.id.hex,
         "name": each.label,
         "slots": each.slots,
-        "labels": each.labels,
+        "labels": each.own_labels,
         "version": each.version,
         "dateLastSeen": when(each.date_last_seen),
         "dateCreated": when(each.date_created),
@@ -367,11 +367,11 @@ def artifact(each: Artifact) -> Json:
     }
 
 
-def run_of_test(run: TestRun, test: Test, message: str) -> Json:
+def run_of_test(run: TestRun, test: Test, batch: TestBatch, message: str) -> Json:
     return {
-        "id": run.id.hex,
-        "job": {"id": run.job_id.hex},
-        "step": {"id": run.step_id.hex},
+        "id": run.outside_id.hex,
+        "job": {"id": batch.job_id.hex},
+        "step": {"id": batch.step_id.hex},
         "name": test.name,
         "hash": test.name_sha,
         "owner": test.owner,

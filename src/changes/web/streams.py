@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 from changes.base import storage
 from changes.results import logs
 from changes.results.models import Artifact, LogSource
+from changes.web import byte_ranges
 
 FOREIGN = {
     "X-Content-Type-Options": "nosniff",
@@ -51,14 +52,21 @@ async def log_bytes(
                 await bell.wait(ring, 5)
 
 
-def artifact(found: Artifact) -> Response:
-    name = quote(PurePosixPath(found.name).name)
-    headers = {
+def artifact(found: Artifact, request: Request, name: str = "") -> Response:
+    """All of it, or the part that is asked for. Whoever saves it is offered the last part of the name."""
+    span = byte_ranges.span_of(request.headers.get("Range"), found.size_bytes)
+    headers = {**headers_of_file(name or found.name, found.sha256), **span.headers}
+    if span.status == byte_ranges.NOT_THERE:
+        return Response(status_code=span.status, headers=headers)
+    part = (span.begin, span.end) if span.status == byte_ranges.PART else None
+    content = storage.storage.get().read(found.key, part)
+    return StreamingResponse(content, span.status, headers, "application/octet-stream")
+
+
+def headers_of_file(name: str, tag: str) -> dict[str, str]:
+    saved_as = quote(PurePosixPath(name).name)
+    return {
         **FOREIGN,
-        "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
-        "Content-Length": str(found.size_bytes),
-        "ETag": f'"{found.sha256}"',
+        "Content-Disposition": f"attachment; filename*=UTF-8''{saved_as}",
+        "ETag": f'"{tag}"',
     }
-    return StreamingResponse(
-        storage.storage.get().read(found.key), media_type="application/octet-stream", headers=headers
-    )

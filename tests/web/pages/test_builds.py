@@ -329,16 +329,17 @@ def test_a_patch_is_shown_with_its_signs(browser: TestClient, session: Session) 
     assert f'href="{PAGE}patch/"' in browser.get(PAGE).text
 
 
-def test_of_a_long_patch_the_beginning_is_shown(browser: TestClient, session: Session) -> None:
+def test_a_long_patch_is_shown_part_by_part(browser: TestClient, session: Session) -> None:
     project = a_project(session, "server")
-    lines = b"".join(b"+line\n" for _ in range(900))
-    diff = b"--- a/x\n+++ b/x\n@@ -0,0 +1,900 @@\n" + lines
+    lines = b"".join(b"+line\n" for _ in range(1600))
+    diff = b"--- a/x\n+++ b/x\n@@ -0,0 +1,1600 @@\n" + lines
     an_ended_build(session, project, source=a_source(session, project, patch=diff))
 
-    page = browser.get(f"{PAGE}patch/").text
+    first, last = (browser.get(f"{PAGE}patch/{part}").text for part in ("", "?part=2"))
 
-    assert "101 more lines are not shown here" in page
-    assert page.count('class="diff-added"') == 799
+    assert [page.count('class="diff-added"') for page in (first, last)] == [1499, 101]
+    assert 'href="?part=2"' in first
+    assert "+1600" in first
 
 
 def test_a_build_of_a_commit_has_no_patch(browser: TestClient, build: Build) -> None:

@@ -127,6 +127,8 @@ def test_every_text_can_be_read_on_every_ground(palette: str, theme: int) -> Non
     tones = [name.removesuffix("-tint") for name in colours if name.endswith("-tint")]
     pairs = [(text, ground) for text in [*INK, *tones] for ground in GROUNDS]
     pairs += [(tone, f"{tone}-tint") for tone in tones] + [("ink", f"{tone}-tint") for tone in tones]
+    code = [name for name in colours if name.startswith("code-")]
+    pairs += [(kind, ground) for kind in code for ground in ("surface", "passed-tint", "failed-tint")]
     pairs += [("on-accent", "accent"), ("on-danger", "danger"), ("quiet", "sunken"), ("quiet", "hover")]
 
     poor = {pair for pair in pairs if contrast(colours[pair[0]], colours[pair[1]]) < AA_TEXT}

@@ -69,6 +69,26 @@ def test_its_key_is_revoked_after_a_question(browser: TestClient, session: Sessi
     assert "Its key was revoked" in browser.get(where(node)).text
 
 
+def test_another_key_is_asked_for_after_a_question(browser: TestClient, session: Session, node: Node) -> None:
+    fill_in(browser, f"{where(node)}replace-key/")
+
+    page = browser.get(where(node)).text
+    assert (node.is_token_due, node.token_digest is not None) == (True, True)
+    assert "as soon as its agent says who it is" in page
+    assert "replace-key/" not in page
+
+
+def test_a_key_that_was_revoked_is_not_replaced(browser: TestClient, session: Session, node: Node) -> None:
+    fill_in(browser, f"{where(node)}revoke/")
+
+    page = browser.get(where(node)).text
+    proof = {"proof": proof_for(browser.cookies[COOKIE])}
+    answer = answered(browser.post(f"{where(node)}replace-key/", data=proof))
+
+    assert "replace-key/" not in page
+    assert (answer.status_code, node.is_token_due) == (409, False)
+
+
 def test_it_shows_what_it_offers_and_what_it_lost(browser: TestClient, session: Session, node: Node) -> None:
     a_lost_step(session, node)
 
@@ -93,10 +113,13 @@ def test_others_are_offered_nothing_and_refused(browser: TestClient, session: Se
     proof = {"proof": proof_for(browser.cookies[COOKIE])}
 
     page = browser.get(where(node)).text
-    answers = [browser.post(f"{where(node)}{how}/", data=proof) for how in ("drain", "enable", "revoke")]
+    answers = [
+        browser.post(f"{where(node)}{how}/", data=proof)
+        for how in ("drain", "enable", "revoke", "replace-key")
+    ]
 
     assert "drain/" not in page
-    assert [answer.status_code for answer in answers] == [403, 403, 403]
+    assert [answer.status_code for answer in answers] == [403, 403, 403, 403]
     assert node.state == NodeState.ACTIVE
 
 

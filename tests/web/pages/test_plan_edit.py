@@ -10,6 +10,7 @@ from tests.web.pages.filling import fill_in, only_form, send
 
 from changes.builds.models import Command, JobPlan
 from changes.people import users
+from changes.projects import queries
 from changes.projects.models import Plan, Project, Step
 from changes.projects.rules import PlanStatus
 from changes.web.auth import COOKIE, proof_for
@@ -203,6 +204,41 @@ def test_json_that_is_wrong_is_said_beside_it(
 
     assert answer.status_code == 400
     assert words in answer.text.partition('id="data-error"')[2]
+
+
+@pytest.mark.parametrize("form", ["fields", "json"])
+def test_the_option_of_a_step_is_set_beside_what_it_does_and_taken_back(
+    browser: TestClient, session: Session, plan: Plan, form: str
+) -> None:
+    (step,) = steps_of(session, plan)
+    path = f"/plans/{plan.id.hex}/steps/{step.id.hex}/"
+    limit = "build.timeout"
+
+    send(browser, only_form(browser, f"{path}?form={form}", path), **{limit: "20"})
+    set_to = queries.options_of_items(session, [step.id])[step.id]
+    again = only_form(browser, f"{path}?form={form}", path)
+    send(browser, again, **{limit: " "})
+
+    assert (set_to, again.values[limit]) == ({limit: "20"}, "20")
+    assert queries.options_of_items(session, [step.id])[step.id] == {}
+    assert scripts(session, plan) == ["make test"]
+
+
+def test_a_new_step_may_have_an_option_and_one_that_is_wrong_is_said_beside_it(
+    browser: TestClient, session: Session, plan: Plan
+) -> None:
+    path, limit = f"/plans/{plan.id.hex}/steps/new/", "build.timeout"
+
+    refused = fill_in(browser, path, commands="make deploy", **{limit: "soon"})
+    before = len(steps_of(session, plan))
+    fill_in(browser, path, commands="make deploy", **{limit: "30"})
+
+    assert (refused.status_code, before) == (400, 1)
+    assert "a whole number of minutes" in refused.text.partition(f'id="{limit}-error"')[2]
+    assert 'value="soon"' in refused.text
+    session.expire_all()
+    made = steps_of(session, plan)[-1]
+    assert queries.options_of_items(session, [made.id])[made.id] == {limit: "30"}
 
 
 def test_a_second_step_runs_after_the_first_and_may_be_moved(

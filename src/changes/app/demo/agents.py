@@ -31,6 +31,7 @@ from changes.results.models import Test
 FAIL_CHANCE, RELEASE_CHANCE = 0.14, 0.02
 LINES_PER_PIECE = 8
 TESTS_MAX = 60
+SANDBOXES, LIMITS = ["process", "bubblewrap"], ["memory", "pids", "cpus"]
 ARTIFACT_MAX_BYTES = 1_000_000
 REPLACEMENTS_MAX = 6
 
@@ -173,7 +174,13 @@ def enrol(wires: Wires, dice: Dice, machine: Machine) -> Agent:
         session.flush()
         labels = {"cluster": machine.cluster, **machine.labels}
         asked = Enrolment(
-            token=token, name=machine.label, slots=machine.slots, labels=labels, version=VERSION
+            token=token,
+            name=machine.label,
+            slots=machine.slots,
+            labels=labels,
+            version=VERSION,
+            sandboxes=SANDBOXES,
+            limits=LIMITS,
         )
         enrolled = nodes.enrol(session, asked)
     return Agent(machine, UUID(enrolled.node_id), enrolled.token, wires, dice)

@@ -41,6 +41,8 @@ class PlacedProject:
 @dataclass(frozen=True)
 class Ground:
     authors: Mapping[str, UUID]
+    # Those who sign in.
+    users: Mapping[str, UUID]
     nodes: Mapping[str, UUID]
     projects: Mapping[str, PlacedProject]
 
@@ -59,13 +61,13 @@ class Builder:
             if person.email not in authors:
                 authors[person.email] = self.person(person.name, person.email)
             if person.signs_in and person.email not in users:
-                self.user(person.email, person.administers, is_admin=person.is_admin)
+                users[person.email] = self.user(person.email, person.administers, is_admin=person.is_admin)
         for machine in MACHINES:
             if machine.label not in nodes:
                 nodes[machine.label] = self.node(machine)
         urls: dict[str, UUID] = {}
         projects = {shape.slug: self.project(shape, urls) for shape in shapes}
-        return Ground(authors, nodes, projects)
+        return Ground(authors, users, nodes, projects)
 
     def born(self) -> dict[str, Any]:
         return {"id": self.ids.at(self.since), "date_created": self.since}
@@ -75,11 +77,12 @@ class Builder:
         self.rows.add(Author, **born, name=name, email=email)
         return UUID(str(born["id"]))
 
-    def user(self, email: str, administers: Sequence[str], *, is_admin: bool) -> None:
+    def user(self, email: str, administers: Sequence[str], *, is_admin: bool) -> UUID:
         born = self.born()
         self.rows.add(User, **born, email=email, is_admin=is_admin, project_permissions=list(administers))
         if is_admin:
             self.tokens(UUID(str(born["id"])))
+        return UUID(str(born["id"]))
 
     def tokens(self, user_id: UUID) -> None:
         """Their secrets are known to nobody; `changes token create` makes some that work."""

@@ -95,7 +95,8 @@ def create_builds(request: Request, asked: Annotated[NewBuilds, parameters(NewBu
     """Creates one build per project; the list may be empty when the white list leaves none. With `change`
     it answers as in 2013: `{"build": …}`.
     """
-    return new_builds(request, asked, ids.parse(asked.change) if asked.change else None)
+    change_id = ids.parse(asked.change) if asked.change else None
+    return call.with_looks(request, lambda: new_builds(request, asked, change_id))
 
 
 def new_builds(request: Request, asked: NewBuilds, change_id: UUID | None) -> Response:
@@ -186,8 +187,8 @@ def details(request: Request, build_id: UUID) -> dict[str, Any]:
 
 def test_failures(this: call.Call, build_id: UUID, total: int) -> dict[str, Any]:
     found = testruns.failures_of_build(this.session, build_id, limit=TESTS_SHOWN)
-    messages = testruns.messages(this.session, [run.id for run, _ in found])
-    tests = [shapes.run_of_test(run, test, messages.get(run.id, "")) for run, test in found]
+    messages = testruns.messages(this.session, [run.id for run, _, _ in found])
+    tests = [shapes.run_of_test(run, test, batch, messages.get(run.id, "")) for run, test, batch in found]
     return {"total": total, "tests": tests}
 
 
@@ -219,9 +220,9 @@ def list_test_failures(request: Request, build_id: UUID) -> Response:
                     "name": test.name,
                     "hash": test.name_sha,
                     "result": Result(run.result).name.lower(),
-                    "job_id": run.job_id.hex,
-                    "test_id": run.id.hex,
+                    "job_id": batch.job_id.hex,
+                    "test_id": run.outside_id.hex,
                 }
-                for run, test in found
+                for run, test, batch in found
             ]
         )

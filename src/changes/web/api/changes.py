@@ -19,7 +19,7 @@ from changes.projects.change_queries import ChangeFilter
 from changes.projects.changes import NewChange
 from changes.projects.models import Change, Project
 from changes.projects.rules import ChangeState, CommentTarget
-from changes.web import call, change_shapes, paging
+from changes.web import call, change_shapes, paging, remarks
 from changes.web.api.builds import NAME_MAX, NewBuilds, new_builds, summaries
 from changes.web.params import (
     OptionalText,
@@ -93,6 +93,10 @@ def list_changes(request: Request, asked: Annotated[ChangeList, parameters(Chang
 @api.post("/changes/", openapi_extra=documented(NewChanges))
 def create_change(request: Request, asked: Annotated[NewChanges, parameters(NewChanges)]) -> Response:
     """With a sha its first version is built at once; without one, `build` repeats the id of the change."""
+    return call.with_looks(request, lambda: new_change(request, asked))
+
+
+def new_change(request: Request, asked: NewChanges) -> Response:
     with call.begin(request, Scope.WRITE) as this:
         project = queries.project(this.session, asked.project)
         named = ask.read_author(asked.author)
@@ -168,7 +172,7 @@ def build_change(
     request: Request, change_id: UUID, asked: Annotated[NewBuilds, parameters(NewBuilds)]
 ) -> Response:
     """The same as POST /builds/ with `change`."""
-    return new_builds(request, asked, change_id)
+    return call.with_looks(request, lambda: new_builds(request, asked, change_id))
 
 
 @api.get("/changes/{change_id:uuid}/diff/{earlier:number}/{later:number}/")
@@ -207,8 +211,5 @@ def comment(
 ) -> Response:
     with call.begin(request, Scope.WRITE) as this:
         found = change_queries.change(this.session, change_id)
-        said = comments.say(
-            this.session, this.caller.user_id, CommentTarget.CHANGE, found.id, comments.Said(asked.text)
-        )
-        changes.touch(this.session, found)
+        said = remarks.say(this, CommentTarget.CHANGE, found.id, comments.Said(asked.text))
         return this.answer(change_shapes.comment(said))

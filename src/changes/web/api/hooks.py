@@ -7,7 +7,6 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import Field
 
-from changes.base import db
 from changes.base.errors import Invalid
 from changes.base.process import settings
 from changes.builds import hooks, triggers_rules
@@ -15,7 +14,7 @@ from changes.builds.hooks import HEAD, Signed, Wanted
 from changes.builds.models import Build
 from changes.builds.triggers_models import BuildHook
 from changes.people.rules import Scope
-from changes.projects import queries
+from changes.projects import looks, queries
 from changes.web import answers, call, params, shapes, storable
 from changes.web.params import Parameters, documented, parameters
 
@@ -77,13 +76,13 @@ async def call_hook(request: Request, hook_id: UUID) -> Response:
     newest commit; `parameters` has values for the plans. A push as GitHub and Gitea send it is known too.
     """
     body = await params.body_of(request, BODY_MAX_BYTES)
-    return await run_in_threadpool(build_signed, request, hook_id, body)
+    return await run_in_threadpool(call.with_looks, request, lambda: build_signed(request, hook_id, body))
 
 
 def build_signed(request: Request, hook_id: UUID, body: bytes) -> Response:
     header = request.headers.get
     signed = Signed(header("Changes-Signature", ""), header("X-Hub-Signature-256", ""))
-    with db.transaction() as session:
+    with looks.transaction(request.state.looks) as session:
         hook = hooks.verified(session, hook_id, signed, body)
         event = next(filter(None, (header(name) for name in EVENT_HEADERS)), "push")
         asked = params.read_json(body) if body.strip() else {}

@@ -11,7 +11,7 @@ from changes.base.errors import Conflict
 from changes.people.rules import Scope
 from changes.projects import heads, hooks, queries, tasks
 from changes.projects.rules import RepositoryBackend, RepositoryStatus
-from changes.web import call, change_shapes
+from changes.web import call, change_shapes, paging, shapes
 from changes.web.params import Parameters, body_of, documented_query, parameters
 
 api = APIRouter(prefix="/repositories", tags=["repositories"])
@@ -46,6 +46,17 @@ def list_branches(
         repository = queries.repository(this.session, repository_id)
         found = heads.listed(this.session, repository, query=asked.branch)
         return this.answer([change_shapes.branch(each) for each in found])
+
+
+@api.get("/{repository_id:uuid}/projects/", openapi_extra=documented_query(paged=True))
+def list_projects(request: Request, repository_id: UUID) -> Response:
+    """Those that build it, by name."""
+    page = paging.page_of(request)
+    with call.begin(request, Scope.READ) as this:
+        repository = queries.repository(this.session, repository_id)
+        part = queries.projects(this.session, page, repository=repository)
+        shaped, headers = paging.shaped(request, page, part, shapes.project)
+        return this.answer(shaped, headers=headers)
 
 
 @api.get("/{repository_id:uuid}/hook/")

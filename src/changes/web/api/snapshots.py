@@ -52,6 +52,10 @@ def create_snapshot(
     request: Request, project_id: str, asked: Annotated[NewSnapshot, parameters(NewSnapshot)]
 ) -> Response:
     """Starts the build that makes it: the set-up of each plan that has one."""
+    return call.with_looks(request, lambda: new_snapshot(request, project_id, asked))
+
+
+def new_snapshot(request: Request, project_id: str, asked: NewSnapshot) -> Response:
     with call.begin(request, Scope.WRITE) as this:
         project = queries.project(this.session, project_id)
         try:

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request, Response
 from changes.builds import queries as builds
 from changes.builds.queries import BuildFilter
 from changes.people.rules import Scope
-from changes.projects import change_queries, comments
+from changes.projects import change_queries, comments, versions
 from changes.projects.rules import CommentTarget
-from changes.web import call, change_shapes, paging
+from changes.web import call, change_shapes, paging, remarks, streams
 from changes.web.api.builds import summaries
 from changes.web.api.changes import NewComment
 from changes.web.params import documented, documented_query, parameters
@@ -22,6 +22,14 @@ api = APIRouter(prefix="/sources", tags=["changes"])
 def show_source(request: Request, source_id: UUID) -> Response:
     with call.begin(request, Scope.READ) as this:
         return this.answer(change_shapes.version(change_queries.source(this.session, source_id)))
+
+
+@api.get("/{source_id:uuid}/diff/")
+def show_diff(request: Request, source_id: UUID) -> Response:
+    """As plain text: the patch as it was handed in, or what the commit brought."""
+    with call.begin(request, Scope.READ) as this:
+        diff = versions.bytes_of(this.session, change_queries.source(this.session, source_id))
+        return Response(diff, media_type="text/plain; charset=utf-8", headers=streams.FOREIGN)
 
 
 @api.get("/{source_id:uuid}/builds/", openapi_extra=documented_query(paged=True, by_id=True))
@@ -52,5 +60,5 @@ def comment(
     with call.begin(request, Scope.WRITE) as this:
         source = change_queries.source(this.session, source_id)
         said = comments.Said(asked.text, asked.path, asked.line)
-        made = comments.say(this.session, this.caller.user_id, CommentTarget.SOURCE, source.id, said)
+        made = remarks.say(this, CommentTarget.SOURCE, source.id, said)
         return this.answer(change_shapes.comment(made))

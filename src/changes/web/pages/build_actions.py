@@ -65,19 +65,23 @@ def values_of(session: Session, project: Project, asked: NewBuild) -> dict[str, 
 @pages.post("/projects/{slug}/build/")
 def create_build(request: Request, slug: str, asked: Annotated[NewBuild, parameters(NewBuild)]) -> Response:
     try:
-        with call.acting(request, Scope.WRITE) as this:
-            project = projects.project(this.session, slug)
-            refuse_unread(project)
-            (build,) = ask.build_what_was_asked(
-                this.session,
-                replace(wanted(project, asked), asked_by=this.caller.asker),
-                timeout_min=settings.get().default_job_timeout_min,
-            )
-            return this.go(place_of(build), f"Build #{build.number} was asked for.")
+        return call.with_looks(request, lambda: new_build(request, slug, asked))
     except (Invalid, Conflict, Unavailable) as error:
         with call.open_to_all(request) as this:
             values = values_of(this.session, projects.project(this.session, slug), asked)
             return forms.again(request, "new_build.html", values, error)
+
+
+def new_build(request: Request, slug: str, asked: NewBuild) -> Response:
+    with call.acting(request, Scope.WRITE) as this:
+        project = projects.project(this.session, slug)
+        refuse_unread(project)
+        (build,) = ask.build_what_was_asked(
+            this.session,
+            replace(wanted(project, asked), asked_by=this.caller.asker),
+            timeout_min=settings.get().default_job_timeout_min,
+        )
+        return this.go(place_of(build), f"Build #{build.number} was asked for.")
 
 
 def refuse_unread(project: Project) -> None:

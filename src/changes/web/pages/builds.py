@@ -18,7 +18,7 @@ from changes.builds.rules import Result, Status, is_to_repeat
 from changes.projects import queries as projects
 from changes.results import logparts, suite, testruns
 from changes.web import call
-from changes.web.pages import drawing, logview, states, story, timelines
+from changes.web.pages import drawing, logview, said, states, story, timelines
 from changes.web.paging import DIGITS_MAX, whole_number
 
 pages = APIRouter()
@@ -53,6 +53,7 @@ def show_build(request: Request, slug: str, reference: str) -> Response:
             **what_tests_said(this.session, build),
             "tails": tails(this.session, ran),
             "happenings": story.happenings(build, [each.step for each in ran.steps], found.whys),
+            **said.of_build(this, found, [each.job for each in ran.jobs]),
         }
         return drawing.page(request, "build.html", values)
 
@@ -141,7 +142,7 @@ def what_tests_said(session: Session, build: Build) -> dict[str, Any]:
         "test_parts": [(states.OF_RESULT[result], counts[result]) for result in sorted(counts)],
         "test_count": sum(counts.values()),
         "failed_count": failed_count,
-        "failed": [(run, test, story.excerpt(message)) for run, test, message in failed],
+        "failed": [(seen, story.excerpt(seen.message)) for seen in failed],
         "sentence": story.sentence(build, counts, clock.now()),
     }
 

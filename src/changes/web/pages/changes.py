@@ -1,6 +1,6 @@
 """Changes: the list, and the life of one from its first version to the commit that it has become."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,21 +9,23 @@ from pydantic import Field
 
 from changes.base.errors import Invalid
 from changes.builds import of_changes
+from changes.builds import queries as build_queries
+from changes.builds.models import Build, Job
 from changes.people.rules import Scope
 from changes.projects import change_queries, changes, comments, interdiff, queries, versions
 from changes.projects.change_queries import ChangeFilter
-from changes.projects.models import Change, Project
+from changes.projects.models import Change, Comment, Project, Source
 from changes.projects.rules import ChangeKind, ChangeState, CommentTarget
-from changes.web import call, paging
+from changes.web import call, paging, remarks
 from changes.web.call import Call
 from changes.web.pages import diffs, drawing, forms, life
+from changes.web.pages import said as said_here
 from changes.web.pages.plan_edit import Confirmed
 from changes.web.params import Parameters, parameters
 
 pages = APIRouter()
 HERE = "/changes/"
 ONE = f"{HERE}{{change_id:uuid}}/"
-LINES_SHOWN = 800
 TOPICS_MAX = 10
 STATE_CHOICES = [("", "Any"), ("open", "Open"), ("landed", "Landed"), ("abandoned", "Given up")]
 KIND_CHOICES = [("", "Any"), ("diff", "Diffs"), ("pull", "Pull requests"), ("commit", "Commits")]
@@ -86,7 +88,7 @@ def lived(this: Call, change_id: UUID) -> dict[str, Any]:
     builds = of_changes.of_sources(this.session, [source.id for source in sources])
     ids = [build.id for mine in builds.values() for build, _ in mine]
     repeated = of_changes.repeated_attempts(this.session, ids)
-    said = comments.of(this.session, CommentTarget.CHANGE, [change_id])
+    said = words(this, change_id, sources, builds)
     newest = next(iter(builds[sources[0].id]), None) if sources else None
     projects = {project.slug: project for mine in builds.values() for _, project in mine}
     return {
@@ -96,8 +98,39 @@ def lived(this: Call, change_id: UUID) -> dict[str, Any]:
         "projects": list(projects.values()),
         "topics": [f"change:{change_id.hex}", *topics_of(projects.values())],
         "fields": ("text",),
-        "may_speak": this.caller.user_id is not None,
+        **said_here.shown(this, [word.comment for word in said]),
     }
+
+
+def words(
+    this: Call,
+    change_id: UUID,
+    sources: Sequence[Source],
+    builds: Mapping[UUID, Sequence[tuple[Build, Project]]],
+) -> list[life.Word]:
+    """What was said of it, of its versions and their lines, and of their builds and jobs."""
+    built = {build.id: (build, project) for mine in builds.values() for build, project in mine}
+    targets: dict[CommentTarget, comments.Ids] = {
+        CommentTarget.CHANGE: [change_id],
+        CommentTarget.SOURCE: list(builds),
+        CommentTarget.BUILD: list(built),
+        CommentTarget.JOB: build_queries.ids_of_jobs(list(built)),
+    }
+    said = comments.of_all(this.session, targets)
+    of_jobs = [each.target_id for each in said if each.target == CommentTarget.JOB]
+    jobs = build_queries.jobs(this.session, of_jobs) if of_jobs else {}
+    versions = {source.id: source for source in sources}
+    return [word(each, versions, built, jobs.get(each.target_id)) for each in said]
+
+
+def word(
+    said: Comment,
+    versions: Mapping[UUID, Source],
+    built: Mapping[UUID, tuple[Build, Project]],
+    job: Job | None,
+) -> life.Word:
+    build, project = built.get(job.build_id if job else said.target_id, (None, None))
+    return life.Word(said, versions.get(said.target_id), build, project, job)
 
 
 def topics_of(projects: Iterable[Project]) -> list[str]:
@@ -110,10 +143,8 @@ def comment(request: Request, change_id: UUID, asked: Annotated[SaidHere, parame
     try:
         with call.acting(request, Scope.WRITE) as this:
             change = change_queries.change(this.session, change_id)
-            said = comments.Said(asked.text)
-            comments.say(this.session, this.caller.user_id, CommentTarget.CHANGE, change.id, said)
-            changes.touch(this.session, change)
-            return this.go(f"{HERE}{change_id.hex}/", "Said.")
+            made = remarks.say(this, CommentTarget.CHANGE, change.id, comments.Said(asked.text))
+            return this.go(f"{HERE}{change_id.hex}/#comment-{made.id.hex}", "Said.")
     except Invalid as error:
         with call.reading(request) as this:
             return forms.again(request, "change.html", {**lived(this, change_id), "text": asked.text}, error)
@@ -134,11 +165,11 @@ def abandon(
 @pages.get(f"{ONE}diff/{{earlier:number}}/{{later:number}}/")
 def compare(request: Request, change_id: UUID, earlier: int, later: int) -> Response:
     """What the later version does differently."""
+    part = paging.whole_number(request, "part", 1)
     with call.reading(request) as this:
         change = change_queries.change(this.session, change_id)
-        files = between(this, change, earlier, later)
-        shown, left = diffs.first_lines(files, LINES_SHOWN)
-        values = {"change": change, "earlier": earlier, "later": later, "files": shown, "lines_left": left}
+        drawn = diffs.drawn(between(this, change, earlier, later), diffs.Asked(part))
+        values = {"change": change, "earlier": earlier, "later": later, "drawn": drawn}
         return drawing.page(request, "change_diff.html", values)
 
 

@@ -22,7 +22,6 @@ pages = APIRouter()
 COMMITS_PER_PAGE = 50
 # Of all commits of a page together; more only where somebody builds one commit again and again.
 BUILDS_MAX = 400
-LINES_SHOWN = 800
 
 
 class CommitsAsked(Parameters):
@@ -81,15 +80,16 @@ def show_commit(request: Request, slug: str, sha: str) -> Response:
 
 @pages.get("/projects/{slug}/builds/{reference}/patch/")
 def show_patch(request: Request, slug: str, reference: str) -> Response:
+    asked = diffs.Asked(part=paging.whole_number(request, "part", 1))
     with call.reading(request) as this:
         build = find(this.session, slug, reference).build
-        return drawing.page(request, "patch.html", {**frame_of_build(build), **patch_of(this.session, build)})
+        values = {**frame_of_build(build), **patch_of(this.session, build, asked)}
+        return drawing.page(request, "patch.html", values)
 
 
-def patch_of(session: Session, build: Build) -> dict[str, Any]:
+def patch_of(session: Session, build: Build, asked: diffs.Asked) -> dict[str, Any]:
     patch = build.source.patch
     if patch is None:
         raise NotFound("This build is of a commit, without a patch on top.")
     files = diffs.parse(diffs.text_of(patches.content(session, patch)))
-    shown, left = diffs.first_lines(files, LINES_SHOWN)
-    return {"patch": patch, "files": shown, "file_count": len(files), "lines_left": left}
+    return {"patch": patch, "drawn": diffs.drawn(files, asked)}

@@ -5,7 +5,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from changes.base import clock
+from changes.base import clock, ids
+from changes.people.models import User
+from changes.projects.models import Comment
 from changes.web import call
 from changes.web.pages import design_builds, diffs, drawing, states
 from changes.web.pages.charts import Point, Span
@@ -100,9 +102,17 @@ def samples() -> dict[str, Any]:
             (states.QUARANTINED_FAILED, 4),
             (states.SKIPPED, 41),
         ],
-        "diff": diffs.parse(A_DIFF),
+        "diff": diffs.drawn(diffs.parse(A_DIFF)),
+        "long_diff": diffs.Drawn([], 1, 2, 7, has_asked=False, beside=frozenset()),
+        "remarks": {side: remark() for side in ("light", "dark")},
         "log": A_LOG,
     }
+
+
+def remark() -> Comment:
+    text = "Should this not be booked after the receipt?\n\nA second thread may read the ledger in between."
+    user = User(email="dagny@orbit.example")
+    return Comment(id=ids.new(), user=user, text=text, date_created=clock.now() - timedelta(hours=3))
 
 
 def history() -> list[Point]:

@@ -64,6 +64,8 @@ TAB_COLOUR_OTHERWISE = "#80868f"
 SIGNS = {"passed": "✓", "failed": "✗", "infra": "⚠", "aborted": "⊘", "running": "▸", "collecting": "▸"}
 SIGN_OTHERWISE = "·"
 PRODUCT = "Changes"
+TIMES = ("duration", "machine_duration", "ago", "exact", "machine_time", "number")
+FILTERS = (*TIMES, "initials", "avatar_colour", "share", "size", "gist")
 # Text, address, icon, keys.
 NAVIGATION = [
     ("Home", "/", "home", "g h"),
@@ -181,10 +183,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         bytecode_cache=compiled(),
     )
-    env.filters |= {
-        name: getattr(phrasing, name)
-        for name in ("duration", "machine_duration", "ago", "exact", "machine_time", "number")
-    } | {name: getattr(phrasing, name) for name in ("initials", "avatar_colour", "share", "size", "gist")}
+    env.filters |= {name: getattr(phrasing, name) for name in FILTERS}
     env.globals |= {
         name: getattr(charts, name) for name in ("bars", "plot_width", "place", "ran_s", "shares", "top_of")
     }

@@ -5,9 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from changes.builds.models import Build
+from changes.builds.models import Build, Job
 from changes.projects.models import Change, Comment, Project, Source
 from changes.projects.rules import ChangeState
+
+
+@dataclass(frozen=True)
+class Word:
+    """A comment, and of what: a version, a build or a job of one; otherwise of the change itself."""
+
+    comment: Comment
+    source: Source | None = None
+    build: Build | None = None
+    project: Project | None = None
+    job: Job | None = None
 
 
 @dataclass(frozen=True)
@@ -19,7 +30,7 @@ class Moment:
     source: Source | None = None
     build: Build | None = None
     project: Project | None = None
-    comment: Comment | None = None
+    word: Word | None = None
     # How many steps of a build had to be tried again.
     repeated: int = 0
 
@@ -28,11 +39,11 @@ def moments(
     change: Change,
     sources: Sequence[Source],
     builds: Mapping[UUID, Sequence[tuple[Build, Project]]],
-    comments: Sequence[Comment],
+    words: Sequence[Word],
     repeated: Mapping[UUID, int],
 ) -> list[Moment]:
     """The moment it was made is that of its first version, where it has one by then."""
-    found = [*versions(sources), *ran(builds, repeated), *said(comments)]
+    found = [*versions(sources), *ran(builds, repeated), *said(words)]
     if not any(source.number == 1 and source.date_created <= change.date_created for source in sources):
         found.append(Moment("made", change.date_created))
     if change.state == ChangeState.LANDED and change.date_landed is not None:
@@ -60,6 +71,6 @@ def ran(
             )
 
 
-def said(comments: Sequence[Comment]) -> Iterator[Moment]:
-    for comment in comments:
-        yield Moment("said", comment.date_created, comment=comment)
+def said(words: Sequence[Word]) -> Iterator[Moment]:
+    for word in words:
+        yield Moment("said", word.comment.date_created, word=word)

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
+from changes.base import db
 from changes.base.errors import NotFound
 from changes.base.process import settings
-from changes.builds import machines, queries
+from changes.builds import agent_keys, machines, queries
 from changes.builds.models import Node
 from changes.builds.rules import ReplaceLimits
 from changes.people.rules import Scope
@@ -25,11 +26,18 @@ QUESTIONS = {
         "Revoke the key of",
         "Its agent is let in no more, and its work is done elsewhere. It may enrol again with a new token.",
     ),
+    "replace-key": (
+        "Replace the key of",
+        "Its agent gets another key within ten minutes, or at its next start, and goes on working meanwhile.",
+    ),
 }
+# Those that nobody wonders about later.
+WITHOUT_REASON = ("revoke", "replace-key")
 SAID = {
     "drain": "It ends what it has.",
     "disable": "It gets nothing any more.",
     "revoke": "Its key is revoked.",
+    "replace-key": "Its agent gets another key.",
 }
 
 
@@ -48,7 +56,13 @@ def question(node: Node, how: str) -> dict[str, Any]:
     if how not in QUESTIONS:
         raise NotFound("There is no such page of a machine.")
     button, words = QUESTIONS[how]
-    return {"node": node, "how": how, "button": button, "words": words, "reason_max": machines.REASON_MAX}
+    return {
+        "node": node,
+        "how": how,
+        "button": button,
+        "words": words,
+        "reason_max": None if how in WITHOUT_REASON else machines.REASON_MAX,
+    }
 
 
 @pages.post("/nodes/{node_id:uuid}/enable/")
@@ -60,15 +74,21 @@ def enable(request: Request, node_id: UUID, _asked: Annotated[Confirmed, paramet
 
 @pages.post("/nodes/{node_id:uuid}/{how}/")
 def act(request: Request, node_id: UUID, how: str, asked: Annotated[Why, parameters(Why)]) -> Response:
-    current = settings.get()
-    limits = ReplaceLimits(current.jobstep_retry_max, current.jobstep_machine_retry_max)
     with call.acting(request, Scope.ADMIN) as this:
         node = queries.node(this.session, node_id)
         question(node, how)
-        if how == "drain":
-            machines.drain(this.session, node, asked.reason.strip())
-        elif how == "disable":
-            machines.disable(this.session, node, asked.reason.strip(), limits)
-        else:
-            machines.revoke(this.session, node, limits)
+        do(this.session, node, how, asked.reason.strip())
         return this.go(f"/nodes/{node_id.hex}/", SAID[how])
+
+
+def do(session: db.Session, node: Node, how: str, why: str) -> None:
+    current = settings.get()
+    limits = ReplaceLimits(current.jobstep_retry_max, current.jobstep_machine_retry_max)
+    if how == "drain":
+        machines.drain(session, node, why)
+    elif how == "disable":
+        machines.disable(session, node, why, limits)
+    elif how == "replace-key":
+        agent_keys.ask_for_another(session, node)
+    else:
+        machines.revoke(session, node, limits)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from changes.builds import waiting
+from changes.builds import housing, waiting
 from changes.builds.lanes import Needs
 from changes.builds.queue_look import LaneLine, Look
 from changes.builds.waiting_rules import Block, Waiting
@@ -46,7 +46,12 @@ class LaneShown:
 
 def words_of_needs(needs: Needs, group: str | None) -> list[str]:
     words = [f"cluster: {needs.cluster}"] if needs.cluster else []
-    words += [f"{name}: {value}" for name, value in needs.labels.items()]
+    words += [f"{name}: {value}" for name, value in housing.own_labels(needs.labels).items()]
+    words += [
+        housing.words_of_label(name, value)
+        for name, value in needs.labels.items()
+        if name.startswith(housing.FOUND)
+    ]
     words += [f"{needs.cpus} cpus"] if needs.cpus else []
     words += [f"{needs.memory_mb} MB"] if needs.memory_mb else []
     return [*words, *([f"group: {group}"] if group else [])]

@@ -60,6 +60,10 @@ def url_of(project: Project) -> str:
 
 @pages.post("/projects/{slug}/kept/snapshots/")
 def make_snapshot(request: Request, slug: str, asked: Annotated[Wanted, parameters(Wanted)]) -> Response:
+    return call.with_looks(request, lambda: made_snapshot(request, slug, asked))
+
+
+def made_snapshot(request: Request, slug: str, asked: Wanted) -> Response:
     with call.acting(request, Scope.WRITE) as this:
         project = project_settings.project_of(this, slug)
         here = f"{url_of(project)}kept/"

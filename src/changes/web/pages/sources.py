@@ -6,47 +6,66 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from changes.base.errors import Invalid
+from changes.base.errors import Invalid, Unavailable
 from changes.builds import of_changes
 from changes.people.rules import Scope
 from changes.projects import change_queries, comments, versions
-from changes.projects.models import Change
+from changes.projects.models import Change, Source
 from changes.projects.rules import CommentTarget
-from changes.web import call
+from changes.web import call, paging, remarks
 from changes.web.call import Call
 from changes.web.pages import diffs, drawing, forms
+from changes.web.pages import said as said_here
 from changes.web.pages.changes import SaidHere
-from changes.web.params import parameters
+from changes.web.params import Parameters, parameters
 
 pages = APIRouter()
 HERE = "/sources/{source_id:uuid}/"
-LINES_SHOWN = 1500
 LINE = re.compile("[1-9][0-9]{0,8}")
 
 
+class SourceAsked(Parameters):
+    # `path:line`, of which somebody is about to say something.
+    comment: str = ""
+
+
 @pages.get(HERE)
-def show_source(request: Request, source_id: UUID) -> Response:
+def show_source(
+    request: Request, source_id: UUID, asked: Annotated[SourceAsked, parameters(SourceAsked)]
+) -> Response:
+    part = paging.whole_number(request, "part", 1)
     with call.reading(request) as this:
-        values = {**about(this, source_id), "asked": SaidHere(), **forms.RIGHT}
-        return drawing.page(request, "source.html", values)
+        values = about(this, source_id, part, place_in(asked.comment))
+        return drawing.page(request, "source.html", {**values, "text": "", **forms.RIGHT})
 
 
-def about(this: Call, source_id: UUID) -> dict[str, Any]:
+def place_in(text: str) -> diffs.Place | None:
+    path, _, line = text.rpartition(":")
+    return (path, int(line)) if path and LINE.fullmatch(line) else None
+
+
+def about(this: Call, source_id: UUID, part: int = 1, place: diffs.Place | None = None) -> dict[str, Any]:
     source = change_queries.source(this.session, source_id)
     said = comments.of(this.session, CommentTarget.SOURCE, [source_id])
-    files = versions.diff_of(this.session, source)
-    shown, left = diffs.first_lines(files, LINES_SHOWN)
+    files, unreadable = files_of(this, source)
     return {
         "source": source,
         "change": this.session.get(Change, source.change_id) if source.change_id else None,
         "builds": of_changes.of_sources(this.session, [source_id])[source_id],
-        "files": shown,
-        "file_count": len(files),
-        "lines_left": left,
-        "said": said,
-        "may_speak": this.caller.user_id is not None,
-        "fields": ("text", "path", "line"),
+        "drawn": diffs.drawn(files, diffs.Asked(part, said, place)),
+        "unreadable": unreadable,
+        "place": place,
+        **said_here.shown(this, said),
+        "fields": ("text", "line"),
     }
+
+
+def files_of(this: Call, source: Source) -> tuple[list[diffs.FileDiff], str]:
+    """Its builds and what was said of it are shown also where nobody can read it now."""
+    try:
+        return versions.diff_of(this.session, source), ""
+    except Unavailable as error:
+        return [], error.message
 
 
 @pages.post(f"{HERE}comments/")
@@ -54,11 +73,12 @@ def comment(request: Request, source_id: UUID, asked: Annotated[SaidHere, parame
     try:
         with call.acting(request, Scope.WRITE) as this:
             source = change_queries.source(this.session, source_id)
-            comments.say(this.session, this.caller.user_id, CommentTarget.SOURCE, source.id, said_in(asked))
-            return this.go(f"/sources/{source_id.hex}/", "Said.")
+            made = remarks.say(this, CommentTarget.SOURCE, source.id, said_in(asked))
+            return this.go(f"/sources/{source_id.hex}/#comment-{made.id.hex}", "Said.")
     except Invalid as error:
         with call.reading(request) as this:
-            return forms.again(request, "source.html", {**about(this, source_id), "asked": asked}, error)
+            values = about(this, source_id, place=place_in(f"{asked.path.strip()}:{asked.line.strip()}"))
+            return forms.again(request, "source.html", {**values, "text": asked.text}, error)
 
 
 def said_in(asked: SaidHere) -> comments.Said:

@@ -5,14 +5,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
+from changes.base.db import Session
 from changes.base.errors import Conflict, Invalid, NotFound
 from changes.builds import recipes
 from changes.builds.recipes import DEFAULT_ARTIFACTS, DEFAULT_IMPLEMENTATION
 from changes.people.rules import Scope
-from changes.projects import create, plans, queries
+from changes.projects import create, plan_options, plans, queries
 from changes.projects.models import Plan, Step
-from changes.web import call
-from changes.web.pages import drawing, forms, step_fields
+from changes.projects.plan_options import OF_STEPS
+from changes.web import call, option_fields
+from changes.web.pages import drawing, forms, plan_terms, step_fields
 from changes.web.pages.plan_edit import Confirmed, plan_of
 from changes.web.pages.step_fields import StepFields
 from changes.web.params import Parameters, parameters
@@ -33,6 +35,9 @@ class StepAsked(Parameters):
     data: str = ""
 
 
+AllOfStep = option_fields.with_options(StepAsked, OF_STEPS)
+
+
 class Form(Parameters):
     form: str = "fields"
 
@@ -45,7 +50,8 @@ class Direction(Parameters):
 def ask_for_step(request: Request, plan_id: UUID, asked: Annotated[Form, parameters(Form)]) -> Response:
     with call.acting(request, Scope.WRITE) as this:
         plan = editable(this, plan_id)
-        values = values_of(plan, None, StepAsked(form=asked.form, data=step_fields.as_json({"commands": []})))
+        asked_for = StepAsked(form=asked.form, data=step_fields.as_json({"commands": []}))
+        values = values_of(this.session, plan, None, asked_for)
         return drawing.page(request, TEMPLATE, {**values, **forms.RIGHT})
 
 
@@ -56,30 +62,42 @@ def editable(this: call.Call, plan_id: UUID) -> Plan:
     return plan
 
 
-def values_of(plan: Plan, step: Step | None, asked: StepAsked) -> dict[str, Any]:
+def values_of(session: Session, plan: Plan, step: Step | None, asked: StepAsked) -> dict[str, Any]:
+    of_step = queries.options_of_items(session, [step.id])[step.id] if step else {}
+    fields = ("data",) if asked.form == "json" else step_fields.FIELDS
     return {
         "plan": plan,
         "step": step,
         "asked": asked,
-        "fields": ("data",) if asked.form == "json" else step_fields.FIELDS,
+        "fields": (*fields, *OF_STEPS),
+        "declared": [plan_terms.shown(option) for option in OF_STEPS.values()],
+        "chosen": plan_options.with_defaults(OF_STEPS, of_step) | options_in(asked),
         "is_plain": step is None or step_fields.from_data(step.implementation, step.data) is not None,
         "kept_otherwise": DEFAULT_ARTIFACTS,
     }
 
 
+def options_in(asked: StepAsked) -> dict[str, str]:
+    """None of what the form did not send; a field that was emptied is as if never filled in."""
+    given = option_fields.given(asked, OF_STEPS) if isinstance(asked, AllOfStep) else {}
+    return {name: text.strip() or OF_STEPS[name].default for name, text in given.items()}
+
+
 @pages.post("/plans/{plan_id:uuid}/steps/new/")
 def create_step(
-    request: Request, plan_id: UUID, asked: Annotated[StepAsked, parameters(StepAsked)]
+    request: Request, plan_id: UUID, asked: Annotated[StepAsked, parameters(AllOfStep)]
 ) -> Response:
     try:
         with call.acting(request, Scope.WRITE) as this:
             plan = editable(this, plan_id)
             data = data_of(DEFAULT_IMPLEMENTATION, asked, {})
-            create.create_step(this.session, plan, DEFAULT_IMPLEMENTATION, data, plans.next_order(plan))
+            order = plans.next_order(plan)
+            step = create.create_step(this.session, plan, DEFAULT_IMPLEMENTATION, data, order)
+            plan_options.change(this.session, step.id, OF_STEPS, options_in(asked))
             return this.go(f"/plans/{plan_id.hex}/", "The step is there.")
     except (Invalid, Conflict) as error:
         with call.open_to_all(request) as this:
-            values = values_of(queries.plan(this.session, plan_id), None, asked)
+            values = values_of(this.session, queries.plan(this.session, plan_id), None, asked)
             return forms.again(request, TEMPLATE, values, error)
 
 
@@ -87,7 +105,7 @@ def data_of(implementation: str, asked: StepAsked, kept: dict[str, Any]) -> dict
     if asked.form == "json":
         data = step_fields.from_json(asked.data)
     else:
-        data = step_fields.to_data(StepFields(**asked.model_dump(exclude={"form", "data"})), kept)
+        data = step_fields.to_data(StepFields(**asked.model_dump(include=set(step_fields.FIELDS))), kept)
     recipes.read(implementation, data)
     return data
 
@@ -99,9 +117,8 @@ def edit_step(
     with call.acting(request, Scope.WRITE) as this:
         plan = editable(this, plan_id)
         step = step_of(plan, step_id)
-        return drawing.page(
-            request, TEMPLATE, {**values_of(plan, step, as_stored(step, asked)), **forms.RIGHT}
-        )
+        values = values_of(this.session, plan, step, as_stored(step, asked))
+        return drawing.page(request, TEMPLATE, {**values, **forms.RIGHT})
 
 
 def step_of(plan: Plan, step_id: UUID) -> Step:
@@ -120,7 +137,7 @@ def as_stored(step: Step, asked: Form) -> StepAsked:
 
 @pages.post("/plans/{plan_id:uuid}/steps/{step_id:uuid}/")
 def change_step(
-    request: Request, plan_id: UUID, step_id: UUID, asked: Annotated[StepAsked, parameters(StepAsked)]
+    request: Request, plan_id: UUID, step_id: UUID, asked: Annotated[StepAsked, parameters(AllOfStep)]
 ) -> Response:
     try:
         with call.acting(request, Scope.WRITE) as this:
@@ -128,11 +145,13 @@ def change_step(
             kind = step.implementation
             data = data_of(kind, asked, step.data)
             plans.change_step(this.session, step, implementation=kind, data=data, order=None)
+            plan_options.change(this.session, step.id, OF_STEPS, options_in(asked))
             return this.go(f"/plans/{plan_id.hex}/", "Saved. It counts from the next build on.")
     except (Invalid, Conflict) as error:
         with call.open_to_all(request) as this:
             plan = queries.plan(this.session, plan_id)
-            return forms.again(request, TEMPLATE, values_of(plan, step_of(plan, step_id), asked), error)
+            values = values_of(this.session, plan, step_of(plan, step_id), asked)
+            return forms.again(request, TEMPLATE, values, error)
 
 
 @pages.post("/plans/{plan_id:uuid}/steps/{step_id:uuid}/move/")

@@ -9,10 +9,12 @@ from pydantic import Field
 
 from changes.base.db import Session
 from changes.builds.rules import Result
+from changes.projects import comments
+from changes.projects.rules import CommentTarget
 from changes.results import artifacts, suite, testruns
 from changes.results.suite import Package, PastRun, SuiteAsked
 from changes.web import call, paging
-from changes.web.pages import drawing, states
+from changes.web.pages import drawing, said, states
 from changes.web.pages.builds import find, frame_of
 from changes.web.pages.charts import Point
 from changes.web.params import Parameters, parameters
@@ -101,8 +103,11 @@ def show_run(request: Request, slug: str, reference: str, run_id: UUID) -> Respo
         build = find(this.session, slug, reference).build
         run, test, step, message = suite.run(this.session, build, run_id)
         past = suite.past_runs(this.session, test.id, limit=HISTORY_SHOWN)
+        remarks = comments.of(this.session, CommentTarget.TEST, [test.outside_id])
         values = {
             **frame_of(build),
+            **said.shown(this, remarks),
+            "remarks": remarks,
             "run": run,
             "test": test,
             "step": step,
@@ -110,7 +115,7 @@ def show_run(request: Request, slug: str, reference: str, run_id: UUID) -> Respo
             "is_cut": len(message) > MESSAGE_CHARACTERS,
             "artifacts": artifacts.of_step(this.session, step.id),
             "points": points(slug, past),
-            "seen_before": seen_before(run.id, past),
+            "seen_before": seen_before(run.outside_id, past),
         }
         return drawing.page(request, "test.html", values)
 
