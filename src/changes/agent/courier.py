@@ -13,8 +13,8 @@ from changes.agent.read_times import ReadTimes
 from changes.protocol import CONSOLE, CommandReport, StepReport
 
 # So long it waits for more before it sends something. A trivial command starts, writes and ends within the
-# first of these, and costs two requests instead of three.
-FIRST_LINGER_S, LINGER_S = 0.05, 0.01
+# first of these, and costs two requests instead of three; beside other steps it takes longer.
+FIRST_LINGER_S, BUSY_FIRST_LINGER_S, LINGER_S = 0.05, 0.25, 0.01
 # With so much waiting there is nothing to be gained by collecting more.
 PLENTY_BYTES = 64 * 1024
 
@@ -24,9 +24,12 @@ log = logging.getLogger("changes.agent")
 class Courier:
     """`on_end` is called with StepGone or Refused when the server wants no more of this step."""
 
-    def __init__(self, link: StepLink, console: Path, on_end: Callable[[Exception], None]) -> None:
+    def __init__(
+        self, link: StepLink, console: Path, on_end: Callable[[Exception], None], is_alone: Callable[[], bool]
+    ) -> None:
         self._link = link
         self._on_end = on_end
+        self._is_alone = is_alone
         self._console = os.open(console, os.O_RDONLY)
         self._changed = threading.Condition()
         self._size = os.fstat(self._console).st_size
@@ -81,12 +84,16 @@ class Courier:
         with self._changed:
             self._changed.wait_for(self._is_due)
             if self._final is None:
-                linger_s = LINGER_S if self._is_start_told else FIRST_LINGER_S
-                self._changed.wait_for(self._is_urgent, linger_s)
+                self._changed.wait_for(self._is_urgent, self._linger_s())
             if self._final is None or self._sent < self._size:
                 return not self._link.is_given_up()
         self._send_report(self._final)
         return False
+
+    def _linger_s(self) -> float:
+        if self._is_start_told:
+            return LINGER_S
+        return FIRST_LINGER_S if self._is_alone() else BUSY_FIRST_LINGER_S
 
     def _is_due(self) -> bool:
         has_news = not self._is_start_told or bool(self._progress) or self._sent < self._size

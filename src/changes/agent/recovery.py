@@ -52,7 +52,7 @@ def _hand_back(folder: StepFolder, tools: Tools) -> None:
         for artifact in _kept(folder):
             sender.send(artifact)
         sender.finish()
-    courier = Courier(link, folder.console, on_end)
+    courier = Courier(link, folder.console, on_end, tools.is_alone)
     if courier.finish(report or RESTARTED) or order.is_given:
         tools.spool.drop(folder)
 

@@ -95,7 +95,11 @@ class Spool:
 
     def free_mb(self) -> int:
         """What is left on the disk of the steps for somebody without privileges."""
-        status = os.statvfs(self._steps)
+        try:
+            status = os.statvfs(self._steps)
+        except FileNotFoundError:
+            # Somebody has taken the folder away; whoever opens a step there says so.
+            status = os.statvfs(self._steps.parent)
         return status.f_bavail * status.f_frsize // 2**20
 
     def open(self, offer: StepOffer) -> StepFolder:

@@ -93,7 +93,7 @@ class StepRun:
         started_at = time.monotonic()
         self._thread_id = threading.get_native_id()
         rules = self._rules()
-        self._courier = Courier(self._link, self._folder.console, self._on_end)
+        self._courier = Courier(self._link, self._folder.console, self._on_end, self._tools.is_alone)
         self._console = Console(self._folder.console, self._courier.console_grew, rules)
         account = self._tools.housing.account
         account.own(self._console.pipe)

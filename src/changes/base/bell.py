@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 import psycopg
 import structlog
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from changes.base import clock
@@ -33,7 +32,9 @@ log = structlog.get_logger()
 def tell(session: Session, *topics: str) -> None:
     """Rings when the transaction commits, each topic once, however often it was told."""
     parts = [topic.partition(":") for topic in topics]
-    session.execute(select(*(func.pg_notify(channel, key) for channel, _, key in parts)))
+    values = [part for channel, _, key in parts for part in (channel, key)]
+    calls = ", ".join(["pg_notify(%s, %s)"] * len(parts))
+    session.connection().exec_driver_sql(f"select {calls}", tuple(values))
 
 
 class Follower:

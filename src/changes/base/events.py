@@ -22,7 +22,7 @@ from sqlalchemy import Index, UniqueConstraint, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from changes.base import clock, db, ids, jobs
+from changes.base import clock, db, ids, jobs, rows
 from changes.base.db import Base, Identified
 from changes.base.task import NOW, Task, TaskState
 
@@ -121,10 +121,8 @@ def announce(session: Session, event: Any) -> None:
         return
     outbox_id = ids.new()
     data = msgspec.to_builtins(dataclasses.asdict(event))
-    row = insert(Outbox).values(
-        id=outbox_id, type=kind, data=data, is_waiting=is_waiting, date_created=clock.now()
-    )
-    session.execute(row)
+    row = {"id": outbox_id, "type": kind, "data": data, "is_waiting": is_waiting}
+    rows.insert(session, (Outbox, [row]))
     for listener in interested:
         jobs.enqueue(session, listener, outbox_id)
     if is_waiting:
@@ -152,13 +150,13 @@ def first_times(session: Session, kind: str, keys: Mapping[UUID, str]) -> list[U
     if not keys:
         return []
     now = clock.now()
-    rows = [
+    new = [
         {"id": ids.new(), "type": kind, "item_id": item_id, "key": key, "data": {}}
         | {"date_created": now, "date_modified": now}
         # In one order, so that two who do this do not wait in a circle.
         for item_id, key in sorted(keys.items())
     ]
-    inserted = insert(Event).values(rows).on_conflict_do_nothing().returning(Event.item_id)
+    inserted = insert(Event).values(new).on_conflict_do_nothing().returning(Event.item_id)
     return list(session.execute(inserted).scalars())
 
 

@@ -158,7 +158,7 @@ def source_of(session: Session, revision: Revision, asked: Asked) -> Source:
         session.refresh(source)
     if asked.change is not None:
         changes.add_version(session, asked.change, source)
-    elif asked.patch is None:
+    elif asked.patch is None and source.change_id is None:
         changes.claim_commit(session, source, revision)
     return source
 
@@ -197,9 +197,9 @@ def build_one(
     existing = create.newest_of_commit(session, project, template.source) if ensure_only else None
     if existing:
         return existing
+    is_doubted = template.source.patch_id is not None and not has_rights
+    who = queries.options(session, project).get(options.TRUSTED_PATCHES, "") if is_doubted else ""
     is_trusted = trust.is_trusted(
-        has_patch=template.source.patch_id is not None,
-        has_rights=has_rights,
-        who=queries.options(session, project).get(options.TRUSTED_PATCHES, ""),
+        has_patch=template.source.patch_id is not None, has_rights=has_rights, who=who
     )
     return create.create_build(session, project, replace(template, is_trusted=is_trusted))

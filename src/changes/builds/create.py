@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from changes.base import db, ids
 from changes.base.errors import Invalid
+from changes.base.rows import insert_with_new
 from changes.builds import (
     build_terms,
     needs,
@@ -142,6 +143,9 @@ def new_build(session: Session, project: Project, asked: NewBuild, plans: list[P
         status=Status.PENDING_ALLOCATION if plans else Status.QUEUED,
         result=Result.UNKNOWN,
         last_job_number=len(plans),
+        # Said, so that setting them once more below is no change.
+        date_started=None,
+        date_finished=None,
         result_rule=said.result_rule,
         queue_limit_s=said.queue_limit_s,
         overall_limit_s=said.overall_limit_s,
@@ -182,11 +186,13 @@ def create_jobs(session: Session, build: Build, plans: list[PlannedJob], *, time
 
 
 def write(session: Session, build: Build, rows: Rows) -> None:
-    session.flush()
-    db.insert_rows(session, JobPlan, rows.job_plans)
-    db.insert_rows(session, JobSnapshot, rows.images)
-    db.insert_rows(session, JobPhase, rows.phases)
-    new_steps.insert_steps(session, build, rows.steps)
+    insert_with_new(
+        session,
+        (JobPlan, rows.job_plans),
+        (JobSnapshot, rows.images),
+        (JobPhase, rows.phases),
+        *new_steps.rows_of_steps(build, rows.steps),
+    )
 
 
 def note_needs(session: Session, plans: list[PlannedJob], jobs: list[Job]) -> None:

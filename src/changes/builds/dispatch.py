@@ -13,12 +13,14 @@ Hand-outs come one after the other, by an advisory lock that is held for a milli
 counted from what runs, so it can be changed at any time and is never exceeded.
 """
 
+import functools
 import itertools
+import re
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncRawCursor
 from psycopg.rows import dict_row
 
 from changes.builds import offers
@@ -42,6 +44,7 @@ LANES_PER_STEP = 4
 LOCK = f"select set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock({LOCK_NUMBER})"
 FLUSH = "select pg_logical_emit_message(true, 'changes', 'handed out')"
 hand_outs = itertools.count(1)
+NAMED_VALUE = re.compile(r"%\((\w+)\)s")
 
 # Numbers: status 6 pending_allocation, 5 allocated, 2 in_progress, 3 finished; result 1 passed,
 # 2 failed; state 0 active; kind 1 a scheduler of the original, which asks for one cluster and no other.
@@ -334,10 +337,20 @@ async def decide(
     """One statement alone at the queue. The lock comes before the look: each statement sees what is
     there when it begins. All of it travels at once.
     """
-    async with connection.cursor(row_factory=dict_row) as cursor:
+    numbered, names = with_numbers(statement)
+    async with AsyncRawCursor(connection, row_factory=dict_row) as cursor:
         async with connection.pipeline():
             await connection.execute("begin")
             await connection.execute(LOCK)
-            await cursor.execute(statement, given, prepare=True)
+            await cursor.execute(numbered, [given[name] for name in names], prepare=True)
             await connection.execute(ending)
         return await cursor.fetchall()
+
+
+@functools.cache
+def with_numbers(statement: str) -> tuple[bytes, tuple[str, ...]]:
+    """As PostgreSQL itself names values, and their names in that order: otherwise all of this long text
+    is looked through for them at every hand-out.
+    """
+    names = tuple(dict.fromkeys(NAMED_VALUE.findall(statement)))
+    return NAMED_VALUE.sub(lambda found: f"${names.index(found[1]) + 1}", statement).encode(), names

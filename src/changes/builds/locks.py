@@ -3,10 +3,11 @@
 With the lock comes the time by the database's clock: those of web servers and workers decide nothing.
 """
 
+import functools
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, select
 from sqlalchemy.orm import Session, lazyload
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -28,18 +29,27 @@ def lock_build(session: Session, build_id: UUID) -> Build:
 
 def lock_step(session: Session, step_id: UUID) -> JobStep | None:
     """The step as it is now, with its build locked. Its job and phase come with it."""
-    its_job = select(Job.build_id).join(JobStep, JobStep.job_id == Job.id).where(JobStep.id == step_id)
-    if take_lock(session, Build.id == its_job.scalar_subquery()) is None:
+    build_of_step, step_with_whole = statements_for_step()
+    if note_lock(session, session.execute(build_of_step, {"step_id": step_id}).one_or_none()) is None:
         return None
-    found = select(JobStep, Job, JobPhase).where(JobStep.id == step_id)
-    found = found.join(Job, Job.id == JobStep.job_id).join(JobPhase, JobPhase.id == JobStep.phase_id)
-    row = session.execute(found.execution_options(populate_existing=True)).one_or_none()
+    row = session.execute(step_with_whole, {"step_id": step_id}).one_or_none()
     if row is None:
         return None
     step, job, phase = row
     set_committed_value(step, "job", job)
     session.info[LOCKED_PHASE] = phase
     return step
+
+
+@functools.cache
+def statements_for_step() -> tuple[Select[Build, datetime], Select[JobStep, Job, JobPhase]]:
+    """Made once, as they are asked at every word of an agent: its build, locked; it, its job and phase."""
+    step_id = bindparam("step_id", type_=JobStep.id.type)
+    its_job = select(Job.build_id).join(JobStep, JobStep.job_id == Job.id).where(JobStep.id == step_id)
+    found = select(JobStep, Job, JobPhase).where(JobStep.id == step_id)
+    found = found.join(Job, Job.id == JobStep.job_id).join(JobPhase, JobPhase.id == JobStep.phase_id)
+    build = locked(Build.id == its_job.scalar_subquery())
+    return build, found.execution_options(populate_existing=True)
 
 
 def lock_job(session: Session, job_id: UUID) -> Job | None:
@@ -51,7 +61,10 @@ def lock_job(session: Session, job_id: UUID) -> Job | None:
 
 
 def take_lock(session: Session, mine: ColumnElement[bool]) -> Build | None:
-    row = session.execute(locked(mine)).one_or_none()
+    return note_lock(session, session.execute(locked(mine)).one_or_none())
+
+
+def note_lock(session: Session, row: Row[Build, datetime] | None) -> Build | None:
     if row is None:
         return None
     session.info[LOCKED_BUILD], session.info[MOMENT] = row

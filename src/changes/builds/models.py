@@ -87,6 +87,9 @@ class Build(Identified, Timed, Judged, Base):
     date_due: Mapped[datetime | None]
     # How often it ended; more than once when parts of it were repeated.
     endings: Mapped[int] = mapped_column(default=0, server_default="0")
+    # Somebody wants it kept, with all that it found, longer than others are (pins.py).
+    date_pinned: Mapped[datetime | None]
+    pinned_by: Mapped[str] = mapped_column(default="", server_default="")
     date_modified: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
 
     project: Mapped[Project] = relationship(lazy="joined", innerjoin=True)
@@ -100,6 +103,7 @@ class Build(Identified, Timed, Judged, Base):
         Index("ix_build_collection_id", "collection_id"),
         Index("ix_build_asked_by", func.lower(text("asked_by")), "id", postgresql_where="asked_by <> ''"),
         Index("ix_build_unfinished", "id", postgresql_where="status <> 3"),
+        Index("ix_build_pinned", "id", postgresql_where="date_pinned IS NOT NULL"),
         Index("ix_build_due", "date_due", postgresql_where="status <> 3 AND date_due IS NOT NULL"),
         Index("ix_build_tags", "tags", postgresql_using="gin"),
     )

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from changes.base import db, ids
+from changes.base.db import Base
 from changes.builds.models import Build, Command, JobStep
 from changes.builds.recipes import CommandRecipe
 from changes.builds.rules import Origin, Status
@@ -32,8 +33,13 @@ class NewStep:
 
 
 def insert_steps(session: Session, build: Build, new: Sequence[NewStep]) -> None:
-    db.insert_rows(session, JobStep, [row_of(each, build) for each in new])
-    db.insert_rows(session, Command, [row for each in new for row in rows_of_commands(each)])
+    for model, written in rows_of_steps(build, new):
+        db.insert_rows(session, model, written)
+
+
+def rows_of_steps(build: Build, new: Sequence[NewStep]) -> list[tuple[type[Base], list[dict[str, Any]]]]:
+    commands = [row for each in new for row in rows_of_commands(each)]
+    return [(JobStep, [row_of(each, build) for each in new]), (Command, commands)]
 
 
 def row_of(new: NewStep, build: Build) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """What agents tell about their steps. Everything may be told twice, or too late."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from changes.base import clock, ids
@@ -72,7 +73,13 @@ def outcome(report: StepReport) -> str:
 
 
 def commands_of(session: Session, step: JobStep) -> Sequence[Command]:
-    return session.execute(select(Command).where(Command.step_id == step.id)).scalars().all()
+    return session.execute(of_step(), {"step_id": step.id}).scalars().all()
+
+
+@functools.cache
+def of_step() -> Select[Command]:
+    """Made once, as it is asked at every report."""
+    return select(Command).where(Command.step_id == bindparam("step_id"))
 
 
 def note_commands(commands: Sequence[Command], told: list[CommandReport]) -> None:

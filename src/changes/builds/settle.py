@@ -14,7 +14,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from changes.base import events
+from changes.base import events, rows
 from changes.builds import counting, health, lanes, needing, rules, tally, telling
 from changes.builds.counting import Whole, count
 from changes.builds.events import JobFinished
@@ -389,7 +389,7 @@ def tell_of(session: Session, build: Build, *, has_ended: bool) -> None:
         telling.announce_failing(session, build)
     if has_ended:
         telling.announce_end(session, build, moment(session))
-    session.flush()
+    rows.write_changes(session)
     telling.tell(session, build)
 
 

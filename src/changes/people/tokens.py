@@ -1,10 +1,11 @@
 """Keys for programs: made, recognised, revoked."""
 
+import functools
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import Select, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from changes.base import clock, ids
@@ -44,12 +45,17 @@ def checked_name(name: str) -> str:
 
 def recognise(session: Session, secret: str) -> Token | None:
     """None also for the token of somebody whose account is disabled."""
-    mine = select(Token).where(Token.digest == secrets.digest(secret), Token.date_revoked.is_(None))
-    token = session.execute(mine).scalar_one_or_none()
+    token = session.execute(by_digest(), {"digest": secrets.digest(secret)}).scalar_one_or_none()
     if token is None or (token.user is not None and token.user.date_disabled is not None):
         return None
     note_use(session, token)
     return token
+
+
+@functools.cache
+def by_digest() -> Select[Token]:
+    """Made once, as it is asked at every request."""
+    return select(Token).where(Token.digest == bindparam("digest"), Token.date_revoked.is_(None))
 
 
 def note_use(session: Session, token: Token) -> None:

@@ -1,10 +1,11 @@
 """Reads of repositories, projects and plans."""
 
+import functools
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
-from sqlalchemy.orm import Session, lazyload, selectinload
+from sqlalchemy import CompoundSelect, Select, bindparam, func, or_, select
+from sqlalchemy.orm import Session, joinedload, lazyload, selectinload
 
 from changes.base.errors import NotFound
 from changes.base.paging import Page, Part, part
@@ -29,13 +30,19 @@ def project(session: Session, slug_or_id: str) -> Project:
 
 
 def project_or_none(session: Session, slug_or_id: str) -> Project | None:
-    by_slug = session.execute(select(Project).where(Project.slug == slug_or_id)).scalar_one_or_none()
+    by_slug = session.execute(of_slug(), {"slug": slug_or_id}).scalar_one_or_none()
     if by_slug is not None:
         return by_slug
     try:
         return session.get(Project, UUID(slug_or_id))
     except ValueError:
         return None
+
+
+@functools.cache
+def of_slug() -> Select[Project]:
+    """Made once, like the others here that are asked for every build."""
+    return select(Project).where(Project.slug == bindparam("slug"))
 
 
 def by_ids(session: Session, project_ids: Collection[UUID]) -> dict[UUID, Project]:
@@ -103,11 +110,18 @@ def plan(session: Session, plan_id: UUID) -> Plan:
 
 def active_plans(session: Session, project: Project) -> list[Plan]:
     """Without what a plan is usually shown with: this is asked for every build."""
+    found = session.execute(active_plans_of_project(), {"project_id": project.id})
+    return list(found.unique().scalars())
+
+
+@functools.cache
+def active_plans_of_project() -> Select[Plan]:
     mine = select(Plan).where(
-        Plan.project_id == project.id, Plan.status == PlanStatus.ACTIVE, Plan.in_repository.is_(False)
+        Plan.project_id == bindparam("project_id"),
+        Plan.status == PlanStatus.ACTIVE,
+        Plan.in_repository.is_(False),
     )
-    mine = mine.options(lazyload(Plan.project), selectinload(Plan.steps)).order_by(Plan.label)
-    return list(session.execute(mine).scalars())
+    return mine.options(lazyload(Plan.project), joinedload(Plan.steps)).order_by(Plan.label)
 
 
 def step(session: Session, step_id: UUID) -> Step:
@@ -135,15 +149,20 @@ def options_with_items(
     session: Session, project: Project, item_ids: Collection[UUID]
 ) -> tuple[dict[str, str], dict[UUID, dict[str, str]]]:
     """Of a project, and of its plans and their steps."""
-    of_project = select(ProjectOption.project_id, ProjectOption.name, ProjectOption.value)
-    of_items = select(ItemOption.item_id, ItemOption.name, ItemOption.value)
-    both = of_project.where(ProjectOption.project_id == project.id).union_all(
-        of_items.where(ItemOption.item_id.in_(item_ids))
-    )
     options: dict[UUID, dict[str, str]] = {item_id: {} for item_id in (project.id, *item_ids)}
-    for item_id, name, value in session.execute(both):
+    given = {"project_id": project.id, "item_ids": list(item_ids)}
+    for item_id, name, value in session.execute(all_options(), given):
         options[item_id][name] = value
     return options.pop(project.id), options
+
+
+@functools.cache
+def all_options() -> CompoundSelect[UUID, str, str]:
+    of_project = select(ProjectOption.project_id, ProjectOption.name, ProjectOption.value)
+    of_items = select(ItemOption.item_id, ItemOption.name, ItemOption.value)
+    return of_project.where(ProjectOption.project_id == bindparam("project_id")).union_all(
+        of_items.where(ItemOption.item_id.in_(bindparam("item_ids", expanding=True)))
+    )
 
 
 def patch(session: Session, patch_id: UUID) -> Patch:

@@ -1,6 +1,8 @@
 """From a name somebody typed to a commit we know all about."""
 
-from sqlalchemy import select
+import functools
+
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, lazyload
 
@@ -95,12 +97,18 @@ def source_of(
 
 def source_of_commit(session: Session, revision: Revision) -> Source | None:
     """Its commit and repository are here already."""
+    given = {"repository_id": revision.repository_id, "sha": revision.sha}
+    return session.execute(without_patch(), given).scalar_one_or_none()
+
+
+@functools.cache
+def without_patch() -> Select[Source]:
     mine = select(Source).where(
-        Source.repository_id == revision.repository_id,
-        Source.revision_sha == revision.sha,
+        Source.repository_id == bindparam("repository_id"),
+        Source.revision_sha == bindparam("sha"),
         Source.patch_id.is_(None),
     )
-    return session.execute(mine.options(lazyload("*"))).scalar_one_or_none()
+    return mine.options(lazyload("*"))
 
 
 def new_source_of_commit(session: Session, revision: Revision, data: object) -> Source:

@@ -3,24 +3,30 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from changes.base import jobs
+from changes.base import jobs, rows
 from changes.base.db import Session
 from changes.builds import expand, told_phases
 from changes.builds.models import JobStep
-from changes.results import artifacts, rules, shards, statistics, tasks
-from changes.results.original_store import buckets
+from changes.results import rules, shards, statistics, tasks
 
 # Agents of the original close theirs after their last report, unless their store failed them before.
 BUCKET_CLOSES_WITHIN_S = 30
+# Asked at the end of every step, hence in one question.
+LEFT_BEHIND = """
+select
+    exists (select from store_bucket where step_id = %(step_id)s and date_closed is null),
+    array(select name from artifact where step_id = %(step_id)s)
+"""
 
 
 class ArtifactCollector:
     def collect(self, session: Session, step: JobStep) -> bool:
-        if buckets.is_open(session, step.id):
+        names = left_behind(session, step.id)
+        if names is None:
             # The end of its log is on its way; closing the bucket brings this forward.
             jobs.enqueue(session, tasks.collect_step, step.id, due_in_s=BUCKET_CLOSES_WITHIN_S)
             return True
-        if not is_anything_to_read(session, step):
+        if not is_anything_to_read(session, step, names):
             return False
         jobs.enqueue(session, tasks.collect_step, step.id)
         return True
@@ -29,9 +35,14 @@ class ArtifactCollector:
         statistics.leave_out(session, step_ids)
 
 
-def is_anything_to_read(session: Session, step: JobStep) -> bool:
+def left_behind(session: Session, step_id: UUID) -> list[str] | None:
+    """The names of its artifacts; None while an agent of the original may still bring some."""
+    [(is_open, names)] = rows.ask(session, LEFT_BEHIND, {"step_id": step_id})
+    return None if is_open else names
+
+
+def is_anything_to_read(session: Session, step: JobStep, names: list[str]) -> bool:
     """Also where nothing is left of what should have been: then that is what is found."""
-    names = [artifact.name for artifact in artifacts.of_step(session, step.id)]
     of_ours = {expand.file_of(step), told_phases.FILE}
     return (
         any(name in of_ours or rules.is_report(name, step.data) for name in names)
