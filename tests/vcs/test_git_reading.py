@@ -258,6 +258,10 @@ def test_ancestry_is_known(repository: Repository) -> None:
     assert mirror.merge_base(repository.side, repository.change) == repository.root
 
 
+def test_a_commit_is_told_with_the_number_of_those_that_led_to_it(repository: Repository) -> None:
+    assert repository.mirror.ordinal(repository.root) == f"1:{repository.root}"
+
+
 def test_unrelated_histories_have_no_common_ancestor(tmp_path: Path) -> None:
     source, mirror = grown(tmp_path)
     first = source.commit({"a": b"1"})

@@ -207,6 +207,10 @@ def test_ancestry_is_known(repository: Repository) -> None:
     assert mirror.merge_base(repository.side, repository.change) == repository.root
 
 
+def test_a_commit_has_its_number_and_its_short_name(repository: Repository) -> None:
+    assert repository.mirror.ordinal(repository.root) == f"0:{repository.root[:12]}"
+
+
 def test_there_is_no_patch_id(repository: Repository) -> None:
     assert repository.mirror.patch_id(repository.change) is None
 

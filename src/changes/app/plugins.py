@@ -4,6 +4,7 @@ from changes.base import events, outbox
 from changes.builds import collectors, history, log_search, triggers_after, triggers_commits
 from changes.builds import tasks as build_tasks
 from changes.builds.events import BuildFinished, RevisionResultUpdated
+from changes.integrations.green_builds import notice
 from changes.projects import tasks as project_tasks
 from changes.projects.events import RevisionsSeen
 from changes.results import tasks as result_tasks
@@ -26,3 +27,4 @@ def introduce() -> None:
     events.listen(RevisionsSeen, triggers_commits.consider_revisions)
     events.listen(RevisionsSeen, project_tasks.link_landed)
     events.listen(RevisionResultUpdated, build_tasks.note_green)
+    events.listen(RevisionResultUpdated, notice.tell)

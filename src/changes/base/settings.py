@@ -109,10 +109,21 @@ def _blob_url(url: str) -> str:
 
 
 def _base_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    if {"?", "#"} & set(_web_address(url)):
         raise ValueError("must be an address people open, as in https://changes.example.com")
     return url.rstrip("/")
+
+
+def _web_address(url: str) -> str:
+    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+        raise ValueError("must be a web address, as in https://changes.example.com")
+    return url
+
+
+def _user_and_password(said: str) -> str:
+    if ":" not in said:
+        raise ValueError("must be a user and a password with a colon between")
+    return said
 
 
 def _mail_address(address: str) -> str:
@@ -209,6 +220,8 @@ class Settings(BaseModel):
     outside_silence_max_min: Positive = 360
     original_client: str = "changes-client"
     max_artifact_bytes: Annotated[int, BeforeValidator(WholeNumber(1, 2**40))] = 200 * 1024 * 1024
+    green_build_url: Annotated[str, AfterValidator(_web_address)] | None = None
+    green_build_auth: Annotated[str, AfterValidator(_user_and_password)] | None = Field(None, repr=False)
     test_message_max_len: Annotated[int, BeforeValidator(WholeNumber(1024))] = 65536
 
 

@@ -27,6 +27,7 @@ BRANCHES, COMMIT_TRIGGER, DIFF_TRIGGER = (
 )
 FILES, IGNORED_FILES = "build.file-whitelist", "build.file-blacklist"
 PAUSE_MIN, AFTER_PROJECTS = "build.minimum-minutes", "build.after-projects"
+GREEN_NOTIFY, GREEN_PROJECT = "green-build.notify", "green-build.project"
 NO_OR_YES = ("0", "1")
 FILES_LENGTH_MAX = 20_000
 
@@ -172,6 +173,14 @@ OF_PROJECTS = {
             "0",
             is_minutes=True,
         ),
+        Option(
+            GREEN_NOTIFY,
+            "Tell of green commits",
+            "Whether the server of GREEN_BUILD_URL is told of each.",
+            "1",
+            choices=NO_OR_YES,
+        ),
+        Option(GREEN_PROJECT, "Name for green commits", "What it is told as the project; empty is the slug."),
         Option(
             AFTER_PROJECTS,
             "After projects",

@@ -244,6 +244,10 @@ class GitMirror:
         names.check_sha(older, newer)
         return self._answer("merge-base", "--is-ancestor", older, newer) is not None
 
+    def ordinal(self, sha: str) -> str:
+        names.check_sha(sha)
+        return f"{self._answer('rev-list', '--count', sha)}:{sha}"
+
     def merge_base(self, one: str, other: str) -> str | None:
         names.check_sha(one, other)
         return self._answer("merge-base", one, other)

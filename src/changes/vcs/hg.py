@@ -189,6 +189,10 @@ class HgMirror:
         names.check_sha(older, newer)
         return self._sha(f"{older} and ancestors({newer})") is not None
 
+    def ordinal(self, sha: str) -> str:
+        names.check_sha(sha)
+        return self._hg.read(self._here, "log", f"--rev={sha}", "--template={rev}:{node|short}").decode()
+
     def merge_base(self, one: str, other: str) -> str | None:
         names.check_sha(one, other)
         return self._sha(f"ancestor({one}, {other})")

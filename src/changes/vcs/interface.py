@@ -166,6 +166,9 @@ class Mirror(Protocol):
     def merge_base(self, one: str, other: str) -> str | None:
         """The best common ancestor, if there is one."""
 
+    def ordinal(self, sha: str) -> str:
+        """Its place in the history and its name: how many commits led to it, or its number in this copy."""
+
     def patch_id(self, sha: str) -> str | None:
         """Equal for the same change at another place of the history; None where there is no such thing."""
 
