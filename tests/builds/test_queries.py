@@ -67,7 +67,7 @@ def test_builds_are_found_by_each_of_their_traits(session: Session, plain: Build
     patched.author = factories.an_author(session)
     session.flush()
     traits: list[dict[str, Any]] = [
-        {"author": patched.author},
+        {"authors": [patched.author]},
         {"result": Result.FAILED},
         {"cause": Cause.MANUAL},
         {"tags": ["nightly", "other"]},

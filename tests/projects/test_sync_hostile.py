@@ -17,6 +17,7 @@ from changes.projects import config, looks, mirrors, tasks
 from changes.projects.models import Revision
 
 DEADLINE_S = 120
+ANN = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
 BRANCHES = 100_000
 GIGABYTE = 2**30
 BLOCK = b"\0" * 2**20
@@ -64,7 +65,8 @@ def test_a_repository_that_vanishes_during_a_sync_leaves_what_is_stored(
 def test_a_message_without_end_is_cut_and_those_around_it_are_whole(
     repository_id: UUID, folder: Path
 ) -> None:
-    long = factories.git(folder, "commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "x" * 100_000).strip()
+    asked = ("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "x" * 100_000)
+    long = factories.git(folder, *ANN, *asked).strip()
     lines = f"commit refs/heads/main\ncommitter A <a@example.com> 1700000000 +0000\ndata {3 * 2**20}\n"
     whole = f"{lines}{'y' * 3 * 2**20}\nfrom {long}\n\n"
     subprocess.run(
@@ -110,7 +112,7 @@ def test_a_file_of_a_gigabyte_is_not_read(repository_id: UUID, folder: Path) -> 
             hashing.stdin.write(BLOCK)
         blob = hashing.communicate()[0].decode().strip()
     factories.git(folder, "update-index", "--add", "--cacheinfo", f"100644,{blob},{config.FILE_NAME}")
-    factories.git(folder, "commit", "-q", "-m", "Much")
+    factories.git(folder, *ANN, "commit", "-q", "-m", "Much")
 
     tasks.sync_repository(repository_id)
 
