@@ -27,7 +27,7 @@ test: venv system-packages ## Run the whole suite (under 10 minutes)
 
 FAST := base people projects builds results vcs agent
 test-fast: tools ## Run the fast half, about a minute: rules, formats, verbs, house rules
-	$(RUN)/pytest -n 2 tests/test_house_rules.py $(FAST:%=tests/%) -m "not long and not system and not packages and not front_end" $(PYTEST_FLAGS)
+	$(RUN)/pytest -n 2 tests/test_house_rules.py $(FAST:%=tests/%) -m "not long and not system and not packages and not front_end and not slow" $(PYTEST_FLAGS)
 
 test-long: venv ## Run the long ones: chaos, brokers, big data
 	@sh scripts/have-packages long

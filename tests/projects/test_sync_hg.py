@@ -17,6 +17,8 @@ from changes.projects import tasks
 from changes.projects.events import RevisionsSeen
 from changes.projects.rules import RepositoryBackend
 
+pytestmark = pytest.mark.packages
+
 CONFIG = b"plans:\n  - {name: tests, commands: [make test]}\n"
 
 
