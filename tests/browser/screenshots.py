@@ -14,6 +14,7 @@ from bench.system import System
 from playwright.sync_api import Browser, BrowserContext, FloatRect, Page, ViewportSize, sync_playwright
 from tests.browser import addresses
 from tests.browser.conftest import FLAGS, PHONE, WIDE
+from tests.browser.troubled import add_troubles
 
 from changes.base.db import Database
 
@@ -56,7 +57,7 @@ def main() -> None:
 
 def printed_link(up: System) -> str:
     output = up.home.parent / "output"
-    system.wait_until(lambda: "/auth/link/" in output.read_text(), within_s=60)
+    system.wait_until(lambda: "/auth/link/" in output.read_text(), within_s=300)
     line = next(line for line in output.read_text().splitlines() if "/auth/link/" in line)
     return line.rpartition(" ")[2]
 
@@ -73,9 +74,9 @@ class Camera:
         page.locator("main").get_by_role("button", name="Sign in").click()
         page.wait_for_url(f"{up.url}/")
         self.cookies = first.cookies()
-        with Database(up.database.replace("postgresql://", "postgresql+psycopg://")).transaction() as session:
+        self.database = Database(up.database.replace("postgresql://", "postgresql+psycopg://"))
+        with self.database.transaction() as session:
             self.known = addresses.examples(session)
-            self.addresses = addresses.addresses(session)
 
     def take_shown(self) -> None:
         PICTURES.mkdir(exist_ok=True)
@@ -86,7 +87,12 @@ class Camera:
 
     def take_all(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        for number, address in enumerate(self.addresses):
+        with self.database.transaction() as session:
+            # The demo has no troubles of its own, and they have pages too.
+            add_troubles(session)
+            session.flush()
+            found = addresses.addresses(session)
+        for number, address in enumerate(found):
             names = []
             for screen in (WIDE, PHONE):
                 for theme in ("light", "dark"):
