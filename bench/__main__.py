@@ -30,11 +30,15 @@ NAMES = (
     "vcs_log",
     "import_commits",
 )
+# These run only when they are named.
+LONG = ("tests_at_scale",)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[[], *NAMES], metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument(
+        "names", nargs="*", choices=[[], *NAMES, *LONG], metavar="NAME", help=", ".join((*NAMES, *LONG))
+    )
     parser.add_argument("--quick", action="store_true", help="few rounds: to see that it works")
     parser.add_argument("--json", action="store_true", help="all figures as one JSON list at the end")
     asked = parser.parse_args()

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from tests import factories
 from tests.builds import queues
 from tests.conftest import copy_of_template
+from tests.finished import a_test, report
 from tests.scenarios.running import Part, eventually, free_port
 
 from changes.app.cli.main import main
@@ -32,6 +33,7 @@ from changes.builds import settle
 from changes.builds.models import Build, JobStep, Node
 from changes.builds.rules import Result, Status
 from changes.people.rules import Scope
+from changes.results import partitions, testdays
 
 pytestmark = pytest.mark.system
 WITHIN_S = 300.0
@@ -392,3 +394,79 @@ def test_without_a_server_the_exit_code_says_so(
 
     assert done.returncode == NOT_REACHABLE
     assert "does not answer" in done.stderr
+
+
+# --- tests and test ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tested(data: db.Database) -> Build:
+    """Two builds of a project: in the second, what passed before fails."""
+    with data.transaction() as session:
+        project = factories.a_project(session, "web")
+        for result in ("passed", "failed"):
+            build = factories.a_build(session, project)
+            tests = [
+                a_test("app.test_cart", result, owner="payments"),
+                a_test("app.test_slow", duration_ms=9000),
+            ]
+            report(session, first_step(session, build), tests)
+        testdays.sum_up(session)
+        return build
+
+
+def test_tests_are_listed_by_what_they_cost(run: Command, tested: Build) -> None:
+    slowest, failing = run("tests", "web"), run("tests", "web", "--failing")
+
+    assert [line.split() for line in slowest.stdout.splitlines()] == [
+        ["TEST", "RUNS", "FAILED", "FLAKY", "MEAN"],
+        ["app.test_slow", "2", "0", "0", "9.00", "s"],
+        ["app.test_cart", "2", "1", "0", "0.01", "s"],
+    ]
+    assert [line.split()[0] for line in failing.stdout.splitlines()[1:]] == ["app.test_cart"]
+    assert run("tests", "web", "--failing", "--slowest").returncode == WRONG_USAGE
+
+
+def test_one_test_is_found_by_a_part_of_its_name_and_tells_its_runs(run: Command, tested: Build) -> None:
+    told = run("test", "web", "cart").stdout.splitlines()
+    whole = answer_of(run("test", "web", "app.test_cart", "--json"))
+
+    assert told[0] == "app.test_cart  owned by payments"
+    assert told[1].startswith("  fails since")
+    assert [line.split()[:2] for line in told[2:]] == [["failed", "#2"], ["passed", "#1"]]
+    assert whole["hash"] == answer_of(run("test", "web", whole["hash"], "--json"))["hash"]
+
+
+def test_a_part_that_several_names_have_is_not_guessed_at(run: Command, tested: Build) -> None:
+    several, nothing = run("test", "web", "app"), run("test", "web", "nowhere")
+
+    assert several.returncode == REFUSED
+    assert "app.test_cart" in several.stderr
+    assert nothing.returncode == WRONG_USAGE
+    assert "no such test" in nothing.stderr
+
+
+# --- what is kept ---------------------------------------------------------------------------
+
+
+def test_a_build_is_pinned_and_unpinned_by_its_id(run: Command, data: db.Database) -> None:
+    with data.transaction() as session:
+        build_id = a_waiting_build(session).id.hex
+
+    pinned, unpinned = run("pin", build_id, "--json"), run("unpin", build_id, "--json")
+
+    assert answer_of(pinned)["datePinned"] is not None
+    assert answer_of(unpinned)["datePinned"] is None
+
+
+def test_a_dry_run_shows_what_is_older_than_it_is_kept_and_leaves_it(run: Command, data: db.Database) -> None:
+    old = clock.now().replace(year=2021, month=3, day=1)
+    with data.transaction() as session:
+        partitions.make(session, old, old)
+
+    done = run("retention", "--dry-run")
+
+    assert "2021-03  drop" in done.stdout
+    with data.transaction() as session:
+        assert session.execute(select(Task.name)).all() == []
+        assert partitions.name_of("test_run", old) in partitions.names(session)

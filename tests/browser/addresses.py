@@ -19,6 +19,15 @@ EXAMPLES = {
     " join test_batch batch on batch.build_id = build.id"
     " join test_run on test_run.id >= batch.id and test_run.id < batch.end_id and test_run.result = 2"
     " group by project.slug, build.number order by count(*) desc, 1 limit 1",
+    # The test that failed most often.
+    "tested": "select project.slug || ' ' || test.name_sha from test_run"
+    " join test on test.id = test_run.test_id join project on project.id = test.project_id"
+    " where test_run.result = 2 group by 1 order by count(*) desc, 1 limit 1",
+    "cause": "select project.slug || ' ' || lpad(to_hex(cause_id), 32, '0') from failure_in_build"
+    " join project on project.id = failure_in_build.project_id"
+    " group by 1 order by count(*) desc, 1 limit 1",
+    "flaky": "select slug from project join test_flakiness on project_id = project.id"
+    " group by slug order by count(*) desc, 1 limit 1",
     "running": "select project.slug || ' ' || build.number from build"
     " join project on project.id = build.project_id where build.status = 2 order by build.id desc limit 1",
     "patched": "select project.slug || ' ' || build.number from build"
@@ -65,6 +74,8 @@ EXAMPLES = {
 PARTS = {
     "change": ("change", "source"),
     "red": ("red_slug", "red_number", "run"),
+    "tested": ("tested_slug", "test_sha"),
+    "cause": ("cause_slug", "cause_id"),
     "running": ("running_slug", "running_number"),
     "patched": ("patched_slug", "patched_number"),
     "commit": ("commit_slug", "sha"),
@@ -86,9 +97,18 @@ PAGES = {
     "/projects/{slug}/details/": "/projects/{slug}/details/",
     "/projects/{slug}/plans/": "/projects/{slug}/plans/",
     "/projects/{slug}/plans/new/": "/projects/{slug}/plans/new/",
+    "/failures/": "/failures/?days=90",
+    "/projects/{slug}/failures/": "/projects/{cause_slug}/failures/?days=90",
+    "/projects/{slug}/failures/{cause_id:uuid}/": "/projects/{cause_slug}/failures/{cause_id}/",
+    "/projects/{slug}/flaky/": "/projects/{flaky}/flaky/",
     "/projects/{slug}/triggers/": "/projects/{slug}/triggers/",
     "/projects/{slug}/settings/": "/projects/{slug}/settings/",
     "/projects/{slug}/kept/": "/projects/{slug}/kept/",
+    "/projects/{slug}/tests/": "/projects/{tested_slug}/tests/",
+    "/projects/{slug}/tests/all/": "/projects/{tested_slug}/tests/all/",
+    "/projects/{slug}/tests/{sha}/": "/projects/{tested_slug}/tests/{test_sha}/",
+    "/projects/{slug}/tests/{sha}/origin/": "/projects/{tested_slug}/tests/{test_sha}/origin/",
+    "/projects/{slug}/tests/{sha}/compare/": "/projects/{tested_slug}/tests/{test_sha}/compare/",
     BUILD: RED,
     f"{BUILD}tests/": f"{RED}tests/",
     f"{BUILD}tests/{{run_id:uuid}}/": f"{RED}tests/{{run}}/",
@@ -148,6 +168,8 @@ MORE = [
     RUNNING,
     "/projects/{waiting_red_slug}/builds/{waiting_red_number}/",
     "/steps/{waiting_step}/",
+    "/projects/{tested_slug}/tests/{test_sha}/compare/?view=unified",
+    "/projects/{tested_slug}/tests/{test_sha}/?result=failed",
     "/search/?q=nothing+like+this",
     # With a form to comment beside the line.
     "/sources/{source}/?comment={line}",

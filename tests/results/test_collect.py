@@ -9,7 +9,7 @@ from changes.base.task import Task
 from changes.builds import queries, reasons
 from changes.builds.models import Build, JobStep
 from changes.builds.rules import Result, Status
-from changes.results import collect, rules, statistics, testruns
+from changes.results import collect, statistics, testruns
 from changes.results import tasks as result_tasks
 
 HALF = b"<testsuite><testcase classname='a' name='works'/><testcase"
@@ -129,16 +129,3 @@ def test_reading_twice_is_reading_once(session: Session, build: Build) -> None:
 
 def test_a_step_that_was_deleted_meanwhile_is_no_error(session: Session) -> None:
     collect.collect_step(ids.new())
-
-
-NAMES = ["junit.xml", "out/junit.xml", "a.junit.xml", "xunit.xml", "x/nosetests.xml", "a.nosetests.xml"]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_reports_are_known_by_their_name(name: str) -> None:
-    assert rules.is_junit(name)
-
-
-@pytest.mark.parametrize("name", ["junit.xml/log.txt", "myjunit.xml", "JUNIT.XML", "coverage.xml", ""])
-def test_other_files_are_not_read(name: str) -> None:
-    assert not rules.is_junit(name)

@@ -314,6 +314,8 @@ def test_every_list_describes_its_pages(app: FastAPI) -> None:
     lists += [
         f"/projects/{{project_id}}/{each}/" for each in ("decisions", "snapshots", "latest_green_builds")
     ]
+    of_tests = ("tests", "tests/{sha}/history", "tests/{sha}/runs", "teststats")
+    lists += ["/builds/{build_id}/tests/", *(f"/projects/{{project_id}}/{each}/" for each in of_tests)]
     described = {
         name
         for name, each in operations(app)

@@ -24,6 +24,7 @@ def introduce() -> None:
     events.forget_listeners()
     events.listen_together(BuildFinished, build_tasks.after_builds)
     events.listen_together(BuildFinished, triggers_after.note_green)
+    events.listen_together(BuildFinished, result_tasks.after_builds)
     events.listen(RevisionsSeen, triggers_commits.consider_revisions)
     events.listen(RevisionsSeen, project_tasks.link_landed)
     events.listen(RevisionResultUpdated, build_tasks.note_green)

@@ -27,7 +27,13 @@ from changes.builds.tasks import run_schedules, sweep_builds, sweep_outside, swe
 from changes.people import expiry
 from changes.projects.tasks import poll_repositories
 from changes.results import partitions, uploads
-from changes.results.tasks import sum_up_tests
+from changes.results.tasks import (
+    drop_old_tests,
+    look_for_flaky_tests,
+    sum_up_tests,
+    sweep_origins,
+    tend_quarantine,
+)
 
 BEAT_EVERY_S = 1.0
 LOCK_NUMBER = 0x6368616E6765  # "change"
@@ -73,7 +79,11 @@ PERIODIC = [
     Periodic(every_s=60, body=sweep_outside),
     Periodic(every_s=10, body=run_schedules),
     Periodic(every_s=20, body=sum_up_tests),
+    Periodic(every_s=60, body=sweep_origins),
+    Periodic(every_s=300, body=tend_quarantine),
+    Periodic(every_s=600, body=look_for_flaky_tests),
     Periodic(every_s=3600, body=clean_up),
+    Periodic(every_s=6 * 3600, body=drop_old_tests),
 ]
 
 

@@ -11,6 +11,8 @@ from changes.builds.original import models as original
 from changes.people import models as people
 from changes.projects import models as projects
 from changes.results import models as results
+from changes.results import origin_models as origins
+from changes.results import verdict_models as verdicts
 from changes.results.original_store import models as store
 
 TABLES = (
@@ -25,6 +27,8 @@ TABLES = (
     triggers,
     original,
     results,
+    origins,
+    verdicts,
     store,
     idempotency,
 )

@@ -42,13 +42,19 @@ from changes.web.api import changes as change_api
 from changes.web.api import comments as comment_api
 from changes.web.api import commits as commit_api
 from changes.web.api import config as config_api
+from changes.web.api import failures as failure_api
+from changes.web.api import flaky as flaky_api
 from changes.web.api import green as green_api
 from changes.web.api import hooks as hook_api
 from changes.web.api import nodes as node_api
+from changes.web.api import origins as origin_api
+from changes.web.api import project_tests as project_tests_api
 from changes.web.api import repositories as repository_api
+from changes.web.api import retention as retention_api
 from changes.web.api import snapshots as snapshot_api
 from changes.web.api import sources as source_api
 from changes.web.api import tasks as task_api
+from changes.web.api import tests as test_api
 from changes.web.api import triggers as trigger_api
 from changes.web.pages import (
     account,
@@ -81,12 +87,18 @@ from changes.web.pages import builds as builds_pages
 from changes.web.pages import changes as changes_pages
 from changes.web.pages import comments as comments_pages
 from changes.web.pages import commits as commits_pages
+from changes.web.pages import failures as failures_pages
+from changes.web.pages import flaky as flaky_pages
 from changes.web.pages import original_keys as original_pages
+from changes.web.pages import origins as origin_pages
 from changes.web.pages import plans as plans_pages
 from changes.web.pages import project_secrets as secret_forms
+from changes.web.pages import project_tests as project_tests_pages
 from changes.web.pages import projects as projects_pages
+from changes.web.pages import retention as retention_pages
 from changes.web.pages import snapshots as snapshot_pages
 from changes.web.pages import sources as sources_pages
+from changes.web.pages import test_history as test_pages
 from changes.web.pages import tests as tests_pages
 from changes.web.pages import tokens as tokens_pages
 from changes.web.pages import triggers as triggers_pages
@@ -99,8 +111,10 @@ TOLD = ["build", "project", "node", "message", "repository", "change"]
 CHANNELS = [STEPS_CHANNEL, "stop", "leave", "log", *TOLD]
 ASYNC_CONNECTIONS = 8
 LISTS = (home, projects_pages, builds_pages, steps, nodes, plans_pages, search, design, sign_in)
-DETAILS = (triggers_pages, tests_pages, commits_pages, authors_pages)
-ACTIONS = (build_actions, parts_again)
+# `all` stands before the names of tests.
+TESTS = (tests_pages, project_tests_pages, origin_pages, test_pages, failures_pages, flaky_pages)
+DETAILS = (triggers_pages, *TESTS, commits_pages, authors_pages)
+ACTIONS = (build_actions, parts_again, retention_pages)
 QUEUE = (queue, clusters, infra, tasks, node_actions, original_pages)
 PEOPLE = (provider, account, users_pages, tokens_pages)
 # They stand before the pages, because `new` is no project.
@@ -129,6 +143,7 @@ RESOURCES = (
     project_secrets,
     projects,
     reproduce,
+    retention_api,
     snapshot_api,
     config_api,
     hook_api,
@@ -137,11 +152,16 @@ RESOURCES = (
     change_api,
     comment_api,
     commit_api,
+    failure_api,
+    flaky_api,
+    origin_api,
     source_api,
     green_api,
     repository_api,
     node_api,
     task_api,
+    test_api,
+    project_tests_api,
     waiting,
 )
 PAGES = (*FORMS, *KEPT, *REPOSITORIES, *CHANGES, *ACTIONS, *LISTS, *DETAILS, *QUEUE, *PEOPLE)

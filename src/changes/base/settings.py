@@ -29,8 +29,7 @@ log = logging.getLogger(__name__)
 SYSTEM_HOME = Path("/var/lib/changes")
 CONFIG_FILE, CONFIG_VARIABLE = "changes.toml", "CHANGES_CONFIG"
 OLD_CONFIG_FILE, OLD_CONFIG_VARIABLE = "changes.conf.py", "CHANGES_CONF"
-SECRET_KEY_MIN_CHARS = 16
-VALUE_SHOWN_MAX_CHARS = 80
+SECRET_KEY_MIN_CHARS, VALUE_SHOWN_MAX_CHARS = 16, 80
 
 TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 POSTGRESQL_SCHEMES = ("postgresql+psycopg", "postgresql", "postgres", "postgresql+psycopg2")
@@ -222,6 +221,7 @@ class Settings(BaseModel):
     max_artifact_bytes: Annotated[int, BeforeValidator(WholeNumber(1, 2**40))] = 200 * 1024 * 1024
     green_build_url: Annotated[str, AfterValidator(_web_address)] | None = None
     green_build_auth: Annotated[str, AfterValidator(_user_and_password)] | None = Field(None, repr=False)
+    test_runs_keep_months: Annotated[int, BeforeValidator(WholeNumber(0, 1200))] = 24
     test_message_max_len: Annotated[int, BeforeValidator(WholeNumber(1024))] = 65536
 
 

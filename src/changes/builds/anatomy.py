@@ -58,7 +58,12 @@ class Opened:
 
     @property
     def current(self) -> list[Why]:
-        return [why for why in self.whys if not why.is_replaced]
+        return [why for why in self.whys if not why.is_replaced and why.reason not in reasons.NOTES]
+
+    @property
+    def notes(self) -> list[Why]:
+        """Worth knowing also of what is green."""
+        return [why for why in self.whys if not why.is_replaced and why.reason in reasons.NOTES]
 
 
 @dataclass(frozen=True)

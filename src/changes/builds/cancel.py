@@ -5,8 +5,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from changes.base.errors import NotFound
-from changes.builds import settle, telling
-from changes.builds.models import Build
+from changes.builds import second_look, settle, telling
+from changes.builds.models import Build, JobStep
 from changes.builds.rules import HELD, Result, Status
 
 
@@ -37,7 +37,14 @@ def cancel_step(session: Session, step_id: UUID) -> bool:
         raise NotFound("There is no such job step.")
     if step.status == Status.FINISHED:
         return False
+    look = second_look.look_of(session, step)
+    for each in (step, look):
+        if each is not None and each.status != Status.FINISHED:
+            stop(session, each)
+    return True
+
+
+def stop(session: Session, step: JobStep) -> None:
     if step.status in HELD:
         telling.tell_to_stop(session, step.node_id)
     settle.finish_step(session, step, Result.ABORTED)
-    return True

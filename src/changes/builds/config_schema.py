@@ -6,7 +6,14 @@ from changes.builds import housing, terms, triggers_rules
 from changes.builds.implementations import BY_NAME, DEFAULT, Field
 from changes.builds.rules import CommandType
 from changes.projects import config, config_matrix, parameters
-from changes.projects.plan_options import GROUP_MAX, INCREMENT_MAX_S, TIMES_MAX
+from changes.projects.plan_options import (
+    GROUP_MAX,
+    INCREMENT_MAX_S,
+    LOOK_TESTS_LIMIT,
+    LOOK_TIMES_MAX,
+    TIMES_MAX,
+    VANISHED_WAYS,
+)
 
 Schema = dict[str, Any]
 
@@ -91,7 +98,12 @@ def of_job() -> dict[str, Schema]:
         "optional": {**flag, "description": "Its failure does not count where only the required ones do."},
         "group": {**TEXT, "maxLength": GROUP_MAX, "description": "Steps that name it share its limit."},
         "retry": retry(),
+        "second_look": second_look(),
         "expect_tests": {**flag, "description": "A last step that reports no tests has failed."},
+        "vanished_tests": {
+            "enum": list(VANISHED_WAYS),
+            "description": "What becomes of a job without tests that ran before.",
+        },
         "cancel_superseded": {**flag, "description": "A newer build of the branch ends this job."},
         "selective": {**flag, "description": "Targets of Bazel that are not affected are not run."},
         "triggers": triggers(),
@@ -109,6 +121,19 @@ def retry() -> Schema:
             "times": {"type": "integer", "minimum": 0, "maximum": TIMES_MAX},
             "increment": {"type": "integer", "minimum": 0, "maximum": INCREMENT_MAX_S},
             "patterns": TEXTS,
+        },
+    }
+
+
+def second_look() -> Schema:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "description": "New failures are run again alone before their step has failed.",
+        "properties": {
+            "times": {"type": "integer", "minimum": 0, "maximum": LOOK_TIMES_MAX},
+            "command": {**TEXT, "description": "With {tests}; without it the whole step is run once more."},
+            "tests_max": {"type": "integer", "minimum": 0, "maximum": LOOK_TESTS_LIMIT},
         },
     }
 

@@ -8,12 +8,15 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from changes.base import clock, ids
+from changes.builds import second_look
+from changes.builds.excuses import EXCUSED
 from changes.builds.models import Command, JobPhase, JobStep
 from changes.builds.rules import Origin, Result, Status
 
 # What is stored about an attempt and not about the work.
 AVOIDED = "avoid_nodes"
-OF_ONE_ATTEMPT = ("reported", "late_reports", "phases", AVOIDED)
+OF_A_LOOK = (second_look.STATE, second_look.AWAITED)
+OF_ONE_ATTEMPT = ("reported", "late_reports", "phases", AVOIDED, EXCUSED, *OF_A_LOOK)
 
 COPY_STEPS = text("""
     insert into job_step (

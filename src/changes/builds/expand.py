@@ -26,6 +26,7 @@ from changes.builds import (
     offers,
     reasons,
     recipes,
+    second_look,
     selective,
     set_aside,
     sharding,
@@ -47,7 +48,7 @@ from changes.protocol import CommandReport
 TAKEN_OVER = (
     "release", "cpus", "memory", "labels", "checkout_folder", "other_repos", "concurrency_group",
     "plan_step", "timeout_from", "artifact_search_path", "step_token", *housing.KEPT,
-    *keeping_said.KEPT, offers.IMAGE, offers.BEGINS_WITH,
+    *keeping_said.KEPT, offers.IMAGE, offers.BEGINS_WITH, second_look.TERMS,
 )  # fmt: skip
 WEIGHT_SCALE = 1000
 

@@ -21,7 +21,7 @@ from changes.builds.rules import Result, Status
 
 LEAVE_CHANNEL = "leave"
 # The machine has nothing to do with it that somebody stopped its agent.
-INNOCENT = (reasons.AGENT_STOPPED,)
+INNOCENT = (reasons.AGENT_STOPPED, reasons.SECOND_LOOK_LOST)
 
 log = structlog.get_logger()
 

@@ -127,6 +127,7 @@ FIELDS = (
     Field("lfs", "Large files", "flag", "Bring the content that git LFS keeps elsewhere.", default=False),
     Field("env", "Variables", "variables", "For all commands.", {"CHANGES": "1"}),
     Field("artifacts", "Artifacts", "patterns", "Files to keep after each command.", DEFAULT_ARTIFACTS),
+    Field("reports", "Test reports", "patterns", "Files to keep and to read as test reports.", []),
     Field(
         "timeout",
         "Timeout",

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from changes.base.errors import Invalid
-from changes.builds import original_file, original_steps, recipes, terms
+from changes.builds import original_file, original_steps, recipes, second_look, terms
 from changes.builds.complaints import Wrong, WrongData
 from changes.builds.implementations import TIMEOUT_MAX_MIN
 from changes.builds.recipes import DEFAULT_IMPLEMENTATION, Recipe
@@ -49,6 +49,8 @@ class ReadStep:
             data["other_repos"] = [vars(each) for each in recipe.other_repos]
         if said.group:
             data["concurrency_group"] = said.group
+        if said.second_look.times:
+            data[second_look.TERMS] = said.second_look.frozen()
         # Of a step that collects, its shards are to report tests.
         if said.expects_tests and is_last and recipe.collector is None:
             data["expects_tests"] = True

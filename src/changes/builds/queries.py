@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, joinedload, lazyload
 from changes.base.errors import NotFound
 from changes.base.paging import Page, Part, newest_first
 from changes.builds.models import Build, Command, FailureReason, Job, JobPhase, JobPlan, JobStep, Node
+from changes.builds.reasons import NOTES
 from changes.builds.rules import HELD, Cause, Result, Status
 from changes.people.models import Author
 from changes.projects.models import Project, Revision, Source
@@ -194,7 +195,7 @@ def failures_of(session: Session, build_ids: Collection[UUID]) -> dict[UUID, lis
     found = (
         select(FailureReason)
         .outerjoin(JobStep, JobStep.id == FailureReason.step_id)
-        .where(FailureReason.build_id.in_(build_ids), current)
+        .where(FailureReason.build_id.in_(build_ids), current, FailureReason.reason.not_in(NOTES))
         .order_by(FailureReason.id)
     )
     for reason in session.execute(found).scalars():

@@ -26,7 +26,12 @@ INVALID_PLAN = "invalid_plan"
 REPLACED_TOO_OFTEN = "replaced_too_often"
 RESULTS_NOT_READ = "results_not_read"
 TEST_FAILURES = "test_failures"
+SECOND_LOOK_PASSED = "second_look_passed"
+SECOND_LOOK_FAILED = "second_look_failed"
+SECOND_LOOK_LOST = "second_look_lost"
+SECOND_LOOK_STOPPED = "second_look_stopped"
 TIMEOUT = "timeout"
+VANISHED_TESTS = "vanished_tests"
 DUPLICATE_TEST_NAME = "duplicate_test_name"
 MALFORMED_MANIFEST = "malformed_manifest_json"
 MISSING_ARTIFACT = "missing_artifact"
@@ -64,6 +69,12 @@ SENTENCES = {
     " (limit: JOBSTEP_RETRY_MAX in the settings of the server).",
     RESULTS_NOT_READ: "What the step left behind could not be read within {silence_min:minute|minutes}.",
     TEST_FAILURES: "{count:test|tests} failed.",
+    SECOND_LOOK_PASSED: "{count:test|tests} failed at first and passed when run again alone: {names}.",
+    SECOND_LOOK_FAILED: "{count:test has|tests have} not passed when run again alone: {names}.",
+    SECOND_LOOK_LOST: "{count:test|tests} failed, and the machinery lost the step that ran them again:"
+    " {names}.",
+    SECOND_LOOK_STOPPED: "{count:test|tests} failed, and the step that ran them again was cancelled:"
+    " {names}.",
     TIMEOUT: "It ran longer than its limit of {limit_min:minute|minutes}; {where}.",
     DUPLICATE_TEST_NAME: "{count:test was|tests were} reported by more than one shard: {names}",
     MISSING_ARTIFACT: "The command {command} was to say what to run next, and neither printed it nor left"
@@ -76,9 +87,12 @@ SENTENCES = {
     MISSING_TARGETS: "{count:target|targets} of Bazel produced no result, most likely because they could not"
     " be built: {names}",
     MISSING_TESTS: "{message}",
+    VANISHED_TESTS: "{message}",
     NEEDS_NOT_MET: "The job {job} did not run: it needs the job {needed}, which ended as {result}.",
 }
 UNKNOWN = "{message}"
+# Worth knowing of what is green.
+NOTES = (SECOND_LOOK_PASSED, VANISHED_TESTS)
 
 
 @dataclass(frozen=True)

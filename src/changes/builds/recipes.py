@@ -43,7 +43,7 @@ FIELDS = set(implementations.BY_NAME[DEFAULT_IMPLEMENTATION].names)
 # Kept beside the step: for the agent's environment, for who hands steps out, for those who ask.
 KEPT = (
     "release", "max_executors", "cpus", "memory", "labels", "artifact_search_path", "test_stats_from",
-    "step_token", "depth", "sparse", "submodules", "lfs", *housing.KEPT,
+    "step_token", "depth", "sparse", "reports", "submodules", "lfs", *housing.KEPT,
     *keeping_said.KEPT,
 )  # fmt: skip
 PREFIX = "unable to create build step provided data: "
@@ -107,7 +107,7 @@ def read(implementation: str, data: Any) -> Recipe:
         timeout_min=int(data.get("timeout", 0)),
         label=(data.get("label") or "").strip()[:LABEL_MAX],
         other_repos=read_others(data.get("other_repos") or []),
-        base={name: data[name] for name in ("path", "env", "artifacts") if name in data},
+        base={name: data[name] for name in ("path", "env", "artifacts", "reports") if name in data},
         data=kept_of(kind, data),
     )
 
@@ -191,7 +191,10 @@ def read_command(command: Mapping[str, Any], data: Mapping[str, Any]) -> Command
         label=str(command.get("label") or script.strip().split("\n", 1)[0])[:LABEL_MAX],
         cwd=inside(path),
         env={str(name): as_text(value) for name, value in env.items()},
-        artifacts=list(command.get("artifacts", data.get("artifacts", of_itself))),
+        artifacts=[
+            *command.get("artifacts", data.get("artifacts", of_itself)),
+            *data.get("reports", []),
+        ],
         type=kind,
     )
 

@@ -11,7 +11,18 @@ from sqlalchemy.orm import Session
 from changes.base import clock, ids
 from changes.base.errors import Conflict, Invalid, NotFound
 from changes.base.process import settings
-from changes.builds import collectors, expand, expanding, reasons, retry, rules, settle, telling, timeouts
+from changes.builds import (
+    collectors,
+    excuses,
+    expand,
+    expanding,
+    reasons,
+    retry,
+    rules,
+    settle,
+    telling,
+    timeouts,
+)
 from changes.builds.models import Build, Command, Job, JobStep, Node
 from changes.builds.reasons import Reason
 from changes.builds.rules import ReplaceLimits, Result, Status
@@ -142,7 +153,9 @@ def finish(
     elif is_read:
         end(session, step, result, limits)
     else:
-        settle.await_results(session, step, result)
+        is_of_command = report.reason is None
+        shown = excuses.provisional(session, step, result, is_of_command=is_of_command)
+        settle.await_results(session, step, shown)
 
 
 def take_named(
@@ -212,14 +225,18 @@ def is_to_be_read(session: Session, step: JobStep) -> bool:
         return collectors.collector.get().collect(session, step)
 
 
-def results_collected(session: Session, step_id: UUID, problems: list[Problem]) -> None:
-    """What the step left behind has been read: now it may end."""
+def results_collected(
+    session: Session, step_id: UUID, problems: list[Problem], *, excused: int = 0
+) -> None:
+    """What the step left behind has been read: now it may end. `excused` says that its command failed for
+    nothing but so many tests that may fail.
+    """
     step = settle.lock_step(session, step_id)
     if step is None or step.status != Status.COLLECTING_RESULTS:
         return
     for problem in problems:
         settle.explain(session, step.job.build_id, problem.why, step=step)
-    result = step.result
+    result = excuses.awaited(session, step, excused)
     if result == Result.PASSED and problems:
         result = (
             Result.INFRA_FAILED if any(p.result == Result.INFRA_FAILED for p in problems) else Result.FAILED

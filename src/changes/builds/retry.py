@@ -13,7 +13,18 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from changes.base.errors import Conflict
-from changes.builds import collectors, copies, log_search, reasons, rules, set_aside, settle, terms
+from changes.builds import (
+    collectors,
+    copies,
+    log_search,
+    look_again,
+    reasons,
+    rules,
+    second_look,
+    set_aside,
+    settle,
+    terms,
+)
 from changes.builds.copies import AVOIDED
 from changes.builds.models import Build, Job, JobPhase, JobPlan, JobStep
 from changes.builds.reasons import Reason
@@ -80,7 +91,9 @@ def given_up(lost: dict[UUID | None, int], limits: ReplaceLimits) -> Reason:
 def end_step(session: Session, step: JobStep, result: Result) -> JobStep | None:
     """Ends it; a failure that its plan forgives is not seen above it, and is tried again after a while."""
     attempt = None
-    if result == Result.FAILED:
+    if second_look.is_look(step):
+        attempt = look_again.once_more(session, step) if result == Result.FAILED else None
+    elif result == Result.FAILED:
         policy = policy_of(session, step)
         repeated = int(step.data.get(REPEATED, 0))
         if repeated < policy.times and is_forgiven(session, step, policy):
@@ -122,6 +135,8 @@ class Attempt:
     # The phase that it names the steps of, if it does.
     expands_into: str | None
     is_elsewhere: bool
+    # It looked at another one again, which is all done again with that (second_look.py).
+    is_look: bool = False
 
 
 def repeat_steps(session: Session, build: Build, steps: Sequence[Attempt]) -> None:
@@ -131,12 +146,13 @@ def repeat_steps(session: Session, build: Build, steps: Sequence[Attempt]) -> No
     anew = {UUID(step.expands_into) for step in steps if step.expands_into}
     if anew:
         set_aside.named_by(session, sorted(anew))
-    repeated = [step for step in steps if step.phase_id not in anew]
+    repeated = [step for step in steps if step.phase_id not in anew and not step.is_look]
     made = copies.copy_steps(
         session, [step.id for step in repeated], Origin.ASKED, Status.QUEUED, left_out=[REPEATED]
     )
     copies.supersede(session, made)
     phase_ids, job_ids = {step.phase_id for step in repeated}, {step.job_id for step in steps}
+    set_aside.looks_at(session, phase_ids, [step.id for step in repeated])
     session.execute(update(JobPhase).where(JobPhase.id.in_(phase_ids)).values(tally=None))
     copies.forget_read(session)
     collectors.collector.get().leave_out(session, list(made))
@@ -167,6 +183,7 @@ def newest_attempts(session: Session, build_id: UUID, job_id: UUID | None = None
             JobStep.result,
             JobStep.data["expands_into"].astext,
             JobStep.data.has_key(ELSEWHERE),
+            JobStep.data.has_key(second_look.LOOKS_AT),
         )
         .join(Job, Job.id == JobStep.job_id)
         .where(Job.build_id == build_id, JobStep.replacement_id.is_(None))

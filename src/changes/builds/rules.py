@@ -58,6 +58,8 @@ class Origin(IntEnum):
     POLICY = 2
     # Somebody asked for it.
     ASKED = 3
+    # It runs again what failed in another step, before that is final.
+    SECOND_LOOK = 4
 
 
 class ResultRule(IntEnum):

@@ -5,16 +5,17 @@ newest attempts. Then each of the new ones becomes the next attempt at an old on
 what was not named again stays like that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from changes.builds import collectors, copies, settle
 from changes.builds.models import BazelTarget, JobStep
 from changes.builds.rules import Origin
+from changes.builds.second_look import LOOKS_AT
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,13 @@ def named_by(session: Session, phase_ids: Sequence[UUID]) -> None:
     of_no_step = delete(BazelTarget).where(BazelTarget.step_id.is_(None))
     session.execute(of_no_step.where(BazelTarget.job_id.in_({row.job_id for row in rows})))
     collectors.collector.get().leave_out(session, [row.id for row in rows])
+
+
+def looks_at(session: Session, phase_ids: Collection[UUID], step_ids: Collection[UUID]) -> None:
+    """Second looks at steps that are done again count no more: there is something else to look at."""
+    mine = update(JobStep).where(JobStep.phase_id.in_(phase_ids), JobStep.replacement_id.is_(None))
+    theirs = mine.where(JobStep.data[LOOKS_AT].astext.in_([step_id.hex for step_id in step_ids]))
+    session.execute(theirs.values(replacement_id=JobStep.id))
 
 
 def earlier_in(session: Session, phase_id: UUID) -> list[Earlier]:

@@ -10,16 +10,17 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from changes.base import events, rows
-from changes.builds import counting, health, lanes, needing, rules, tally, telling
+from changes.builds import counting, health, lanes, needing, rules, second_look, tally, telling
 from changes.builds.counting import Whole, count
 from changes.builds.events import JobFinished
+from changes.builds.explaining import explain, forget_reason
 from changes.builds.locks import LOCKED_PHASE, lock_build, lock_job, lock_step, moment
-from changes.builds.models import Build, FailureReason, Job, JobPhase, JobStep
+from changes.builds.models import Build, Job, JobPhase, JobStep
 from changes.builds.reasons import BUILD_TIMEOUT, NEEDS_NOT_MET, Reason
 from changes.builds.rules import Result, ResultRule, Status
 
@@ -51,6 +52,9 @@ def await_results(session: Session, step: JobStep, result: Result) -> None:
 def finish_step(session: Session, step: JobStep, result: Result) -> None:
     step.date_finished = step.date_finished or moment(session)
     move(session, step, Status.FINISHED, result)
+    looked_at = second_look.concluded(session, step)
+    if looked_at is not None:
+        finish_step(session, *looked_at)
 
 
 def move(session: Session, step: JobStep, status: Status, result: Result) -> None:
@@ -355,32 +359,6 @@ def finish(whole: Whole, result: Result, at: datetime) -> None:
 
 
 # --- telling ----------------------------------------------------------------------------
-
-
-def explain(
-    session: Session, build_id: UUID, why: Reason, *, step: JobStep | None = None, job: Job | None = None
-) -> None:
-    """Stores why, once; a repeated report does not repeat the reason."""
-    job_id = step.job_id if step else job.id if job else None
-    step_id = step.id if step else None
-    known = select(FailureReason.id).where(
-        FailureReason.build_id == build_id,
-        FailureReason.job_id.is_not_distinct_from(job_id),
-        FailureReason.step_id.is_not_distinct_from(step_id),
-        FailureReason.reason == why.id,
-    )
-    if session.execute(known).first() is None:
-        session.add(
-            FailureReason(
-                build_id=build_id, job_id=job_id, step_id=step_id, reason=why.id, data=dict(why.facts)
-            )
-        )
-
-
-def forget_reason(session: Session, build: Build, reason: str) -> None:
-    """Of a build as a whole, which gets another chance; what is told of a step stays with that attempt."""
-    mine = delete(FailureReason).where(FailureReason.build_id == build.id, FailureReason.step_id.is_(None))
-    session.execute(mine.where(FailureReason.job_id.is_(None), FailureReason.reason == reason))
 
 
 def tell_of(session: Session, build: Build, *, has_ended: bool) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, false, func, select
 from sqlalchemy.orm import Session
 
 from changes.base.task import FINAL, NOW, Task
-from changes.builds import reasons, report, retry, rules, settle, telling
+from changes.builds import reasons, report, retry, rules, second_look, settle, telling
 from changes.builds.models import Build, JobStep, Node
 from changes.builds.queue_rules import NodeKind
 from changes.builds.reasons import Reason
@@ -146,7 +146,10 @@ def is_uncollected(_limits: Limits) -> ColumnElement[bool]:
     """Whoever still works on it, or waits for his next attempt, is not silent: reading may be slow."""
     before = NOW - timedelta(minutes=UNREAD_MAX_MIN)
     being_read = select(Task.id).where(Task.child_id == JobStep.id, Task.state.not_in(FINAL)).exists()
-    return (JobStep.status == Status.COLLECTING_RESULTS) & (JobStep.last_heartbeat < before) & ~being_read
+    # One that is looked at again ends with that look, which may take as long as any step.
+    is_looked_at: ColumnElement[bool] = JobStep.data.has_key(second_look.STATE)
+    is_unread = (JobStep.status == Status.COLLECTING_RESULTS) & (JobStep.last_heartbeat < before)
+    return is_unread & ~being_read & ~is_looked_at
 
 
 def give_up_uncollected(session: Session, step: JobStep, _limits: Limits) -> None:
@@ -154,7 +157,8 @@ def give_up_uncollected(session: Session, step: JobStep, _limits: Limits) -> Non
     log.warning("results not read", step=step.id.hex)
     why = Reason(reasons.RESULTS_NOT_READ, {"silence_min": UNREAD_MAX_MIN})
     settle.explain(session, step.job.build_id, why, step=step)
-    result = Result.INFRA_FAILED if step.result == Result.PASSED else step.result
+    said = second_look.awaited(step)
+    result = Result.INFRA_FAILED if said == Result.PASSED else said
     settle.finish_step(session, step, result)
 
 

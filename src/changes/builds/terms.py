@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from changes.base.errors import Invalid
-from changes.builds import complaints
+from changes.builds import complaints, second_look
 from changes.builds.complaints import Wrong
 from changes.builds.implementations import TIMEOUT_MAX_MIN
+from changes.builds.second_look import SecondLook
 from changes.builds.triggers_rules import ANYTHING, Kind, PlanWishes
 from changes.projects import parameters
 from changes.projects.parameters import Parameter
@@ -21,6 +22,12 @@ from changes.projects.plan_options import (
     GROUP,
     GROUP_MAX,
     INCREMENT_MAX_S,
+    LOOK_COMMAND,
+    LOOK_TESTS_LIMIT,
+    LOOK_TESTS_MAX,
+    LOOK_TESTS_USUAL,
+    LOOK_TIMES,
+    LOOK_TIMES_MAX,
     NEEDS,
     OPTIONAL,
     PARAMETERS,
@@ -30,7 +37,10 @@ from changes.projects.plan_options import (
     SELECTIVE,
     TIMEOUT,
     TIMES_MAX,
+    VANISHED_TESTS,
+    VANISHED_WAYS,
     lines_in,
+    look_command_problem,
     pattern_problem,
 )
 
@@ -47,6 +57,7 @@ __all__ = [
     "Terms",
 ]
 
+LOOK_FIELDS = ("times", "command", "tests_max")
 RETRY_FIELDS = ("times", "increment", "patterns")
 # In the order of the fields of PlanWishes.
 TRIGGER_KEYS = ("events", "branches", "ignore_branches", "files", "ignore_files")
@@ -70,12 +81,16 @@ class Terms:
     group: str | None = None
     retry: Retry = Retry()
     expects_tests: bool = False
+    # What becomes of tests that used to run: one of VANISHED_WAYS.
+    vanished_tests: str = "warn"
     # For steps that have no limit of their own; 0 = the server's.
     timeout_min: int = 0
     # A newer build of the same branch ends this job (superseded.py).
     cancels_superseded: bool = False
     # Targets of Bazel that the change does not affect are not run (selective.py).
     is_selective: bool = False
+    # New failures are run again before they count (second_look.py).
+    second_look: SecondLook = second_look.NEVER
     # Whom to ask about it.
     owners: tuple[str, ...] = ()
     # What may be chosen when a build is asked for; the job keeps only the values, in its steps.
@@ -94,9 +109,11 @@ class Terms:
                 "patterns": list(self.retry.patterns),
             },
             "expect_tests": self.expects_tests,
+            "vanished_tests": self.vanished_tests,
             "timeout_min": self.timeout_min,
             "cancel_superseded": self.cancels_superseded,
             "selective": self.is_selective,
+            "second_look": self.second_look.frozen(),
             "owners": list(self.owners),
         }
 
@@ -111,9 +128,11 @@ def thawed(data: Mapping[str, Any]) -> Terms:
         group=kept.get("group"),
         retry=Retry(retry.get("times", 0), retry.get("increment_s", 0), tuple(retry.get("patterns", ()))),
         expects_tests=bool(kept.get("expect_tests", False)),
+        vanished_tests=kept.get("vanished_tests", "warn"),
         timeout_min=int(kept.get("timeout_min", 0)),
         cancels_superseded=bool(kept.get("cancel_superseded", False)),
         is_selective=bool(kept.get("selective", False)),
+        second_look=second_look.thawed(kept.get("second_look")),
         owners=tuple(kept.get("owners", ())),
     )
 
@@ -133,10 +152,20 @@ def of_options(options: Mapping[str, str]) -> Terms:
             patterns=tuple(lines_in(options.get(RETRY_PATTERNS, ""))),
         ),
         expects_tests=options.get(EXPECT_TESTS) == "1",
+        vanished_tests=options.get(VANISHED_TESTS, "warn"),
         timeout_min=min(number(options.get(TIMEOUT)), TIMEOUT_MAX_MIN),
         cancels_superseded=options.get(CANCEL_SUPERSEDED) == "1",
         is_selective=options.get(SELECTIVE) == "1",
+        second_look=second_look_of(options),
         parameters=stored_parameters(options.get(PARAMETERS, "")),
+    )
+
+
+def second_look_of(options: Mapping[str, str]) -> SecondLook:
+    return SecondLook(
+        times=min(number(options.get(LOOK_TIMES)), LOOK_TIMES_MAX),
+        tests_max=min(number(options.get(LOOK_TESTS_MAX, str(LOOK_TESTS_USUAL))), LOOK_TESTS_LIMIT),
+        command=options.get(LOOK_COMMAND, "").strip(),
     )
 
 
@@ -164,12 +193,21 @@ def of_keys(said: Mapping[str, Any]) -> Terms:
         group=(said.get("group") or "").strip() or None,
         retry=Retry(retry.get("times", 0), retry.get("increment", 0), tuple(retry.get("patterns", ()))),
         expects_tests=said.get("expect_tests", False),
+        vanished_tests=said.get("vanished_tests", "warn"),
         cancels_superseded=said.get("cancel_superseded", False),
         is_selective=said.get("selective", False),
+        second_look=look_of_keys(said.get("second_look") or {}),
         owners=tuple(said.get("owners", [])),
         parameters=tuple(parameters.read(said.get("parameters", []))),
         wishes=wishes_of(said.get("triggers") or {}),
     )
+
+
+def look_of_keys(said: Mapping[str, Any]) -> SecondLook:
+    if not said:
+        return second_look.NEVER
+    tests_max = said.get("tests_max", LOOK_TESTS_USUAL)
+    return SecondLook(said.get("times", 1), tests_max, (said.get("command") or "").strip())
 
 
 def wishes_of(said: Mapping[str, Any]) -> PlanWishes:
@@ -182,12 +220,15 @@ def wrong_keys(said: Mapping[str, Any]) -> list[Wrong]:
     wrong += complaints.wrong_flag(said, "optional") + complaints.wrong_flag(said, "expect_tests")
     wrong += complaints.wrong_flag(said, "cancel_superseded") + complaints.wrong_text(said, "group")
     wrong += complaints.wrong_flag(said, "selective")
+    if said.get("vanished_tests", "warn") not in VANISHED_WAYS:
+        wrong.append(Wrong(("vanished_tests",), f"vanished_tests must be {', '.join(VANISHED_WAYS)}"))
     if not wrong and len(said.get("group") or "") > GROUP_MAX:
         wrong.append(Wrong(("group",), f"group must have at most {GROUP_MAX} characters"))
     wrong += complaints.wrong_texts(said, "owners", "people, teams or addresses")
     return (
         wrong
         + wrong_retry(said.get("retry"))
+        + wrong_look(said.get("second_look"))
         + wrong_triggers(said.get("triggers"))
         + wrong_parameters(said.get("parameters", []))
     )
@@ -218,6 +259,20 @@ def wrong_triggers(said: Any) -> list[Wrong]:
         for place, event in enumerate(said.get("events", []))
         if event not in known
     ]
+
+
+def wrong_look(said: Any) -> list[Wrong]:
+    if said is None:
+        return []
+    way = ("second_look",)
+    if not isinstance(said, dict):
+        return [Wrong(way, f"second_look must be a mapping of {', '.join(LOOK_FIELDS)}")]
+    wrong = complaints.unknown_names(said, LOOK_FIELDS, way)
+    wrong += complaints.wrong_number(said, "times", LOOK_TIMES_MAX, way)
+    wrong += complaints.wrong_number(said, "tests_max", LOOK_TESTS_LIMIT, way)
+    wrong += complaints.wrong_text(said, "command", way)
+    problem = None if wrong else look_command_problem(said.get("command") or "")
+    return [*wrong, Wrong((*way, "command"), problem)] if problem else wrong
 
 
 def wrong_retry(retry: Any) -> list[Wrong]:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from changes.builds import queue_look, queue_position, waiting_rules
+from changes.builds import queue_look, queue_position, second_look, waiting_rules
 from changes.builds.lanes import Needs
 from changes.builds.models import Build, Expansion, FailureReason, Job, JobStep
 from changes.builds.queue_look import LaneLine, Look
@@ -17,6 +17,7 @@ from changes.builds.queue_position import Estimate, LaneSeen
 from changes.builds.rules import Status
 from changes.builds.waiting_rules import Facts, Waiting
 
+CHECKING = "Checking: what failed newly is run again alone before the verdict is final."
 READING = "What its steps left behind waits to be read by a worker."
 EXPANDING = "The steps of the {size:,} commands or names that were collected are being made."
 LEFT = (Status.PENDING_ALLOCATION, Status.COLLECTING_RESULTS)
@@ -50,6 +51,8 @@ def sentence(session: Session, build: Build, *, silence_s: int) -> str | None:
     read = first.get(Status.COLLECTING_RESULTS)
     if read is None:
         return None
+    if second_look.is_checking(read):
+        return CHECKING
     size = session.execute(select(Expansion.size).where(Expansion.step_id == read.id)).scalar_one_or_none()
     return READING if size is None else EXPANDING.format(size=size)
 

@@ -35,7 +35,8 @@ STEPS_MAX = 50
 NODES_MAX = 20_000
 NAME_MAX = 128
 JOB_KEYS = (
-    "needs", "optional", "group", "retry", "expect_tests", "cancel_superseded", "selective",
+    "needs", "optional", "group", "retry", "expect_tests", "cancel_superseded", "selective", "second_look",
+    "vanished_tests",
     "triggers", "parameters", "owners",
 )  # fmt: skip
 FILE_KEYS = ("plans", "result")

@@ -27,9 +27,11 @@ BRANCHES, COMMIT_TRIGGER, DIFF_TRIGGER = (
 )
 FILES, IGNORED_FILES = "build.file-whitelist", "build.file-blacklist"
 PAUSE_MIN, AFTER_PROJECTS = "build.minimum-minutes", "build.after-projects"
+SLOW_TEST, SLOW_TEST_MAX_MS = "build.test-duration-warning", 24 * 60 * 60 * 1000
 GREEN_NOTIFY, GREEN_PROJECT = "green-build.notify", "green-build.project"
 NO_OR_YES = ("0", "1")
 FILES_LENGTH_MAX = 20_000
+TESTS_KEEP_MONTHS, KEEP_MONTHS_MAX = "tests.keep-months", 1200
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,12 @@ OF_PROJECTS = {
             "0",
             is_minutes=True,
         ),
+        Option(
+            SLOW_TEST,
+            "Slow test (ms)",
+            "From how many milliseconds on a test counts as too slow; empty is never.",
+            between=(1, SLOW_TEST_MAX_MS),
+        ),
         Option(COMMIT_TRIGGER, "New commits", "Whether each is built.", "1", choices=NO_OR_YES),
         Option(
             DIFF_TRIGGER,
@@ -181,6 +189,12 @@ OF_PROJECTS = {
             choices=NO_OR_YES,
         ),
         Option(GREEN_PROJECT, "Name for green commits", "What it is told as the project; empty is the slug."),
+        Option(
+            TESTS_KEEP_MONTHS,
+            "Runs of tests (months)",
+            "How long each run of a test is kept; empty is as long as the server says, 0 is for ever.",
+            between=(0, KEEP_MONTHS_MAX),
+        ),
         Option(
             AFTER_PROJECTS,
             "After projects",

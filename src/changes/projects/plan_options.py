@@ -24,12 +24,20 @@ SELECTIVE = "bazel.selective"
 AUTOGENERATE = "bazel.autogenerate"
 PARAMETERS = "job.parameters"
 EXPECT_TESTS, TIMEOUT = "build.expect-tests", "build.timeout"
+VANISHED_TESTS, VANISHED_WAYS = "tests.vanished", ("off", "warn", "fail")
 TIMES_MAX = 10
 INCREMENT_MAX_S = 24 * 3600
 GROUP_MAX = 128
 PATTERN_MAX = 500
 PARAMETERS_LENGTH_MAX = 20_000
 YES_OR_NO = ("0", "1")
+LOOK_TIMES, LOOK_COMMAND, LOOK_TESTS_MAX = (
+    "tests.second-look",
+    "tests.second-look-command",
+    "tests.second-look-tests-max",
+)
+LOOK_TIMES_MAX, LOOK_TESTS_LIMIT, LOOK_TESTS_USUAL = 3, 200, 20
+LOOK_COMMAND_MAX, LOOK_PLACEHOLDER = 4000, "{tests}"
 SNAPSHOT_ALLOW, SNAPSHOT_REQUIRE = "snapshot.allow", "snapshot.require"
 
 
@@ -52,6 +60,23 @@ class ParametersOption(Option):
         except Invalid as error:
             return f"{self.label}: {error.message}."
         return super().problem(value)
+
+
+@dataclass(frozen=True)
+class LookCommandOption(Option):
+    """A command that runs those tests alone which it is given."""
+
+    def problem(self, value: str) -> str | None:
+        problem = look_command_problem(value)
+        return super().problem(value) or (f"{self.label}: {problem}." if problem else None)
+
+
+def look_command_problem(command: str) -> str | None:
+    if len(command) > LOOK_COMMAND_MAX:
+        return f"a command must have at most {LOOK_COMMAND_MAX} characters"
+    if command.strip() and LOOK_PLACEHOLDER not in command:
+        return f"the command must contain {LOOK_PLACEHOLDER}"
+    return None
 
 
 def pattern_problem(pattern: str) -> str | None:
@@ -110,6 +135,27 @@ OF_PLANS = {
             "Regular expressions, one in each line; without any every failure is tried again.",
         ),
         Option(
+            LOOK_TIMES,
+            "Second look",
+            "How often tests that fail newly are run again alone before their step has failed; 0 is never.",
+            "0",
+            between=(0, LOOK_TIMES_MAX),
+        ),
+        LookCommandOption(
+            LOOK_COMMAND,
+            "Second look by",
+            "The command that runs {tests} alone; without it the whole step is run once more.",
+            length_max=LOOK_COMMAND_MAX,
+            is_lines=True,
+        ),
+        Option(
+            LOOK_TESTS_MAX,
+            "Second look at",
+            "If more tests than this fail newly, they have failed at once.",
+            str(LOOK_TESTS_USUAL),
+            between=(1, LOOK_TESTS_LIMIT),
+        ),
+        Option(
             CANCEL_SUPERSEDED,
             "Only the newest",
             "1: a newer build of the same branch ends its jobs in older ones.",
@@ -150,6 +196,13 @@ OF_PLANS = {
             'What people may choose for a build, as JSON: [{"name": "LEVEL", "choices": ["1", "2"]}].',
             length_max=PARAMETERS_LENGTH_MAX,
             is_lines=True,
+        ),
+        Option(
+            VANISHED_TESTS,
+            "Vanished tests",
+            "What a job makes of tests that ran in its last builds that passed and did not run in this one.",
+            "warn",
+            choices=VANISHED_WAYS,
         ),
         Option(
             EXPECT_TESTS,

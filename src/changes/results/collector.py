@@ -7,7 +7,7 @@ from changes.base import jobs, rows
 from changes.base.db import Session
 from changes.builds import expand, told_phases
 from changes.builds.models import JobStep
-from changes.results import rules, shards, statistics, tasks
+from changes.results import quarantine, rules, shards, statistics, tasks, vanished
 
 # Agents of the original close theirs after their last report, unless their store failed them before.
 BUCKET_CLOSES_WITHIN_S = 30
@@ -31,6 +31,9 @@ class ArtifactCollector:
         jobs.enqueue(session, tasks.collect_step, step.id)
         return True
 
+    def may_excuse(self, session: Session, step: JobStep) -> bool:
+        return quarantine.is_any(session, step.project_id)
+
     def leave_out(self, session: Session, step_ids: Collection[UUID]) -> None:
         statistics.leave_out(session, step_ids)
 
@@ -45,7 +48,8 @@ def is_anything_to_read(session: Session, step: JobStep, names: list[str]) -> bo
     """Also where nothing is left of what should have been: then that is what is found."""
     of_ours = {expand.file_of(step), told_phases.FILE}
     return (
-        any(name in of_ours or rules.is_report(name, step.data) for name in names)
+        any(name in of_ours or rules.is_read(name, step.data) for name in names)
         or "targets" in step.data
         or shards.must_report(session, step)
+        or vanished.must_look(session, step)
     )

@@ -159,8 +159,13 @@ class TestMessage(Base):
 
     run_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     text: Mapped[str]
+    # What it has in common with other failures (causes.py).
+    cause_id: Mapped[int | None]
 
-    __table_args__ = ({"postgresql_partition_by": "RANGE (run_id)"},)
+    __table_args__ = (
+        Index("ix_test_message_cause", "cause_id", "run_id"),
+        {"postgresql_partition_by": "RANGE (run_id)"},
+    )
 
 
 class TestDay(Base):

@@ -48,6 +48,12 @@ def name_of(table: str, month: datetime) -> str:
     return f"{table}_{month:%Y_%m}"
 
 
+def month_called(name: str) -> datetime:
+    """The month of a partition, by its name."""
+    year, month = name.split("_")[-2:]
+    return datetime(int(year), int(month), 1, tzinfo=UTC)
+
+
 def month_of(at: datetime) -> datetime:
     return datetime(at.year, at.month, 1, tzinfo=UTC)
 

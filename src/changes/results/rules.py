@@ -1,11 +1,13 @@
 """Which files of a step we read, decided by name alone."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from enum import Enum, auto
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
 
 from changes.builds import bazel
+from changes.results.formats import manifest
 
 JUNIT_PATTERNS = (
     "xunit.xml",
@@ -15,19 +17,84 @@ JUNIT_PATTERNS = (
     "*.junit.xml",
     "*.nosetests.xml",
 )
+REPORT_PATTERNS = (
+    *JUNIT_PATTERNS,
+    # Of Surefire and Gradle.
+    "TEST-*.xml",
+    "nunit.xml",
+    "*.nunit.xml",
+    "*.trx",
+    "*.tap",
+    "gotest.json",
+    "*.gotest.json",
+)
+# Others use these names for other things, too, so only what such a file begins with makes it a report:
+# of NUnit, CTest, Robot Framework, the review queue and `go test`.
+DOUBTFUL_PATTERNS = (
+    "TestResult.xml",
+    "Test.xml",
+    "output.xml",
+    "results.json",
+    "test-results.xml",
+    "test-results.json",
+)
+ANALYTICS_PATTERNS = ("CHANGES_ANALYTICS.json", "*.CHANGES_ANALYTICS.json")
+ATTEMPTS_FOLDER = "test_attempts"
+
+
+class Kind(Enum):
+    REPORT = auto()
+    # Passed over when it does not begin like a report.
+    DOUBTFUL_REPORT = auto()
+    MANIFEST = auto()
+    ANALYTICS = auto()
 
 
 def is_junit(path: str) -> bool:
-    name = PurePosixPath(path).name
-    return any(fnmatchcase(name, pattern) for pattern in JUNIT_PATTERNS)
+    return is_any(path, JUNIT_PATTERNS)
 
 
-def is_report(path: str, of_step: Mapping[str, Any]) -> bool:
+def kind_of(path: str, of_step: Mapping[str, Any]) -> Kind | None:
     """Of a step that ran targets of Bazel, its results are reports too, whatever they are called."""
+    if is_any(path, REPORT_PATTERNS) or is_any(path, of_step.get("reports") or ()):
+        return Kind.REPORT
     if "targets" in of_step and target_in(path, of_step) is not None:
-        return True
-    return is_junit(path)
+        return Kind.REPORT
+    if is_any(path, DOUBTFUL_PATTERNS):
+        return Kind.DOUBTFUL_REPORT
+    if is_any(path, ANALYTICS_PATTERNS):
+        return Kind.ANALYTICS
+    return Kind.MANIFEST if path == manifest.FILE else None
+
+
+def is_read(path: str, of_step: Mapping[str, Any]) -> bool:
+    return kind_of(path, of_step) is not None
+
+
+def is_any(path: str, patterns: Collection[str]) -> bool:
+    return any(matches(path, pattern) for pattern in patterns)
+
+
+def matches(path: str, pattern: str) -> bool:
+    """As when files are kept: without a folder the name in any folder, `**` for any folders."""
+    parts = PurePosixPath(path).parts
+    wanted = PurePosixPath(pattern.lstrip("/")).parts
+    if len(wanted) == 1 and wanted[0] != "**":
+        return bool(parts) and fnmatchcase(parts[-1], wanted[0])
+    reached = {0}
+    for each in wanted:
+        if each == "**":
+            reached = set(range(min(reached, default=len(parts) + 1), len(parts) + 1))
+        else:
+            reached = {at + 1 for at in reached if at < len(parts) and fnmatchcase(parts[at], each)}
+    return bool(parts) and len(parts) in reached
 
 
 def target_in(path: str, of_step: Mapping[str, Any]) -> str | None:
     return bazel.target_of(path, of_step.get("artifact_search_path") or "")
+
+
+def attempts_before(path: str, others: Collection[str]) -> int:
+    """How often Bazel ran the tests of this report before: it keeps those in a folder beside it."""
+    folder = PurePosixPath(path).parent / ATTEMPTS_FOLDER
+    return sum(each.endswith(".xml") and PurePosixPath(each).parent == folder for each in others)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from changes.builds import reasons
+from changes.builds import reasons, second_look
 from changes.builds.models import JobStep
 from changes.builds.reasons import Reason
 from changes.builds.report import Problem
@@ -80,6 +80,9 @@ def is_last(session: Session, step: JobStep) -> bool:
         JobStep.id != step.id,
         JobStep.replacement_id.is_(None),
         JobStep.status != Status.FINISHED,
+        # What is looked at again was read, and the look has none of the collected tests.
+        ~JobStep.data.has_key(second_look.STATE),
+        ~JobStep.data.has_key(second_look.LOOKS_AT),
     )
     return session.execute(others.limit(1)).first() is None
 
@@ -91,7 +94,9 @@ def silent(session: Session, step: JobStep) -> list[Problem]:
     """
     runs = select(TestBatch.id).where(TestBatch.step_id == JobStep.id).exists()
     shards = select(JobStep.id, JobStep.label, JobStep.result, JobStep.data["tests"], runs).where(
-        JobStep.phase_id == step.phase_id, JobStep.replacement_id.is_(None)
+        JobStep.phase_id == step.phase_id,
+        JobStep.replacement_id.is_(None),
+        ~JobStep.data.has_key(second_look.LOOKS_AT),
     )
     rows = session.execute(shards.order_by(JobStep.id)).all()
     mute = [(row[1], row[3]) for row in rows if not row[4] and row[2] == Result.PASSED]

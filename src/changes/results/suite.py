@@ -4,7 +4,7 @@ Ten thousand are few rows to count and too many to show, so every list is a part
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
@@ -18,7 +18,6 @@ from changes.base.errors import Invalid, NotFound
 from changes.base.paging import Page, Part
 from changes.builds.models import Build, JobStep
 from changes.builds.rules import Result
-from changes.projects.models import Project
 from changes.results import run_numbers, testruns
 from changes.results.models import Test, TestBatch, TestMessage, TestRun
 
@@ -45,6 +44,8 @@ class SuiteAsked:
     text: str = ""
     prefix: str = ""
     sort: str = "failures"
+    # Only these, by their numbers.
+    among: Collection[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ def keys_of(sort: str) -> list[Key]:
         "failures": [failures_first, Test.name],
         "name": [Test.name],
         "slowest": [slowest_first, Test.name],
+        "retries": [-func.coalesce(TestRun.reruns, 0), Test.name],
     }
     if sort not in sorts:
         raise Invalid(f"Tests cannot be sorted by {sort!r}.", ["sort"])
@@ -137,6 +139,8 @@ def narrowed(asked: SuiteAsked) -> list[ColumnElement[bool]]:
     wanted: list[ColumnElement[bool]] = [testruns.of_newest_attempt()]
     if asked.group:
         wanted.append(TestRun.result.in_(GROUPS[asked.group]))
+    if asked.among is not None:
+        wanted.append(TestRun.test_id.in_(asked.among))
     if asked.text:
         wanted.append(Test.name.icontains(asked.text, autoescape=True))
     if asked.prefix:
@@ -193,16 +197,6 @@ def test_of_run(session: Session, run_id: UUID) -> Test:
     if test is None:
         raise NotFound("There is no such test run.")
     return test
-
-
-def address_of_newest_run(session: Session, test_id: UUID) -> str:
-    found = select(Project.slug, Build.number, TestRun.id).join(TestBatch, testruns.is_batch_of_run())
-    found = found.join(Build, Build.id == TestBatch.build_id).join(Project, Project.id == Build.project_id)
-    newest = found.where(TestRun.test_id == run_numbers.inside(test_id)).order_by(TestRun.id.desc()).limit(1)
-    row = session.execute(newest).one_or_none()
-    if row is None:
-        raise NotFound("This test has not run.")
-    return f"/projects/{row[0]}/builds/{row[1]}/tests/{run_numbers.outside(row[2]).hex}/"
 
 
 def past_runs(session: Session, test_id: int, *, limit: int) -> list[PastRun]:

@@ -7,6 +7,7 @@ each other's rows, and a report of 10,000 tests would hold the lock of its build
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
+from changes.results import run_numbers
 from changes.results.models import TestBatch
 
 LOCK_NUMBER = 0x74657374646179  # "testday"
@@ -28,7 +29,7 @@ select batch.project_id, (batch.date_created at time zone 'UTC')::date, run.test
     :sign * coalesce(sum(run.duration_ms), 0),
     coalesce(max(run.duration_ms), 0)
 from test_batch batch
-join test_run run on run.id >= batch.id and run.id < batch.end_id
+join test_run run on run.id >= batch.id and run.id < batch.end_id and run.id & :mask = batch.id
 where batch.id = any(:ids) and batch.is_of_commit
 group by 1, 2, 3 order by 1, 2, 3
 on conflict (project_id, day, test_id) do update set
@@ -53,11 +54,11 @@ def sum_up(session: Session) -> int:
     # A batch that is being replaced at this moment comes another time.
     ids = list(session.execute(waiting.limit(BATCHES_AT_ONCE).with_for_update(skip_locked=True)).scalars())
     if ids:
-        session.execute(text(SUM_UP), {"ids": ids, "sign": 1})
+        session.execute(text(SUM_UP), {"ids": ids, "sign": 1, "mask": run_numbers.BATCH_MASK})
         session.execute(update(TestBatch).where(TestBatch.id.in_(ids)).values(is_summed_up=True))
     return len(ids)
 
 
 def take_out(session: Session, batch_id: int) -> None:
     """Before a batch is replaced. The longest of the day stays: it was so long."""
-    session.execute(text(SUM_UP), {"ids": [batch_id], "sign": -1})
+    session.execute(text(SUM_UP), {"ids": [batch_id], "sign": -1, "mask": run_numbers.BATCH_MASK})

@@ -20,13 +20,15 @@ WHERE = ("page", "after", "before")
 Row = TypeVar("Row")
 
 
-def page_of(request: Request, *, size: int = SIZE_DEFAULT, by_id: bool = False) -> Page:
+def page_of(
+    request: Request, *, size: int = SIZE_DEFAULT, by_id: bool = False, size_max: int = SIZE_MAX
+) -> Page:
     """`by_id` lists, newest first, also take `after` or `before`, the id of a row."""
     number = whole_number(request, "page", 1)
     if number < 1:
         raise Invalid("Page argument must be at least 1", ["page"])
     size = whole_number(request, "per_page", size)
-    if size > SIZE_MAX:
+    if size > size_max:
         raise Invalid("Requested more per_page than the maximum", ["per_page"])
     position = position_of(request) if by_id else None
     return Page(number, size if size > 0 else SIZE_OF_EVERYTHING, position)

@@ -11,7 +11,7 @@ from changes.projects import change_queries, changes, comments
 from changes.projects.comments import Said
 from changes.projects.models import Change, Comment
 from changes.projects.rules import CommentTarget
-from changes.results import suite
+from changes.results import history
 from changes.web.call import Call
 
 
@@ -56,7 +56,8 @@ def found_at(session: Session, comment: Comment) -> str:
     if comment.target == CommentTarget.SOURCE:
         return f"/sources/{comment.target_id.hex}/"
     if comment.target == CommentTarget.TEST:
-        return suite.address_of_newest_run(session, comment.target_id)
+        test, project = history.test_by_id(session, comment.target_id)
+        return f"/projects/{project.slug}/tests/{test.name_sha}/"
     if comment.target == CommentTarget.JOB:
         build = builds.job(session, comment.target_id).build
     else:

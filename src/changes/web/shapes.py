@@ -12,12 +12,12 @@ from changes.base.events import Event
 from changes.base.process import settings
 from changes.builds import command_types, reasons
 from changes.builds.models import Build, Command, FailureReason, Job, JobPhase, JobStep, Node, OutsideBuild
-from changes.builds.rules import CAUSE_LABELS, RESULT_LABELS, STATUS_LABELS, Result
+from changes.builds.rules import CAUSE_LABELS, RESULT_LABELS, STATUS_LABELS
 from changes.people.models import AdminMessage, Author, Token, User
 from changes.projects.models import Patch, Plan, Project, Repository, Revision, Source, Step
 from changes.projects.rules import RepositoryBackend, RepositoryStatus
 from changes.results import read_times
-from changes.results.models import Artifact, LogChunk, LogSource, Test, TestBatch, TestRun
+from changes.results.models import Artifact, LogChunk, LogSource
 
 SPECIAL_LABELS: list[tuple[IntEnum, str]] = [
     *STATUS_LABELS.items(),
@@ -206,6 +206,8 @@ def build(
         "dateStarted": when(each.date_started),
         "dateFinished": when(each.date_finished),
         "dateDecided": when(each.date_decided),
+        "datePinned": when(each.date_pinned),
+        "pinnedBy": each.pinned_by or None,
         "link": f"{settings.get().base_url}/projects/{each.project.slug}/builds/{each.id.hex}/",
     }
 
@@ -365,22 +367,3 @@ def artifact(each: Artifact) -> Json:
         "url": f"{settings.get().base_url}/api/0/artifacts/{each.id.hex}/content/",
         "dateCreated": when(each.date_created),
     }
-
-
-def run_of_test(run: TestRun, test: Test, batch: TestBatch, message: str) -> Json:
-    return {
-        "id": run.outside_id.hex,
-        "job": {"id": batch.job_id.hex},
-        "step": {"id": batch.step_id.hex},
-        "name": test.name,
-        "hash": test.name_sha,
-        "owner": test.owner,
-        "result": enum(run.result),
-        "duration": run.duration_ms,
-        "numRetries": run.reruns,
-        "message": message,
-    }
-
-
-def counts(found: Mapping[Result, int]) -> dict[str, int]:
-    return {result.name.lower(): found.get(result, 0) for result in Result}

@@ -11,14 +11,18 @@ from changes.app.cli import (
     config,
     demo,
     doctor,
+    flaky,
     kept,
     original,
+    origins,
     queue,
     report,
     repositories,
     reproduce,
+    retention,
     running,
     secrets,
+    tests,
     trying,
     upkeep,
     waiting,
@@ -66,8 +70,12 @@ repositories.add_to(app)
 secrets.add_to(app)
 reproduce.add_to(app)
 kept.add_to(app)
+retention.add_to(app)
 trying.add_to(app)
+tests.add_to(app)
 why_built.add_to(app)
+flaky.add_to(app)
+origins.add_to(app)
 config.add_to(app)
 demo.add_to(app)
 

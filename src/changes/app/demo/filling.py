@@ -8,7 +8,7 @@ from itertools import count
 
 import psycopg
 
-from changes.app.demo import catalogue, fates
+from changes.app.demo import catalogue, fates, verdicts
 from changes.app.demo.catalogue import ProjectShape
 from changes.app.demo.dice import Dice
 from changes.app.demo.ground import Builder
@@ -89,6 +89,8 @@ def fill(into: Into, wanted: Wanted) -> int:
     while with_sums:
         with into.database.transaction() as session:
             with_sums = testdays.sum_up(session) > 0
+    with into.database.transaction() as session:
+        verdicts.tell(session)
     return written
 
 

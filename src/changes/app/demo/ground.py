@@ -174,7 +174,7 @@ class Builder:
 
     def tests(self, project_id: UUID, suite: Suite) -> None:
         for test in suite.tests:
-            row = {"name_sha": test.sha, "name": test.full_name, "owner": None}
+            row = {"name_sha": test.sha, "name": test.full_name, "owner": test.owner}
             self.rows.add(Test, id=test.id, date_created=self.since, project_id=project_id, **row)
 
 

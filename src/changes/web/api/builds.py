@@ -13,12 +13,12 @@ from changes.base.process import settings
 from changes.builds import ask, cancel, collection, outside, queries, tally, waiting
 from changes.builds.models import Build
 from changes.builds.recipes import as_text
-from changes.builds.rules import Cause, Result
+from changes.builds.rules import Cause
 from changes.people.rules import Scope
 from changes.projects import change_queries
 from changes.projects.models import Project
-from changes.results import statistics, testruns
-from changes.web import answers, call, paging, shapes
+from changes.results import origin, statistics, testruns
+from changes.web import answers, call, paging, shapes, test_shapes
 from changes.web.params import (
     Flag,
     Json,
@@ -188,7 +188,16 @@ def details(request: Request, build_id: UUID) -> dict[str, Any]:
 def test_failures(this: call.Call, build_id: UUID, total: int) -> dict[str, Any]:
     found = testruns.failures_of_build(this.session, build_id, limit=TESTS_SHOWN)
     messages = testruns.messages(this.session, [run.id for run, _, _ in found])
-    tests = [shapes.run_of_test(run, test, batch, messages.get(run.id, "")) for run, test, batch in found]
+    build = queries.build(this.session, build_id)
+    begun = origin.of_tests(this.session, build, {run.test_id for run, _, _ in found})
+    tests = [
+        {
+            **test_shapes.test_case(run, test, batch),
+            "message": messages.get(run.id, ""),
+            "origin": shapes.build(begun[run.test_id]),
+        }
+        for run, test, batch in found
+    ]
     return {"total": total, "tests": tests}
 
 
@@ -200,29 +209,3 @@ def cancel_build(request: Request, build_id: UUID) -> Response:
         if not cancel.cancel_build(this.session, build):
             return this.answer_nothing()
         return this.answer(summaries(this, [build])[0])
-
-
-@api.get("/builds/{build_id:uuid}/tests/counts")
-def count_tests(request: Request, build_id: UUID) -> Response:
-    with call.begin(request, Scope.READ) as this:
-        queries.build(this.session, build_id)
-        return this.answer(shapes.counts(testruns.counts_of_build(this.session, build_id)))
-
-
-@api.get("/builds/{build_id:uuid}/tests/failures")
-def list_test_failures(request: Request, build_id: UUID) -> Response:
-    with call.begin(request, Scope.READ) as this:
-        queries.build(this.session, build_id)
-        found = testruns.failures_of_build(this.session, build_id, limit=paging.SIZE_OF_EVERYTHING)
-        return this.answer(
-            [
-                {
-                    "name": test.name,
-                    "hash": test.name_sha,
-                    "result": Result(run.result).name.lower(),
-                    "job_id": batch.job_id.hex,
-                    "test_id": run.outside_id.hex,
-                }
-                for run, test, batch in found
-            ]
-        )

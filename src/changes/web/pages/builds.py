@@ -10,13 +10,13 @@ from changes.base.db import Session
 from changes.base.errors import NotFound
 from changes.base.paging import Page
 from changes.base.process import settings
-from changes.builds import anatomy, around, config_preview, waiting
+from changes.builds import anatomy, around, config_preview, second_look, waiting
 from changes.builds.anatomy import Anatomy, Opened
 from changes.builds.around import Around
 from changes.builds.models import Build
 from changes.builds.rules import Result, Status, is_to_repeat
 from changes.projects import queries as projects
-from changes.results import logparts, suite, testruns
+from changes.results import cause_queries, causes, logparts, suite, testruns
 from changes.web import call
 from changes.web.pages import drawing, logview, said, states, story, timelines
 from changes.web.paging import DIGITS_MAX, whole_number
@@ -44,6 +44,7 @@ def show_build(request: Request, slug: str, reference: str) -> Response:
             **frame_of(build),
             "waiting": what_it_waits_for(this.session, ran),
             "whys": found.current,
+            "notes": found.notes,
             "lost": {why.step_id: why.text for why in found.whys if why.is_replaced},
             "estimate": story.estimate(build, now),
             "advice": story.advice(build),
@@ -106,6 +107,8 @@ def what_it_waits_for(session: Session, ran: Anatomy) -> str | None:
     if pending is not None:
         told = waiting.explain(session, pending, silence_s=settings.get().node_silence_max_s)
         return told.waiting.sentence
+    if any(second_look.is_checking(step) for step in steps):
+        return waiting.CHECKING
     is_read = any(step.status == Status.COLLECTING_RESULTS for step in steps)
     return waiting.READING if is_read else None
 
@@ -143,6 +146,9 @@ def what_tests_said(session: Session, build: Build) -> dict[str, Any]:
         "test_count": sum(counts.values()),
         "failed_count": failed_count,
         "failed": [(seen, story.excerpt(seen.message)) for seen in failed],
+        "causes": cause_queries.of_runs(session, [seen.run.id for seen in failed]),
+        "verdicts": causes.VERDICTS,
+        "held_count": counts.get(Result.QUARANTINED_FAILED, 0),
         "sentence": story.sentence(build, counts, clock.now()),
     }
 

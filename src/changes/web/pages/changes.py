@@ -16,6 +16,7 @@ from changes.projects import change_queries, changes, comments, interdiff, queri
 from changes.projects.change_queries import ChangeFilter
 from changes.projects.models import Change, Comment, Project, Source
 from changes.projects.rules import ChangeKind, ChangeState, CommentTarget
+from changes.results import origin_queries
 from changes.web import call, paging, remarks
 from changes.web.call import Call
 from changes.web.pages import diffs, drawing, forms, life
@@ -96,10 +97,18 @@ def lived(this: Call, change_id: UUID) -> dict[str, Any]:
         "moments": life.moments(change, sources, builds, said, repeated),
         "newest": newest[0] if newest else None,
         "projects": list(projects.values()),
+        "broken": origin_queries.broken_by(this.session, commits_of(change, sources)),
         "topics": [f"change:{change_id.hex}", *topics_of(projects.values())],
         "fields": ("text",),
         **said_here.shown(this, [word.comment for word in said]),
     }
+
+
+def commits_of(change: Change, sources: Sequence[Source]) -> list[tuple[UUID, str]]:
+    """Its own: the one it landed as, and of versions without a patch what they are."""
+    own = {source.revision_sha for source in sources if source.patch_id is None}
+    landed = {change.landed_sha} if change.landed_sha else set()
+    return [(change.repository_id, sha) for sha in sorted(own | landed)]
 
 
 def words(

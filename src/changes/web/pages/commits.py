@@ -11,6 +11,7 @@ from changes.builds import queries as builds
 from changes.builds.models import Build
 from changes.builds.queries import BuildFilter
 from changes.projects import commits, patches, queries
+from changes.results import origin_queries
 from changes.web import call, paging
 from changes.web.pages import diffs, drawing
 from changes.web.pages.builds import find
@@ -72,6 +73,7 @@ def show_commit(request: Request, slug: str, sha: str) -> Response:
                 (each.source.change_id for each in part.rows if not each.source.patch_id), None
             ),
             **rows(this.session, part.rows),
+            "broken": origin_queries.broken_by(this.session, [(revision.repository_id, revision.sha)]),
             "newer": newer,
             "older": older,
         }

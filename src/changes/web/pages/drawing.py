@@ -65,7 +65,7 @@ SIGNS = {"passed": "✓", "failed": "✗", "infra": "⚠", "aborted": "⊘", "ru
 SIGN_OTHERWISE = "·"
 PRODUCT = "Changes"
 TIMES = ("duration", "machine_duration", "ago", "exact", "machine_time", "number")
-FILTERS = (*TIMES, "initials", "avatar_colour", "share", "size", "gist")
+FILTERS = (*TIMES, "initials", "avatar_colour", "share", "size", "gist", "tracker")
 # Text, address, icon, keys.
 NAVIGATION = [
     ("Home", "/", "home", "g h"),

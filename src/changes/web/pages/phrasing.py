@@ -2,6 +2,7 @@
 
 import zlib
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 NOTHING = "\N{EN DASH}"
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
@@ -77,6 +78,13 @@ def gist(text: str) -> str:
     told = [line.strip() for line in text.split("\n") if line.strip()]
     spoken = [line for line in told if line[0].isalnum() or line[0] in "<'\"([{"]
     return (spoken or told or [""])[0][:GIST_CHARACTERS]
+
+
+def tracker(url: str) -> str:
+    """What a ticket is called: where it is, and the end of its address."""
+    parts = urlsplit(url)
+    end = parts.path.rstrip("/").rpartition("/")[2][:GIST_CHARACTERS]
+    return f"{parts.hostname} {end}".strip()
 
 
 def size(count: int) -> str:

@@ -8,10 +8,12 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from changes.base.db import Session
+from changes.builds.models import Build
 from changes.builds.rules import Result
 from changes.projects import comments
 from changes.projects.rules import CommentTarget
-from changes.results import artifacts, suite, testruns
+from changes.results import against_base, artifacts, cause_queries, causes, suite, testruns
+from changes.results.against_base import Compared, FixedTest, News
 from changes.results.suite import Package, PastRun, SuiteAsked
 from changes.web import call, paging
 from changes.web.pages import drawing, said, states
@@ -27,19 +29,33 @@ MESSAGE_CHARACTERS = 200_000
 RESULT_CHOICES = [
     ("", "Any"),
     ("failed", "Failed"),
+    ("new", "Newly failing"),
+    ("still", "Still failing"),
     ("passed", "Passed"),
     ("skipped", "Skipped"),
     ("quarantined", "Quarantined"),
 ]
-SORT_CHOICES = [("", "Failures first"), ("name", "Name"), ("slowest", "Slowest first")]
+KINDS = {"new": News.NEW, "still": News.STILL}
+SORT_CHOICES = [
+    ("", "Failures first"),
+    ("name", "Name"),
+    ("slowest", "Slowest first"),
+    ("retries", "Most reruns first"),
+]
+# How each kind of failure is shown: its word, its colour, and what it means.
+NEWS_WORDS = {
+    News.NEW: ("new", "failed", "It did not fail in the build that this one is compared with"),
+    News.STILL: ("still failing", "quiet", "It failed in the build that this one is compared with"),
+    News.FLAKY: ("flaky", "quarantined", "It is new here, but lately it passed only when it was run again"),
+}
 BAD = (Result.FAILED, Result.QUARANTINED_FAILED)
 
 
 class TestsAsked(Parameters):
-    result: Annotated[str, Field(pattern="^(failed|passed|skipped|quarantined|)$")] = ""
+    result: Annotated[str, Field(pattern="^(failed|new|still|passed|skipped|quarantined|)$")] = ""
     query: str = ""
     prefix: str = ""
-    sort: Annotated[str, Field(pattern="^(failures|name|slowest|)$")] = ""
+    sort: Annotated[str, Field(pattern="^(failures|name|slowest|retries|)$")] = ""
 
 
 @pages.get("/projects/{slug}/builds/{reference}/tests/")
@@ -49,8 +65,8 @@ def list_tests(
     page = paging.walked(request, size=TESTS_PER_PAGE)
     with call.reading(request) as this:
         build = find(this.session, slug, reference).build
-        wanted = SuiteAsked(asked.result, asked.query.strip(), asked.prefix, asked.sort or "failures")
-        part = suite.runs(this.session, build.id, page, wanted)
+        compared = against_base.compare(this.session, build)
+        part = suite.runs(this.session, build.id, page, wanted(asked, compared))
         before, after = paging.newer_and_older(request, page, part)
         values = {
             **frame_of(build),
@@ -59,9 +75,30 @@ def list_tests(
             "packages": packages_of(this.session, build.id, asked.prefix),
             "before": before,
             "after": after,
+            "compared": compared,
+            "news_words": NEWS_WORDS,
+            "fixed": fixed(this.session, build, compared) if is_first(request, asked) else [],
             **filters(asked),
         }
         return drawing.page(request, "tests.html", values)
+
+
+def wanted(asked: TestsAsked, compared: Compared) -> SuiteAsked:
+    kind = KINDS.get(asked.result)
+    group = "failed" if kind else asked.result
+    among = compared.of_kind(kind) if kind else None
+    return SuiteAsked(group, asked.query.strip(), asked.prefix, asked.sort or "failures", among)
+
+
+def is_first(request: Request, asked: TestsAsked) -> bool:
+    """What was mended is told once, above the list as it begins."""
+    return not (
+        asked.result or asked.query or asked.prefix or {"after", "before"} & set(request.query_params)
+    )
+
+
+def fixed(session: Session, build: Build, compared: Compared) -> Sequence[FixedTest]:
+    return against_base.fixed_since(session, build, compared.base) if compared.base else []
 
 
 def packages_of(session: Session, build_id: UUID, prefix: str) -> list[Package]:
@@ -116,6 +153,8 @@ def show_run(request: Request, slug: str, reference: str, run_id: UUID) -> Respo
             "artifacts": artifacts.of_step(this.session, step.id),
             "points": points(slug, past),
             "seen_before": seen_before(run.outside_id, past),
+            "cause": cause_queries.of_runs(this.session, [run.id]).get(run.id),
+            "verdicts": causes.VERDICTS,
         }
         return drawing.page(request, "test.html", values)
 

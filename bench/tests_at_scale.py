@@ -1,0 +1,170 @@
+"""What people ask about tests, at a million runs and at a hundred million: does it stay as quick?
+
+Not among those that run without a name: it takes a quarter of an hour and 13 GB in the temporary folder.
+"""
+
+import os
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from bench import many_runs, system
+from bench.figures import Figure, Goal, Limit, median
+from bench.system import System
+from changes.base import clock
+from changes.base.db import Database
+from changes.base.paging import Page
+from changes.projects.models import Project
+from changes.results import flaky_days, partitions, suite, testruns, tests_of_project
+from changes.results.models import Test, TestBatch
+
+FEW, MANY = 1_000_000, 100_000_000
+FEW_QUICK, MANY_QUICK = 100_000, 400_000
+BYTES_OF_MANY, KB = 14 * 2**30, 1024
+HISTORY_SHOWN, PAGE_SIZE, DAYS = 50, 25, 30
+WARM_UP = 3
+NICENESS = 10
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Somebody else's test, build and project each time, so that not all of it is at hand."""
+
+    test_id: int
+    build_id: UUID
+    project_id: UUID
+
+
+@dataclass(frozen=True)
+class Measured:
+    times_ms: dict[str, list[float]]
+    bytes_per_run: float
+    drop_s: float
+
+
+def history_of_test(session: Session, asked: Asked) -> None:
+    suite.past_runs(session, asked.test_id, limit=HISTORY_SHOWN)
+
+
+def tests_of_build(session: Session, asked: Asked) -> None:
+    suite.runs(session, asked.build_id, Page(1, PAGE_SIZE), suite.SuiteAsked())
+    testruns.counts_of_build(session, asked.build_id)
+
+
+def dashboard(session: Session, asked: Asked) -> None:
+    today = clock.now().astimezone(UTC).date()
+    tests_of_project.trend(session, asked.project_id, until=today, days=DAYS)
+    for sort in ("slowest", "flakiest", "failing"):
+        wanted = tests_of_project.TestsAsked(sort=sort, days=DAYS)
+        found = tests_of_project.tests(session, asked.project_id, Page(1, 10), wanted).rows
+    tests_of_project.newest_failures(session, found)
+
+
+def flaky_list(session: Session, asked: Asked) -> None:
+    yesterday = clock.now().astimezone(UTC).date() - timedelta(days=1)
+    flaky_days.chart(session, asked.project_id, yesterday)
+    flaky_days.tests_of_day(session, asked.project_id, yesterday)
+
+
+QUESTIONS: dict[str, Callable[[Session, Asked], None]] = {
+    "history of a test": history_of_test,
+    "tests of a build": tests_of_build,
+    "tests of a project": dashboard,
+    "flaky tests": flaky_list,
+}
+
+
+def measure(*, quick: bool) -> Iterator[Figure]:
+    few, many = (FEW_QUICK, MANY_QUICK) if quick else (FEW, MANY)
+    if not quick and shutil.disk_usage(tempfile.gettempdir()).free < BYTES_OF_MANY:
+        raise RuntimeError(
+            f"{tempfile.gettempdir()} has not the {BYTES_OF_MANY / 2**30:.0f} GB that this needs"
+        )
+    os.nice(NICENESS)
+    before, after = measure_at(few, rounds=20), measure_at(many, rounds=10 if quick else 60)
+    for name, times in after.times_ms.items():
+        yield Figure(
+            f"{name}, {many / 1e6:g} M runs, p95",
+            p95(times),
+            "ms",
+            count=len(times),
+            limit=Limit(f"at {few / 1e6:g} M", p95(before.times_ms[name])),
+            goal=Goal("at most", 150),
+            remark=f"p50 {median(times):.3g}, was {median(before.times_ms[name]):.3g}",
+        )
+    yield Figure("a test run with its indexes", after.bytes_per_run, "bytes", goal=Goal("at most", 110))
+    yield Figure("a month is dropped", after.drop_s, "s", goal=Goal("at most", 1))
+
+
+def measure_at(runs: int, *, rounds: int) -> Measured:
+    with system.running() as up:
+        began = time.monotonic()
+        many_runs.fill(up, runs)
+        print(f"{runs:,} runs made in {time.monotonic() - began:.0f} s", flush=True)
+        database = Database(up.database.replace("postgresql://", "postgresql+psycopg://"), pool_size=1)
+        with database.transaction() as session:
+            session.execute(text("set local work_mem = '4MB'"))
+            times = {name: ask(session, act, rounds) for name, act in QUESTIONS.items()}
+        database.close()
+        return Measured(times, bytes_per_run(up), drop_oldest_month(up))
+
+
+def ask(session: Session, act: Callable[[Session, Asked], None], rounds: int) -> list[float]:
+    chance = random.Random(rounds)  # noqa: S311 - which ones to look at, guards nothing
+    everything = somebody(session)
+    times = []
+    for _ in range(WARM_UP + rounds):
+        asked = everything(chance)
+        session.expunge_all()
+        began = time.perf_counter()
+        act(session, asked)
+        times.append((time.perf_counter() - began) * 1000)
+    return times[WARM_UP:]
+
+
+def somebody(session: Session) -> Callable[[random.Random], Asked]:
+    projects = session.execute(select(Project.id).where(Project.slug.startswith("scale"))).scalars().all()
+    newest = select(TestBatch.build_id).order_by(TestBatch.id.desc()).limit(1000)
+    builds = session.execute(newest).scalars().all()
+    tests = session.execute(select(Test.id)).scalars().all()
+    return lambda chance: Asked(chance.choice(tests), chance.choice(builds), chance.choice(projects))
+
+
+def p95(times: list[float]) -> float:
+    return sorted(times)[int(len(times) * 0.95)]
+
+
+def bytes_per_run(up: System) -> float:
+    """Of the newest month, whose indexes grew with each report; those of full months are denser."""
+    name = partitions.name_of("test_run", partitions.month_of(clock.now()))
+    found = "select pg_total_relation_size(%(name)s::regclass)::float8 / (select count(*) from {})"
+    table = f"{partitions.SCHEMA}.{name}"
+    return float(one(up, found.format(table), {"name": table}))
+
+
+def drop_oldest_month(up: System) -> float:
+    table = one(
+        up, "select min(relname) from pg_class where relkind = 'r' and relname like 'test_run_2%%'", {}
+    )
+    with psycopg.connect(up.database) as connection:
+        began = time.perf_counter()
+        connection.execute(f"alter table test_run detach partition {partitions.SCHEMA}.{table}")
+        connection.execute(f"drop table {partitions.SCHEMA}.{table}")
+        connection.commit()
+        return time.perf_counter() - began
+
+
+def one(up: System, query: str, values: dict[str, Any]) -> Any:
+    with psycopg.connect(up.database) as connection:
+        row = connection.execute(query, values).fetchone()
+    return row[0] if row else None

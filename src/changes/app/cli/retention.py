@@ -1,0 +1,60 @@
+"""changes pin | unpin | retention: what is kept of tests, and for how long."""
+
+from typing import Annotated
+
+import typer
+
+from changes.app.cli import server as servers
+from changes.app.cli.asking import AsJson
+from changes.app.cli.output import say, say_json, table, tell
+
+MEGABYTE = 2**20
+BuildId = Annotated[str, typer.Argument(metavar="ID", help="Id of a build.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(pin)
+    app.command()(unpin)
+    app.command()(retention)
+
+
+def pin(build_id: BuildId, as_json: AsJson = False) -> None:
+    """Keep a build with the runs of its tests until it is unpinned."""
+    kept = servers.connect().post(f"/builds/{build_id}/pin/")
+    tell(f"Build {kept['project']['slug']} #{kept['number']} is kept.")
+    if as_json:
+        say_json(kept)
+
+
+def unpin(build_id: BuildId, as_json: AsJson = False) -> None:
+    """Keep a build only as long as others are."""
+    kept = servers.connect().post(f"/builds/{build_id}/unpin/")
+    tell(f"Build {kept['project']['slug']} #{kept['number']} is kept as long as others are.")
+    if as_json:
+        say_json(kept)
+
+
+def retention(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show which runs of tests are older than they are kept, and let them go now."""
+    asked = servers.connect()
+    found = asked.get("/retention/")
+    if as_json:
+        say_json(found)
+    elif found["months"]:
+        rows = [
+            (each["month"], each["way"], each["runsGone"], each["runsKept"], megabytes(each["bytesBack"]))
+            for each in found["months"]
+        ]
+        table(["MONTH", "HOW", "RUNS GONE", "RUNS KEPT", "MB BACK"], rows)
+    else:
+        say("Nothing is older than it is kept.")
+    if found["months"] and not dry_run:
+        asked.post("/retention/")
+        tell("It is being done.")
+
+
+def megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / MEGABYTE:,.1f}"

@@ -1,0 +1,108 @@
+"""Which tests passed only when they were run again, day by day: the statistics that the original told."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from changes.results import run_numbers, tests_of_project
+from changes.results.models import Test, TestDay
+
+HISTORY_DAYS, TESTS_MAX = 50, 200
+# Before this hour (UTC) the builds of yesterday are still being repeated.
+SETTLED_HOUR = 7
+LAST_FLAKY = """
+select test.id, run.id, batch.build_id, batch.job_id
+from unnest(cast(:test_ids as int[])) as test(id)
+cross join lateral (
+    select run.id from test_run run
+    join test_batch batch on batch.id = run.id & :mask
+    where run.test_id = test.id and run.id >= :least and run.id < :most
+    and run.result = 1 and run.reruns > 0 and batch.is_of_commit
+    order by run.id desc limit 1
+) run
+join test_batch batch on batch.id = run.id & :mask
+"""
+
+
+@dataclass(frozen=True)
+class FlakyDay:
+    day: date
+    flaky: int = 0
+    double_reruns: int = 0
+    passing: int = 0
+
+
+@dataclass(frozen=True)
+class LastRun:
+    id: UUID
+    build_id: UUID
+    job_id: UUID
+
+
+@dataclass(frozen=True)
+class FlakyTest:
+    """`last` is its newest flaky run of the day; None where that is kept no more."""
+
+    name: str
+    name_sha: str
+    of_day: FlakyDay
+    last: LastRun | None
+    history: Sequence[FlakyDay]
+
+
+def day_asked(now: datetime) -> date:
+    """Yesterday, or the day before while yesterday is not over."""
+    return now.date() - timedelta(days=1 if now.hour >= SETTLED_HOUR else 2)
+
+
+def chart(session: Session, project_id: UUID, day: date) -> list[FlakyDay]:
+    """Fifty days back from this one, newest first; days without tests count nothing."""
+    found = tests_of_project.trend(session, project_id, until=day, days=HISTORY_DAYS)
+    return whole([FlakyDay(each.day, each.flaky, each.double_reruns, each.passed) for each in found], day)
+
+
+def whole(days: Sequence[FlakyDay], last: date) -> list[FlakyDay]:
+    known = {each.day: each for each in days}
+    asked = [last - timedelta(days=back) for back in range(HISTORY_DAYS)]
+    return [known.get(day, FlakyDay(day)) for day in asked]
+
+
+def tests_of_day(session: Session, project_id: UUID, day: date) -> list[FlakyTest]:
+    """The worst of the day first."""
+    found = select(Test, TestDay).join(Test, Test.id == TestDay.test_id)
+    mine = found.where(TestDay.project_id == project_id, TestDay.day == day, TestDay.flaky > 0)
+    worst = mine.order_by(TestDay.reruns.desc(), TestDay.flaky.desc(), Test.id).limit(TESTS_MAX)
+    rows = [(row[0], row[1]) for row in session.execute(worst)]
+    test_ids = [test.id for test, _ in rows]
+    past, last = histories(session, test_ids, day), last_runs(session, test_ids, day)
+    told = [
+        FlakyTest(test.name, test.name_sha, of(sums), last.get(test.id), whole(past[test.id], day))
+        for test, sums in rows
+    ]
+    return sorted(told, key=lambda each: (-each.of_day.double_reruns, -each.of_day.flaky, each.name))
+
+
+def of(sums: TestDay) -> FlakyDay:
+    return FlakyDay(sums.day, sums.flaky, sums.double_reruns, sums.passed)
+
+
+def histories(session: Session, test_ids: Sequence[int], day: date) -> dict[int, list[FlakyDay]]:
+    found: dict[int, list[FlakyDay]] = defaultdict(list)
+    columns = TestDay.test_id, TestDay.day, TestDay.flaky, TestDay.double_reruns, TestDay.passed
+    mine = select(*columns).where(TestDay.test_id.in_(test_ids), TestDay.day <= day)
+    within = mine.where(TestDay.day > day - timedelta(days=HISTORY_DAYS))
+    for row in session.execute(within) if test_ids else ():
+        found[row[0]].append(FlakyDay(*row[1:]))
+    return found
+
+
+def last_runs(session: Session, test_ids: Sequence[int], day: date) -> dict[int, LastRun]:
+    least, most = tests_of_project.day_bounds(day)
+    asked = {"test_ids": list(test_ids), "least": least, "most": most, "mask": run_numbers.BATCH_MASK}
+    rows = session.execute(text(LAST_FLAKY), asked) if test_ids else ()
+    return {row[0]: LastRun(run_numbers.outside(row[1]), row[2], row[3]) for row in rows}

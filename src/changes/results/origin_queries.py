@@ -1,0 +1,89 @@
+"""Reads of searches for what broke a test, and of what they found."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import func, select, tuple_
+from sqlalchemy.orm import Session
+
+from changes.base.errors import NotFound
+from changes.base.paging import Page, Part, newest_first
+from changes.builds.models import Build
+from changes.people.models import Author
+from changes.projects.models import Project, Revision
+from changes.results import origin_history
+from changes.results.models import Test
+from changes.results.origin_models import OriginPlace, OriginSearch
+from changes.results.origin_rules import SearchState, Verdict
+
+BROKEN_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class PlaceSeen:
+    """A commit of a search, with the build that says how the test went there."""
+
+    sha: str
+    subject: str
+    author: str
+    verdict: Verdict
+    number: int | None
+    is_ours: bool
+
+
+def search(session: Session, search_id: UUID) -> OriginSearch:
+    found = session.get(OriginSearch, search_id)
+    if found is None:
+        raise NotFound("There is no such search.")
+    return found
+
+
+def of_project(session: Session, project: Project, page: Page) -> Part[OriginSearch]:
+    mine = select(OriginSearch).where(OriginSearch.project_id == project.id)
+    return newest_first(session, mine, OriginSearch.id, page)
+
+
+def newest_of_test(session: Session, test: Test) -> OriginSearch | None:
+    mine = select(OriginSearch).where(OriginSearch.test_id == test.id)
+    newest = mine.order_by(OriginSearch.id.desc()).limit(1)
+    return session.execute(newest).unique().scalar_one_or_none()
+
+
+def places(session: Session, search: OriginSearch) -> list[PlaceSeen]:
+    """The newest commit first, as a log has them; as many as a search may have."""
+    is_its = (Revision.sha == OriginPlace.sha) & (Revision.repository_id == search.project.repository_id)
+    found = select(OriginPlace, Build.number, Revision.message, Author.name).outerjoin(Revision, is_its)
+    found = found.outerjoin(Build, Build.id == OriginPlace.build_id)
+    found = found.outerjoin(Author, Author.id == Revision.author_id)
+    mine = found.where(OriginPlace.search_id == search.id).order_by(OriginPlace.place.desc())
+    return [
+        PlaceSeen(each.sha, first_line(message or ""), author or "", each.verdict, number, each.is_ours)
+        for each, number, message, author in session.execute(mine.limit(origin_history.COMMITS_MAX + 1))
+    ]
+
+
+def first_line(message: str) -> str:
+    return message.strip().split("\n", 1)[0]
+
+
+def builds_made(session: Session, searches: Collection[OriginSearch]) -> dict[UUID, int]:
+    """How many builds each has asked for."""
+    mine = select(OriginPlace.search_id, func.count()).where(
+        OriginPlace.search_id.in_([each.id for each in searches]), OriginPlace.is_ours
+    )
+    counts = {row[0]: row[1] for row in session.execute(mine.group_by(OriginPlace.search_id))}
+    return {each.id: counts.get(each.id, 0) for each in searches}
+
+
+def broken_by(session: Session, commits: Collection[tuple[UUID, str]]) -> Sequence[OriginSearch]:
+    """The tests that these commits, each of a repository, broke, as far as somebody searched: the newest
+    search of each test.
+    """
+    if not commits:
+        return []
+    mine = select(OriginSearch).join(Project, Project.id == OriginSearch.project_id)
+    these = tuple_(Project.repository_id, OriginSearch.culprit_sha).in_(commits)
+    found = mine.where(these, OriginSearch.state == SearchState.FOUND).order_by(OriginSearch.id.desc())
+    newest = session.execute(found.limit(BROKEN_SHOWN)).unique().scalars()
+    return list({search.test_id: search for search in reversed(newest.all())}.values())

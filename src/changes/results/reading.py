@@ -1,0 +1,112 @@
+"""Files that a step left behind, read into tests and into what is wrong with them. Without a transaction."""
+
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, BinaryIO, cast
+from uuid import UUID
+
+from changes.base import storage
+from changes.base.errors import NotFound
+from changes.base.process import settings
+from changes.builds import reasons
+from changes.builds.reasons import Reason
+from changes.builds.report import Problem
+from changes.builds.rules import Result
+from changes.results import rules
+from changes.results.formats import analytics, detect, manifest
+from changes.results.formats.seen import Limits, Malformed, TestSeen, TextBudget, merge_duplicates
+from changes.results.models import Artifact
+from changes.results.rules import Kind
+
+IN_MEMORY_MAX_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Read:
+    """What one or several reports said, and what was wrong with them."""
+
+    tests: list[TestSeen]
+    problems: list[Problem]
+    # The same tests by the name of their report.
+    by_report: dict[str, list[TestSeen]] = field(default_factory=dict)
+
+
+def read(left: Sequence[Artifact], step_id: UUID, of_step: Mapping[str, Any]) -> Read:
+    """All of what a step left behind that is read by its name."""
+    wanted = [(found, kind) for found in left if (kind := rules.kind_of(found.name, of_step))]
+    reports = [(found, kind) for found, kind in wanted if kind in {Kind.REPORT, Kind.DOUBTFUL_REPORT}]
+    result = read_reports(reports, [found.name for found in left])
+    for found, kind in wanted:
+        if kind == Kind.ANALYTICS:
+            result.problems.extend(wrong_analytics(found))
+        elif kind == Kind.MANIFEST:
+            result.problems.extend(wrong_manifest(found, step_id))
+    return result
+
+
+def read_reports(found: Sequence[tuple[Artifact, Kind]], names: Collection[str]) -> Read:
+    problems: list[Problem] = []
+    by_report: dict[str, list[TestSeen]] = {}
+    limits = Limits(text_chars=settings.get().test_message_max_len)
+    budget, left = TextBudget(limits), limits.tests
+    for artifact, kind in found:
+        mine: list[TestSeen] = []
+        try:
+            with opened(artifact) as stream:
+                if kind == Kind.DOUBTFUL_REPORT and detect.known_parser(stream) is None:
+                    continue
+                # One by one: what was read before a fault is kept.
+                for test in detect.parse(stream, artifact.name, limits=replace(limits, tests=left)):
+                    left -= 1
+                    mine.append(budget.cut(test))
+        except (Malformed, NotFound) as error:
+            problems.append(malformed(artifact, error))
+        reruns = rules.attempts_before(artifact.name, names)
+        by_report[artifact.name] = [with_reruns(test, reruns) for test in merge_duplicates(mine)]
+    tests = (test for tests in by_report.values() for test in tests)
+    return Read(merge_duplicates(tests), problems, by_report)
+
+
+def with_reruns(test: TestSeen, reruns: int) -> TestSeen:
+    return replace(test, reruns=max(test.reruns, reruns)) if reruns else test
+
+
+def wrong_manifest(artifact: Artifact, step_id: UUID) -> list[Problem]:
+    """Files of another step, or cut off on their way: the fault of a machine, not of the change."""
+    wrong = Problem(Reason(reasons.MALFORMED_MANIFEST), Result.INFRA_FAILED)
+    try:
+        with opened(artifact) as stream:
+            said = manifest.step_id_in(stream)
+    except (Malformed, NotFound):
+        return [wrong]
+    return [] if said is None or said.replace("-", "").lower() == step_id.hex else [wrong]
+
+
+def wrong_analytics(artifact: Artifact) -> list[Problem]:
+    try:
+        with opened(artifact) as stream:
+            analytics.read(stream)
+    except (Malformed, NotFound) as error:
+        return [malformed(artifact, error)]
+    return []
+
+
+def malformed(artifact: Artifact, error: Malformed | NotFound) -> Problem:
+    message = error.message if isinstance(error, NotFound) else str(error)
+    return Problem(Reason(reasons.MALFORMED_ARTIFACT, {"name": artifact.name, "message": message}))
+
+
+@contextmanager
+def opened(artifact: Artifact) -> Iterator[BinaryIO]:
+    """The whole file, in memory while small and on disk when not."""
+    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_MAX_BYTES) as stream:
+        for chunk in bytes_of(artifact):
+            stream.write(chunk)
+        stream.seek(0)
+        yield cast("BinaryIO", stream)
+
+
+def bytes_of(artifact: Artifact) -> Iterator[bytes]:
+    return storage.storage.get().read(artifact.key)

@@ -1,0 +1,63 @@
+"""/retention/ and pins: what is kept of tests, what would go, and what never goes."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+
+from changes.base import ids, jobs
+from changes.base.process import settings
+from changes.builds import pins, queries
+from changes.people.rules import Scope
+from changes.results import retention, tasks
+from changes.results.retention import Month
+from changes.web import call
+from changes.web.api.builds import summaries
+
+api = APIRouter(tags=["retention"])
+
+
+@api.get("/retention/")
+def show_retention(request: Request) -> Response:
+    """What would go of the runs of tests now, month by month, and how much room comes back."""
+    keep_months = settings.get().test_runs_keep_months
+    with call.begin(request, Scope.ADMIN) as this:
+        months = retention.preview(this.session, keep_months=keep_months)
+        return this.answer({"keepMonths": keep_months, "months": [shape(each) for each in months]})
+
+
+@api.post("/retention/")
+def tidy_now(request: Request) -> Response:
+    """Does it now, in the background, instead of within six hours."""
+    with call.begin(request, Scope.ADMIN) as this:
+        jobs.enqueue(this.session, tasks.drop_old_tests_now, ids.new())
+        return this.answer_nothing()
+
+
+def shape(each: Month) -> dict[str, Any]:
+    return {
+        "month": f"{each.month:%Y-%m}",
+        "way": each.way.value,
+        "runsKept": each.kept,
+        "runsGone": each.gone,
+        "bytes": each.size_bytes,
+        "bytesBack": each.bytes_back,
+    }
+
+
+@api.post("/builds/{build_id:uuid}/pin/")
+def pin_build(request: Request, build_id: UUID) -> Response:
+    """The runs of its tests are kept until it is pinned no more."""
+    with call.begin(request, Scope.WRITE) as this:
+        build = queries.build(this.session, build_id)
+        pins.pin(this.session, build, by=this.caller.asker)
+        return this.answer(summaries(this, [build])[0])
+
+
+@api.post("/builds/{build_id:uuid}/unpin/")
+def unpin_build(request: Request, build_id: UUID) -> Response:
+    """It is kept as long as others are."""
+    with call.begin(request, Scope.WRITE) as this:
+        build = queries.build(this.session, build_id)
+        pins.unpin(this.session, build)
+        return this.answer(summaries(this, [build])[0])

@@ -1,0 +1,180 @@
+from uuid import UUID
+
+import pytest
+from sqlalchemy.orm import Session
+from tests import factories
+from tests.builds import agents
+
+from changes.base import clock, ids
+from changes.base.paging import Page
+from changes.builds.create import NewBuild, create_build
+from changes.builds.models import Build
+from changes.builds.rules import Result
+from changes.projects.models import Project, Source
+from changes.results import flaky, flaky_rules, testdays, testruns
+from changes.results.flaky_rules import Evidence, Look
+from changes.results.formats import seen as formats
+from changes.results.verdict_models import TestFlakiness as Flakiness
+
+ONE, TWO, THREE, FOUR = (UUID(int=number) for number in range(1, 5))
+
+
+def looks(*told: tuple[UUID, bool, int]) -> list[Look]:
+    """Newest first, as they are read."""
+    return [Look(100 - number, *each) for number, each in enumerate(told)]
+
+
+def test_passing_and_failing_on_one_revision_is_evidence() -> None:
+    found = flaky_rules.evidence(looks((ONE, True, 0), (ONE, False, 0), (TWO, True, 0)))
+
+    assert (found.split_sources, found.lone_failures, found.false_alarms) == (1, 0, (99,))
+
+
+def test_passing_after_a_rerun_is_evidence() -> None:
+    found = flaky_rules.evidence(looks((ONE, True, 2), (TWO, True, 0)))
+
+    assert (found.passed_again, found.last_run) == (1, 100)
+
+
+def test_what_fails_from_a_revision_on_is_broken_and_not_flaky() -> None:
+    broken = looks((FOUR, False, 0), (THREE, False, 0), (TWO, True, 0), (ONE, True, 0))
+
+    assert flaky_rules.score(flaky_rules.evidence(broken)) == 0
+
+
+def test_a_failure_alone_between_passes_is_weak_evidence() -> None:
+    found = flaky_rules.evidence(looks((THREE, True, 0), (TWO, False, 0), (ONE, True, 0)))
+
+    assert found.lone_failures == 1
+    assert 0 < flaky_rules.score(found) <= flaky_rules.LONE_ONLY_MAX
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        (Evidence(sources=50, split_sources=1), Evidence(sources=50, split_sources=5)),
+        (Evidence(sources=1000, passed_again=2), Evidence(sources=20, passed_again=2)),
+        (Evidence(sources=9, lone_failures=50), Evidence(sources=9, split_sources=1)),
+    ],
+)
+def test_more_evidence_is_a_higher_score(less: Evidence, more: Evidence) -> None:
+    assert 0 < flaky_rules.score(less) < flaky_rules.score(more) <= 100
+
+
+def test_the_evidence_is_told_in_words() -> None:
+    found = Evidence(split_sources=1, passed_again=3, lone_failures=2)
+
+    assert flaky_rules.sentences(found) == [
+        "passed and failed on the same revision, of 1 revision",
+        "passed only after it was run again, 3 times",
+        "failed alone between passes, 2 times",
+    ]
+
+
+# --- what is stored ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def project(session: Session) -> Project:
+    project = factories.a_project(session)
+    factories.a_plan(session, project, {"commands": ["true"]})
+    return project
+
+
+def built(
+    session: Session, project: Project, source: Source, *seen: formats.TestSeen, red: bool = False
+) -> Build:
+    asked = NewBuild(
+        source=source, collection_id=ids.new(), label="A build", target="x", message="", author=None
+    )
+    build = create_build(session, project, asked)
+    testruns.store(session, agents.a_taken_step(session, build), seen)
+    if red:
+        build.result = Result.FAILED
+        build.date_finished = clock.now()
+        build.date_started = build.date_finished - clock.milliseconds(60_000)
+        session.flush()
+    return build
+
+
+def run(
+    name: str, result: formats.Result, *, duration_ms: int | None = None, reruns: int = 0
+) -> formats.TestSeen:
+    return formats.TestSeen(name, "a", result, duration_ms=duration_ms, reruns=reruns)
+
+
+def sources(session: Session, project: Project, count: int) -> list[Source]:
+    return [factories.a_source(session, project, sha=f"{number:040x}") for number in range(1, count + 1)]
+
+
+def looked(session: Session, project: Project) -> list[Flakiness]:
+    while testdays.sum_up(session):
+        pass
+    flaky.look(session, project.id)
+    return list(flaky.listed(session, project, Page()).rows)
+
+
+def test_flaky_tests_are_found_the_worst_first(session: Session, project: Project) -> None:
+    first, second = sources(session, project, 2)
+    built(
+        session,
+        project,
+        first,
+        run("a.split", "failed"),
+        run("a.steady", "passed"),
+        run("a.broken", "passed"),
+    )
+    built(session, project, first, run("a.split", "passed"), run("a.again", "passed", reruns=1))
+    built(session, project, second, run("a.split", "failed"), run("a.broken", "failed"))
+    built(session, project, second, run("a.split", "passed"), run("a.steady", "passed"))
+
+    found = looked(session, project)
+
+    assert [each.test.name for each in found] == ["a.split", "a.again"]
+    assert [each.split_sources for each in found] == [2, 0]
+
+
+def test_the_bill_counts_red_builds_and_reruns(session: Session, project: Project) -> None:
+    (source,) = sources(session, project, 1)
+    built(session, project, source, run("a.split", "failed", duration_ms=100), red=True)
+    built(session, project, source, run("a.split", "passed", duration_ms=100, reruns=3))
+
+    looked(session, project)
+
+    bill = flaky.bill(session, project)
+    assert (bill.tests, bill.reruns, bill.red_builds, bill.lost_ms) == (1, 3, 1, 60_300)
+
+
+def test_what_failed_in_quarantine_cost_no_build(session: Session, project: Project) -> None:
+    (source,) = sources(session, project, 1)
+    built(session, project, source, run("a.split", "quarantined_failed"), red=True)
+    built(session, project, source, run("a.split", "passed", reruns=1))
+
+    (found,) = looked(session, project)
+
+    assert (found.split_sources, found.red_builds) == (1, 0)
+
+
+def test_what_is_not_flaky_any_more_is_forgotten(
+    session: Session, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = sources(session, project, 2)
+    built(session, project, first, run("a.split", "failed"))
+    built(session, project, first, run("a.split", "passed"))
+    assert len(looked(session, project)) == 1
+    monkeypatch.setattr(flaky, "RUNS_MAX", 1)
+
+    built(session, project, second, run("a.split", "passed"))
+
+    assert looked(session, project) == []
+
+
+def test_only_projects_with_news_are_looked_at(session: Session, project: Project) -> None:
+    idle = factories.a_project(session)
+    (source,) = sources(session, project, 1)
+    built(session, project, source, run("a.steady", "passed"))
+
+    stale = flaky.stale_projects(session)
+
+    assert project.id in stale
+    assert idle.id not in stale

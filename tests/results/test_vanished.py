@@ -1,0 +1,184 @@
+"""Tests that ran in the last builds that passed, and not in this one."""
+
+import pytest
+from sqlalchemy.orm import Session
+from tests import factories
+from tests.builds import agents, collecting
+
+from changes.builds import reasons
+from changes.builds.models import Build, FailureReason
+from changes.builds.rules import Result
+from changes.projects import plan_options
+from changes.projects.models import Plan, Project, Revision, Source
+from changes.results import collect, vanished
+
+PATCH = b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-o\n+n\n"
+
+
+@pytest.fixture
+def project(session: Session) -> Project:
+    return factories.a_project(session)
+
+
+@pytest.fixture
+def plan(session: Session, project: Project) -> Plan:
+    return factories.a_plan(session, project, {"commands": ["make"]})
+
+
+def choose(session: Session, plan: Plan, way: str) -> None:
+    plan_options.change(session, plan.id, plan_options.OF_PLANS, {plan_options.VANISHED_TESTS: way})
+
+
+def junit(*names: str) -> bytes:
+    cases = "".join(f'<testcase classname="t" name="{name}" time="1"/>' for name in names)
+    return f"<testsuite>{cases}</testsuite>".encode()
+
+
+def a_commit(session: Session, project: Project, number: int = 1, *, branch: str = "main") -> Source:
+    source = factories.a_source(session, project, sha=f"{number:040x}")
+    revision = session.get_one(Revision, (project.repository_id, source.revision_sha))
+    revision.branches = [branch]
+    session.flush()
+    return source
+
+
+def ran(session: Session, project: Project, *names: str, source: Source | None = None) -> Build:
+    """A build whose one step passes and reports these tests."""
+    build = collecting.build_of(session, project, source or a_commit(session, project))
+    (step,) = collecting.take(session, build)
+    if names:
+        agents.leave_behind(session, step, junit(*names))
+    agents.end(session, step)
+    collect.collect_step(step.id)
+    session.expire_all()
+    return build
+
+
+def said(session: Session, build: Build) -> list[tuple[str, str]]:
+    found = session.query(FailureReason).filter_by(build_id=build.id).order_by(FailureReason.id)
+    return [(each.reason, reasons.sentence(each.reason, each.data)) for each in found]
+
+
+def test_a_test_that_ran_before_and_not_now_is_told_and_fails_nothing(
+    session: Session, project: Project, plan: Plan
+) -> None:
+    ran(session, project, "a", "b")
+
+    build = ran(session, project, "a")
+
+    assert build.result == Result.PASSED
+    assert said(session, build) == [
+        ("vanished_tests", "1 test ran in the last build that passed and not in this one: t.b.")
+    ]
+
+
+def test_nothing_is_told_while_all_tests_run(session: Session, project: Project, plan: Plan) -> None:
+    ran(session, project, "a")
+
+    assert said(session, ran(session, project, "a", "b")) == []
+
+
+def test_a_plan_may_fail_for_it(session: Session, project: Project, plan: Plan) -> None:
+    ran(session, project, "a", "b")
+    choose(session, plan, "fail")
+
+    build = ran(session, project, "a")
+
+    assert build.result == Result.FAILED
+    assert [reason for reason, _ in said(session, build)] == ["missing_tests"]
+
+
+def test_a_plan_may_not_care(session: Session, project: Project, plan: Plan) -> None:
+    ran(session, project, "a", "b")
+    choose(session, plan, "off")
+
+    assert said(session, ran(session, project, "a")) == []
+
+
+def test_a_build_that_ran_no_tests_and_passed_is_told(session: Session, project: Project, plan: Plan) -> None:
+    ran(session, project, "a", "b")
+
+    build = ran(session, project)
+
+    ((reason, sentence),) = said(session, build)
+    assert (reason, sentence.startswith("It ran no tests and passed, while 2 tests ran in")) == (
+        "vanished_tests",
+        True,
+    )
+
+
+def test_only_what_ran_in_each_of_the_last_builds_is_expected(
+    session: Session, project: Project, plan: Plan
+) -> None:
+    for names in (("a", "b"), ("a",), ("a", "c")):
+        ran(session, project, *names)
+
+    assert said(session, ran(session, project, "a")) == []
+
+
+def test_what_was_taken_away_is_told_until_as_many_builds_passed_without_it(
+    session: Session, project: Project, plan: Plan
+) -> None:
+    ran(session, project, "a", "b")
+
+    told = [len(said(session, ran(session, project, "a"))) for _ in range(2)]
+
+    assert told == [1, 0]
+
+
+def test_whoever_takes_tests_away_on_purpose_says_so_in_the_commit(
+    session: Session, project: Project, plan: Plan
+) -> None:
+    choose(session, plan, "fail")
+    ran(session, project, "a", "b", "c")
+    source = a_commit(session, project, 2)
+    source.revision.message = "Drop what is old\n\nRemoves-Tests: t.[bc]\n"
+    session.flush()
+
+    build = ran(session, project, "a", source=source)
+
+    assert (build.result, said(session, build)) == (Result.PASSED, [])
+
+
+def test_tests_of_another_branch_are_not_expected(session: Session, project: Project, plan: Plan) -> None:
+    ran(session, project, "a", "b", source=a_commit(session, project, 1, branch="main"))
+
+    build = ran(session, project, "a", source=a_commit(session, project, 2, branch="stable"))
+
+    assert said(session, build) == []
+
+
+def test_a_patch_is_compared_with_the_commit_that_it_changes(
+    session: Session, project: Project, plan: Plan
+) -> None:
+    old, new = a_commit(session, project, 1), a_commit(session, project, 2)
+    ran(session, project, "a", source=old)
+    ran(session, project, "a", "b", source=new)
+
+    of_old, of_new = (
+        ran(session, project, "a", source=factories.a_source(session, project, sha=sha, patch=PATCH))
+        for sha in (old.revision_sha, new.revision_sha)
+    )
+
+    assert (said(session, of_old), len(said(session, of_new))) == ([], 1)
+
+
+def test_a_build_that_fails_for_another_reason_is_not_asked_for_its_tests(
+    session: Session, project: Project, plan: Plan
+) -> None:
+    ran(session, project, "a", "b")
+    build = collecting.build_of(session, project, a_commit(session, project))
+    (step,) = collecting.take(session, build)
+    agents.leave_behind(session, step, junit("a"))
+
+    agents.end(session, step, code=1)
+    collect.collect_step(step.id)
+
+    assert [reason for reason, _ in said(session, build)] == ["command_failed"]
+
+
+def test_only_so_many_patterns_of_so_many_letters_are_taken_from_a_message() -> None:
+    many = "\n".join(f"Removes-Tests: t.{number}" for number in range(vanished.PATTERNS_MAX + 5))
+
+    assert len(vanished.announced(many)) == vanished.PATTERNS_MAX
+    assert vanished.announced("removes-tests: " + "*" * 1000 + "\nRemoves-Tests:\n") == []
