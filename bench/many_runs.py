@@ -30,6 +30,7 @@ from project, lateral (
     select format('suite.package%%s.Class%%s.test_number_%%s', n / 200, n / 20, n) as name
     from generate_series(1, %(tests)s) n
 ) named
+order by project.id, named.name
 """
 NEW_IDS = """
 create table copied_{table} as
@@ -180,5 +181,6 @@ def load_bare(connection: psycopg.Connection, table: str, asked: dict[str, int])
     connection.execute(f"create table {table} (like test_run including constraints including defaults)")
     connection.execute(NEW_RUNS.format(table=table) + " order by 1", asked)
     connection.execute(f"alter table {table} add primary key (id)")
-    connection.execute(f"create index on {table} (test_id, id)")
+    for condition in ("", "where result = 2", "where reruns > 0"):
+        connection.execute(f"create index on {table} (test_id, id) {condition}")
     connection.execute(f"alter table test_run attach partition {table} for values {bounds}")

@@ -136,7 +136,7 @@ def somebody(session: Session) -> Callable[[random.Random], Asked]:
     projects = session.execute(select(Project.id).where(Project.slug.startswith("scale"))).scalars().all()
     newest = select(TestBatch.build_id).order_by(TestBatch.id.desc()).limit(1000)
     builds = session.execute(newest).scalars().all()
-    tests = session.execute(select(Test.id)).scalars().all()
+    tests = session.execute(select(Test.id).where(Test.project_id.in_(projects))).scalars().all()
     return lambda chance: Asked(chance.choice(tests), chance.choice(builds), chance.choice(projects))
 
 

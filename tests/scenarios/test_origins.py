@@ -1,11 +1,13 @@
 """Through a real server and a real agent: what fails newly is run again, and what broke a test is found."""
 
+import os
+import subprocess
 from typing import Any
 
 import pytest
 from tests.factories import commit
 from tests.scenarios.asking import Refused
-from tests.scenarios.running import RunningSystem, eventually
+from tests.scenarios.running import PROGRAM, RunningSystem, eventually
 
 pytestmark = pytest.mark.system
 COMMITS, BREAKS_AT = 18, 11
@@ -52,10 +54,16 @@ def cost_of(system: RunningSystem, project: str) -> dict[str, Any]:
     return cost
 
 
-def is_over(system: RunningSystem, search: dict[str, Any]) -> bool:
-    return bool(system.api.get(f"/origins/{search['id']}/")["state"]["id"] != "searching")
+def command(system: RunningSystem, *arguments: str) -> str:
+    """What it prints, as somebody at another machine would type it."""
+    env = {**os.environ, "CHANGES_URL": system.url, "CHANGES_TOKEN": system.api.token}
+    run = subprocess.run(
+        [*PROGRAM, *arguments], env=env, capture_output=True, text=True, timeout=300, check=True
+    )
+    return run.stdout
 
 
+@pytest.mark.long
 def test_what_broke_a_test_is_found_by_building_what_nobody_built(
     system: RunningSystem, project: str
 ) -> None:
@@ -64,11 +72,12 @@ def test_what_broke_a_test_is_found_by_building_what_nobody_built(
     # The commits in between are read in the background.
     eventually(lambda: cost_of(system, project))
     cost = cost_of(system, project)
-    search = system.api.post(f"/projects/{project}/origins/", test="it.breaks", parallel=2)
 
-    eventually(lambda: is_over(system, search))
+    said = command(system, "find-origin", project, "it.breaks", "--wait")
 
+    (search,) = system.api.get(f"/projects/{project}/origins/")
     found = system.api.get(f"/origins/{search['id']}/")
+    assert said == f"{shas[BREAKS_AT - 1]}\n"
     verdicts = {each["sha"]: each["verdict"]["id"] for each in found["commits"]}
     assert (found["state"]["id"], found["culprit"]) == ("found", shas[BREAKS_AT - 1])
     assert (verdicts[shas[BREAKS_AT - 1]], verdicts[shas[BREAKS_AT - 2]]) == ("bad", "good")

@@ -13,7 +13,7 @@ from tests.web.conftest import API, answered, refused
 from changes.base import clock
 from changes.builds.models import Build
 from changes.people import users
-from changes.results import testruns
+from changes.results import collect, testruns
 from changes.results.formats import seen as formats
 from changes.results.verdict_models import TestFlakiness as Flakiness
 from changes.web import auth
@@ -232,6 +232,23 @@ def test_what_is_wrong_with_it_is_told(person: TestClient, fields: dict[str, str
     answer = quarantined(person, **fields)
 
     assert (answer.status_code, words in answer.text) == (400, True)
+
+
+def test_a_step_that_is_excused_says_why_it_passed(
+    person: TestClient, session: Session, build: Build
+) -> None:
+    quarantined(person)
+    again = factories.a_build(session, build.project, plans=0)
+    step = agents.a_taken_step(session, again)
+    failing = b'<testsuite><testcase classname="a" name="one"><failure>no</failure></testcase></testsuite>'
+    agents.leave_behind(session, step, failing)
+    agents.end(session, step, code=1)
+    collect.collect_step(step.id)
+
+    shown = page(person, f"/steps/{step.id.hex}/")
+
+    assert "1 test in quarantine and nothing else: it counts as passed." in shown
+    assert "1 failure in quarantine" in page(person, f"/projects/hello/builds/{again.number}/")
 
 
 @pytest.mark.usefixtures("build")

@@ -24,7 +24,9 @@ def project(session: Session) -> Project:
 
 @pytest.mark.usefixtures("project")
 def test_the_cost_is_told_without_beginning_anything(writer: TestClient) -> None:
-    told = answered(writer.post(HERE, json={"test": NAME, "parallel": 3, "estimate": True})).json()
+    told = answered(
+        writer.post(HERE, json={"test": NAME, "good": "", "bad": "", "parallel": 3, "estimate": True})
+    ).json()
 
     assert (told["good"], told["bad"], told["unknown"]) == (sha(1), sha(COMMITS), COMMITS - 2)
     assert (told["builds"], told["rounds"], told["isKnown"]) == (4, 2, False)

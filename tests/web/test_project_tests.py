@@ -230,3 +230,9 @@ def test_the_week_is_summed_up_by_what_tests_cost(reader: TestClient, ended: Cal
 def test_a_test_that_nobody_knows_is_not_found(reader: TestClient, project: Project) -> None:
     for below in ("", "history/", "runs/"):
         refused(reader.get(f"{HERE}/tests/{'a' * 40}/{below}"), 404)
+
+
+@pytest.mark.parametrize("sha", ["%00", "%ff", "a%2Fb", "%F0%9F%98%80", "%ED%A0%80", "x" * 3000])
+def test_a_name_that_cannot_be_one_harms_nothing(reader: TestClient, project: Project, sha: str) -> None:
+    for below in ("", "history/", "runs/"):
+        assert reader.get(f"{HERE}/tests/{sha}/{below}").status_code in (400, 404)

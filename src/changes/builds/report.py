@@ -225,9 +225,7 @@ def is_to_be_read(session: Session, step: JobStep) -> bool:
         return collectors.collector.get().collect(session, step)
 
 
-def results_collected(
-    session: Session, step_id: UUID, problems: list[Problem], *, excused: int = 0
-) -> None:
+def results_collected(session: Session, step_id: UUID, problems: list[Problem], *, excused: int = 0) -> None:
     """What the step left behind has been read: now it may end. `excused` says that its command failed for
     nothing but so many tests that may fail.
     """

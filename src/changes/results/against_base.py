@@ -25,6 +25,8 @@ from changes.results.models import Test, TestBatch, TestDay, TestRun
 # So far back it is looked for a base, and so many failures of a build are compared.
 BUILDS_LOOKED_AT, FAILURES_MAX = 200, 1000
 FIXED_SHOWN = 50
+# So far back it is looked for a build that passed.
+PASSED_LOOKED_AT = 2000
 # A test that passed only when it was run again within these days is called flaky.
 FLAKY_DAYS = 14
 PARENT_FIRST, BRANCH_THEN = 0, 1
@@ -161,9 +163,10 @@ def candidates_of(build: Build, rank: int) -> Select[UUID, int, str, int]:
 
 
 def newest_passed(session: Session, project_id: UUID) -> Build | None:
-    """Of a commit, with tests: what lists of a project's tests are made of."""
+    """Of a commit, with tests, not too long ago: what lists of a project's tests are made of."""
+    newest = select(Build.id).where(Build.project_id == project_id).order_by(Build.id.desc())
     has_tests = select(TestBatch.id).where(TestBatch.build_id == Build.id).exists()
     found = select(Build).join(Source, Source.id == Build.source_id).options(lazyload("*"))
-    mine = found.where(Build.project_id == project_id, Source.patch_id.is_(None), has_tests)
+    mine = found.where(Build.id.in_(newest.limit(PASSED_LOOKED_AT)), Source.patch_id.is_(None), has_tests)
     passed = mine.where(Build.status == Status.FINISHED, Build.result == Result.PASSED)
     return session.execute(passed.order_by(Build.id.desc()).limit(1)).unique().scalar_one_or_none()

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -159,14 +159,3 @@ def message_of(session: Session, run_id: UUID, test: Test) -> str:
     is_its = select(TestRun.id).where(TestRun.id == number, TestRun.test_id == test.id).exists()
     found = select(TestMessage.text).where(TestMessage.run_id == number, is_its)
     return session.execute(found).scalar_one_or_none() or ""
-
-
-def newest_duration_ms(session: Session, test: Test) -> int | None:
-    found = select(TestRun.duration_ms).where(TestRun.test_id == test.id)
-    return session.execute(found.order_by(TestRun.id.desc()).limit(1)).scalar_one_or_none()
-
-
-def count_runs(session: Session, test: Test) -> int:
-    """Of commits, as far as days are summed up."""
-    found = select(func.coalesce(func.sum(TestDay.runs), 0)).where(TestDay.test_id == test.id)
-    return int(session.execute(found).scalar_one())

@@ -144,6 +144,9 @@ class TestRun(Base):
     # Without foreign keys, which would double the time that storing takes.
     __table_args__ = (
         Index("ix_test_run_history", "test_id", "id"),
+        # The newest failure and the newest flaky run of a test are asked for more often than any other.
+        Index("ix_test_run_failed", "test_id", "id", postgresql_where=text("result = 2")),
+        Index("ix_test_run_rerun", "test_id", "id", postgresql_where=text("reruns > 0")),
         {"postgresql_partition_by": "RANGE (id)"},
     )
 

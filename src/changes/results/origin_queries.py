@@ -2,16 +2,19 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import ScalarSelect, func, select, tuple_
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from changes.base.errors import NotFound
 from changes.base.paging import Page, Part, newest_first
 from changes.builds.models import Build
 from changes.people.models import Author
-from changes.projects.models import Project, Revision
+from changes.projects import commits
+from changes.projects.models import Project, Repository, Revision
 from changes.results import origin_history
 from changes.results.models import Test
 from changes.results.origin_models import OriginPlace, OriginSearch
@@ -76,14 +79,34 @@ def builds_made(session: Session, searches: Collection[OriginSearch]) -> dict[UU
     return {each.id: counts.get(each.id, 0) for each in searches}
 
 
-def broken_by(session: Session, commits: Collection[tuple[UUID, str]]) -> Sequence[OriginSearch]:
+def broken_by(session: Session, of: Collection[tuple[UUID, str]]) -> Sequence[OriginSearch]:
     """The tests that these commits, each of a repository, broke, as far as somebody searched: the newest
     search of each test.
     """
-    if not commits:
+    if not of:
         return []
     mine = select(OriginSearch).join(Project, Project.id == OriginSearch.project_id)
-    these = tuple_(Project.repository_id, OriginSearch.culprit_sha).in_(commits)
+    these = tuple_(Project.repository_id, OriginSearch.culprit_sha).in_(of)
     found = mine.where(these, OriginSearch.state == SearchState.FOUND).order_by(OriginSearch.id.desc())
     newest = session.execute(found.limit(BROKEN_SHOWN)).unique().scalars()
     return list({search.test_id: search for search in reversed(newest.all())}.values())
+
+
+def commit(session: Session, repository: Repository, sha: str) -> tuple[Revision, list[dict[str, str]]]:
+    """A commit with the tests it broke (slug of the project, sha and name of the test), by one question."""
+    found = select(Revision, told_broken(repository.id))
+    mine = found.where(Revision.repository_id == repository.id, Revision.sha == sha)
+    seen = session.execute(mine).one_or_none()
+    if seen is None:
+        return commits.commit(session, repository, sha), []
+    return seen[0], (seen[1] or [])[:BROKEN_SHOWN]
+
+
+def told_broken(repository_id: UUID) -> ScalarSelect[Any]:
+    each = func.jsonb_build_object("slug", Project.slug, "sha", Test.name_sha, "name", Test.name)
+    told = select(func.jsonb_agg(each.distinct(), type_=JSONB)).select_from(OriginSearch)
+    told = told.join(Project, Project.id == OriginSearch.project_id).join(
+        Test, Test.id == OriginSearch.test_id
+    )
+    mine = told.where(Project.repository_id == repository_id, OriginSearch.culprit_sha == Revision.sha)
+    return mine.where(OriginSearch.state == SearchState.FOUND).correlate(Revision).scalar_subquery()

@@ -7,7 +7,6 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from changes.builds import bazel
-from changes.results.formats import manifest
 
 JUNIT_PATTERNS = (
     "xunit.xml",
@@ -39,6 +38,7 @@ DOUBTFUL_PATTERNS = (
     "test-results.json",
 )
 ANALYTICS_PATTERNS = ("CHANGES_ANALYTICS.json", "*.CHANGES_ANALYTICS.json")
+MANIFEST_FILE = "manifest.json"
 ATTEMPTS_FOLDER = "test_attempts"
 
 
@@ -64,7 +64,7 @@ def kind_of(path: str, of_step: Mapping[str, Any]) -> Kind | None:
         return Kind.DOUBTFUL_REPORT
     if is_any(path, ANALYTICS_PATTERNS):
         return Kind.ANALYTICS
-    return Kind.MANIFEST if path == manifest.FILE else None
+    return Kind.MANIFEST if path == MANIFEST_FILE else None
 
 
 def is_read(path: str, of_step: Mapping[str, Any]) -> bool:

@@ -226,3 +226,16 @@ def test_messages_beyond_a_sum_of_them_are_cut_short_and_say_so() -> None:
     assert [len(test.message) < 200 for test in kept] == [False, False, True, True]
     assert "characters left out" in kept[2].message
     assert kept[3].message == ""
+
+
+def test_words_that_wait_for_the_end_of_the_file_are_cut_short_too() -> None:
+    limits = seen.Limits(all_text_chars=1000, late_text_chars=100)
+    failing = "<UnitTestResult testName='t{}' outcome='Failed'><Message>{}</Message></UnitTestResult>"
+    trx = "".join(failing.format(number, "x" * 900) for number in range(3))
+    tap = "".join(f"    not ok {number} - t{number}\n    # {'x' * 900}\n" for number in range(3))
+
+    of_trx = reports.read(f"<TestRun>{trx}</TestRun>".encode(), limits=limits)
+    of_tap = reports.read(f"{tap}not ok 1 - all\n1..1\n".encode(), limits=limits)
+
+    assert [len(test.message) < 300 for test in of_trx] == [False, False, True]
+    assert [len(test.message) < 300 for test in of_tap] == [False, False, True]

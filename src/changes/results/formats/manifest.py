@@ -5,7 +5,6 @@ from typing import BinaryIO
 from changes.results.formats import json_document
 
 SIZE_MAX_BYTES = 1024 * 1024
-FILE = "manifest.json"
 
 
 def step_id_in(stream: BinaryIO) -> str | None:

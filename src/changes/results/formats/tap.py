@@ -73,6 +73,7 @@ class _Reader:
     finished: list[TestSeen] = field(default_factory=list)
     # Points of subtests by their depth, until the point that they belong to names them.
     waiting: dict[int, list[_Point]] = field(default_factory=dict)
+    waiting_chars: int = 0
     current: _Point | None = None
     yaml_indent: int | None = None
     planned: int | None = None
@@ -142,13 +143,18 @@ class _Reader:
             level,
             [name_in(description) or f"test {match[2] or self.points}"],
             result_of(description, has_failed=bool(match[1])),
-            Excerpt(self.limits.text_chars),
+            Excerpt(self._text_chars()),
             duration_in(description),
         )
         if directive := DIRECTIVE.search(description):
             point.said.add(f"{directive[2]}\n")
         self._name_subtests(point)
         self.current = point
+
+    def _text_chars(self) -> int:
+        """One test may hold all others, and none of them is finished before it."""
+        is_late = self.waiting_chars > self.limits.all_text_chars
+        return self.limits.late_text_chars if is_late else self.limits.text_chars
 
     def _name_subtests(self, point: _Point) -> None:
         """Of two that say the same only the inner one counts: the outer is a sum."""
@@ -165,6 +171,7 @@ class _Reader:
         else:
             for each in below:
                 self._finish(each)
+            self.waiting_chars = 0
 
     def _close_current(self) -> None:
         point, self.current, self.yaml_indent = self.current, None, None
@@ -172,6 +179,7 @@ class _Reader:
             return
         if point.level:
             self.waiting.setdefault(point.level, []).append(point)
+            self.waiting_chars += len(point.said.text())
         else:
             self._finish(point)
 

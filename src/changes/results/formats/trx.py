@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from changes.results.formats import xml_stream
-from changes.results.formats.excerpt import clip_name
+from changes.results.formats.excerpt import clip_name, excerpt
 from changes.results.formats.seen import DEFAULT_LIMITS, Limits, Outcome, Result, TestSeen, milliseconds
 from changes.results.formats.words import Words
 from changes.results.formats.xml_records import Element, Records, result_in, within
@@ -59,6 +59,7 @@ class _Target(Records):
         super().__init__(limits, TEXTS)
         self.results: list[_Open] = []
         self.held: list[_Held] = []
+        self.held_chars = 0
         self.class_of: dict[str, str] = {}
         self.defining = ""
 
@@ -86,11 +87,15 @@ class _Target(Records):
         if result.has_rows:
             return
         self.count()
+        message = result.words.text()
+        if self.held_chars > self.limits.all_text_chars:
+            message = excerpt(message, self.limits.late_text_chars)
+        self.held_chars += len(message)
         outcome = Outcome(
             # An error is what is meant where nothing is said.
             result_in(RESULTS, element.attributes.get("outcome", "Error"), self.limits),
             parse_time_ms(element.attributes.get("duration", "")),
-            result.words.text(),
+            message,
         )
         name = clip_name(self.named(element, "testName"), self.limits.name_chars)
         test_id = clip_name(element.attributes.get("testId", ""), self.limits.name_chars)

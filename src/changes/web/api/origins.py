@@ -17,17 +17,17 @@ from changes.results import history, origin_queries, origin_search, tasks
 from changes.results.models import Test
 from changes.results.origin_search import PARALLEL_MAX, PARALLEL_USUAL, Asked
 from changes.web import call, origin_shapes, paging
-from changes.web.params import Flag, OptionalText, Parameters, documented, documented_query, parameters
+from changes.web.params import Flag, Parameters, documented, documented_query, parameters
 
 api = APIRouter(tags=["tests"])
 DIGEST = re.compile("[0-9a-f]{40}")
-Commit = Annotated[OptionalText, Field(pattern="^[0-9a-fA-F]{4,64}$")]
+Commit = Annotated[str, Field(pattern="^([0-9a-fA-F]{4,64}|)$")]
 
 
 class NewSearch(Parameters):
     test: Annotated[str, Field(min_length=1, max_length=4096, description="its full name, or the sha1 of it")]
-    good: Annotated[Commit, Field(description="a commit at which it passed")] = None
-    bad: Annotated[Commit, Field(description="a commit at which it failed")] = None
+    good: Annotated[Commit, Field(description="a commit at which it passed")] = ""
+    bad: Annotated[Commit, Field(description="a commit at which it failed")] = ""
     parallel: Annotated[int, Field(ge=1, le=PARALLEL_MAX, description="builds at once")] = PARALLEL_USUAL
     estimate: Annotated[Flag, Field(description="only tell what it would cost")] = False
 
@@ -40,7 +40,7 @@ def start_search(
     with call.begin(request, Scope.WRITE) as this:
         project = queries.project(this.session, project_id)
         test = test_of(this.session, project, asked.test)
-        wanted = Asked(asked.good or "", asked.bad or "", asked.parallel, this.caller.asker)
+        wanted = Asked(asked.good, asked.bad, asked.parallel, this.caller.asker)
         if asked.estimate:
             return this.answer(origin_shapes.plan(origin_search.plan_of(this.session, project, test, wanted)))
         search = origin_search.start(this.session, project, test, wanted)

@@ -61,7 +61,7 @@ def show_commit(request: Request, slug: str, sha: str) -> Response:
     page = paging.page_of(request, by_id=True)
     with call.reading(request) as this:
         project = queries.project(this.session, slug)
-        revision = commits.commit(this.session, project.repository, sha)
+        revision, broken = origin_queries.commit(this.session, project.repository, sha)
         part = builds.builds(this.session, page, BuildFilter(project=project, sha=revision.sha))
         newer, older = paging.newer_and_older(request, page, part)
         values = {
@@ -73,7 +73,7 @@ def show_commit(request: Request, slug: str, sha: str) -> Response:
                 (each.source.change_id for each in part.rows if not each.source.patch_id), None
             ),
             **rows(this.session, part.rows),
-            "broken": origin_queries.broken_by(this.session, [(revision.repository_id, revision.sha)]),
+            "broken": broken,
             "newer": newer,
             "older": older,
         }
