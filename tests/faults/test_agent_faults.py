@@ -34,6 +34,7 @@ def test_a_killed_agent_that_starts_again_gives_its_step_back_at_once(
     assert results(system.api.attempts(build_id)) == ["infra_failed", "passed"]
 
 
+@pytest.mark.long
 def test_a_killed_agent_that_stays_away_is_missed_and_the_build_says_so(
     system: RunningSystem, gate: Gate
 ) -> None:

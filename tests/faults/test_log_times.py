@@ -23,7 +23,8 @@ def test_a_log_knows_when_each_line_was_read(system: RunningSystem, gate: gates.
         (each["offset"], datetime.fromisoformat(each["read"])) for chunk in chunks for each in chunk["times"]
     ]
     begun, ended = (
-        max(at for offset, at in times if offset <= text.index(line)) for line in ("\nbegun\n", "\nended\n")
+        max(at for offset, at in times if offset <= text.index(f"\n{line}\n") + 1)
+        for line in ("begun", "ended")
     )
     assert times == sorted(times)
-    assert datetime.fromisoformat(step["dateCreated"]) < begun < ended
+    assert datetime.fromisoformat(step["dateCreated"]) <= begun < ended

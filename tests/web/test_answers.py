@@ -316,6 +316,11 @@ def test_every_list_describes_its_pages(app: FastAPI) -> None:
     ]
     of_tests = ("tests", "tests/{sha}/history", "tests/{sha}/runs", "teststats")
     lists += ["/builds/{build_id}/tests/", *(f"/projects/{{project_id}}/{each}/" for each in of_tests)]
+    lists += ["/failures/", "/sources_builds/", "/repositories/{repository_id}/projects/"]
+    lists += [f"/authors/{{author_id}}/{each}/" for each in ("builds", "commits")]
+    of_projects = ["commits", "commits/{sha}/builds", "failures", "failures/{cause_id}/builds", "flaky"]
+    of_projects += ["origins", "quarantine", "sources/{source_id}/builds"]
+    lists += [f"/projects/{{project_id}}/{each}/" for each in of_projects]
     described = {
         name
         for name, each in operations(app)

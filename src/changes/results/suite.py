@@ -20,6 +20,7 @@ from changes.builds.models import Build, JobStep
 from changes.builds.rules import Result
 from changes.results import run_numbers, testruns
 from changes.results.models import Test, TestBatch, TestMessage, TestRun
+from changes.results.verdict_models import FailureCause
 
 EXCERPT_CHARACTERS = 400
 FAILED = (Result.FAILED,)
@@ -65,6 +66,7 @@ class FailedTest:
     test: Test
     step_id: UUID
     message: str
+    cause: FailureCause | None
 
 
 @dataclass(frozen=True)
@@ -209,9 +211,10 @@ def past_runs(session: Session, test_id: int, *, limit: int) -> list[PastRun]:
 
 def failures(session: Session, build_id: UUID, *, limit: int) -> list[FailedTest]:
     """With all that they said; by name, so that two looks show the same order."""
-    found = select(TestRun, Test, TestBatch.step_id, TestMessage.text)
+    found = select(TestRun, Test, TestBatch.step_id, TestMessage.text, FailureCause)
     found = found.join(Test, Test.id == TestRun.test_id).join(TestBatch, testruns.is_in_batch())
     found = found.outerjoin(TestMessage, TestMessage.run_id == TestRun.id)
+    found = found.outerjoin(FailureCause, FailureCause.id == TestMessage.cause_id)
     mine = found.where(TestBatch.build_id == build_id, TestRun.result.in_(FAILED))
     rows = session.execute(mine.order_by(Test.name, TestRun.id).limit(limit))
-    return [FailedTest(row[0], row[1], row[2], row[3] or "") for row in rows]
+    return [FailedTest(row[0], row[1], row[2], row[3] or "", row[4]) for row in rows]

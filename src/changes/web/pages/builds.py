@@ -16,7 +16,7 @@ from changes.builds.around import Around
 from changes.builds.models import Build
 from changes.builds.rules import Result, Status, is_to_repeat
 from changes.projects import queries as projects
-from changes.results import cause_queries, causes, logparts, suite, testruns
+from changes.results import causes, logparts, suite, testruns
 from changes.web import call
 from changes.web.pages import drawing, logview, said, states, story, timelines
 from changes.web.paging import DIGITS_MAX, whole_number
@@ -146,7 +146,6 @@ def what_tests_said(session: Session, build: Build) -> dict[str, Any]:
         "test_count": sum(counts.values()),
         "failed_count": failed_count,
         "failed": [(seen, story.excerpt(seen.message)) for seen in failed],
-        "causes": cause_queries.of_runs(session, [seen.run.id for seen in failed]),
         "verdicts": causes.VERDICTS,
         "held_count": counts.get(Result.QUARANTINED_FAILED, 0),
         "sentence": story.sentence(build, counts, clock.now()),

@@ -9,8 +9,9 @@ from changes.base import clock, ids
 from changes.people.models import User
 from changes.projects.models import Comment
 from changes.web import call
-from changes.web.pages import design_builds, diffs, drawing, states
+from changes.web.pages import columns, design_builds, diffs, drawing, states
 from changes.web.pages.charts import Point, Span
+from changes.web.pages.columns import Column, ColumnChart
 from changes.web.pages.states import State
 
 pages = APIRouter()
@@ -95,6 +96,7 @@ def samples() -> dict[str, Any]:
         "moment": clock.now() - timedelta(minutes=5),
         "long_ago": clock.now() - timedelta(days=70),
         "points": history(),
+        "column_chart": figures_of_days(),
         "timeline": timeline(),
         "test_parts": [
             (states.PASSED, 1182),
@@ -120,6 +122,17 @@ def history() -> list[Point]:
         Point(seconds, ENDINGS[letter], f"Build #{number}", f"#bar-{number}")
         for number, (seconds, letter) in enumerate(zip(HISTORY_S, HISTORY, strict=True), 180)
     ]
+
+
+def figures_of_days() -> ColumnChart:
+    counts = (0, 2, 1, 0, 0, 3, 1, 1, 0, 0, 2, 4, 1, 0)
+    drawn = [
+        Column(count, f"{count} flaky runs, {days} days ago", "quarantined")
+        for days, count in zip(range(len(counts), 0, -1), counts, strict=True)
+    ]
+    top = columns.top_of_counts(drawn)
+    edge = (f"{top:g}", f"{top / 2:g}", "0")
+    return ColumnChart(columns.placed(drawn, top), columns.width_of(drawn), edge, "14 days ago", "Today")
 
 
 def timeline() -> list[dict[str, Any]]:
