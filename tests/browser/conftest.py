@@ -154,7 +154,8 @@ def new_reader(browser: Browser, site: Site) -> Iterator[NewReader]:
 
 def complaints(page: Page, within: str = "html") -> list[str]:
     """What axe finds wrong on the page, or in a part of it, as it stands now."""
-    page.evaluate(AXE.read_text())
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text())
     found = page.evaluate("([within, options]) => axe.run(within, options)", [within, AXE_OPTIONS])
     return [f"{each['id']}: {json.dumps(each['nodes'][0]['html'])}" for each in found["violations"]]
 

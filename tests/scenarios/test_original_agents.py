@@ -25,10 +25,13 @@ def scheduler(system: RunningSystem, tmp_path: Path) -> Iterator[Scheduler]:
     """Of a cluster that nobody else serves."""
     name = f"mesos-{new().hex}"
     with system.database.transaction() as session:
-        secret = keys.make(session, name, KeyUse.ALLOCATE).secret
-    scheduler = Scheduler(f"{system.url}/original/{secret}", tmp_path / "scheduler", name)
+        key = keys.make(session, name, KeyUse.ALLOCATE)
+    scheduler = Scheduler(f"{system.url}/original/{key.secret}", tmp_path / "scheduler", name)
     yield scheduler
     scheduler.stop()
+    # Else its nodes look alive for a minute, and what our agent has lost would wait for them.
+    with system.database.transaction() as session:
+        keys.revoke(session, key.id)
 
 
 def a_build(system: RunningSystem, cluster: str | None, *commands: str, **files: str) -> str:
