@@ -72,7 +72,7 @@ def commit(number: int) -> str:
 
 def plain(mirror: Path) -> int:
     """With nothing of ours in it: the same fields, thrown away."""
-    command = ["git", f"--git-dir={mirror}", "log", "-z", f"--format=tformat:{git_output.LOG_FORMAT}", "main"]
+    command = ["git", f"--git-dir={mirror}", "log", *git_output.LOG_OPTIONS, "main"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         if process.stdout is None:
             raise RuntimeError("git writes to a pipe")

@@ -40,7 +40,7 @@ def test_the_mirror_of_a_repository_gets_them(session: Session) -> None:
     repository = factories.a_repository(session, HTTPS)
     credentials.keep(session, repository, Given(password="hunter2"))
 
-    assert mirrors.credentials_of(repository) == Credentials(password="hunter2")
+    assert mirrors.credentials_of(repository, session) == Credentials(password="hunter2")
 
 
 @pytest.mark.parametrize("url", [SSH, "git@example.com:a.git"])

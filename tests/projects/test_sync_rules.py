@@ -1,19 +1,27 @@
 """What a look at a repository means, decided without one."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from changes.projects import mailmap, sync_rules
 from changes.projects.sync_rules import Move
-from changes.vcs.interface import Person, RevisionSeen
+from changes.vcs.interface import Block, Person
 
 ANN = Person("Ann", "ann@example.com")
-THEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def seen(sha: str, *parents: str) -> RevisionSeen:
-    return RevisionSeen(sha, parents, ANN, ANN, THEN, THEN, "")
+def block(**parents_of: str) -> Block:
+    nothing = [""] * len(parents_of)
+    people = [ANN] * len(parents_of)
+    return Block([*parents_of], [*parents_of.values()], people, people, nothing, nothing, nothing)
+
+
+def held(blocks: list[Block], heads: dict[str, str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for placed in sync_rules.labelled(blocks, heads, "main"):
+        found |= dict(zip(placed.block.shas, placed.branches, strict=True))
+    return found
 
 
 def test_the_default_branch_moves_first() -> None:
@@ -23,11 +31,11 @@ def test_the_default_branch_moves_first() -> None:
 
 
 def test_a_commit_belongs_to_the_default_branch_alone_or_to_all_that_hold_it() -> None:
-    commits = [seen("t2", "t1"), seen("u1", "t1"), seen("m2", "m1"), seen("t1", "m1"), seen("m1")]
+    newer, older = block(t2="t1", u1="t1", m2="m1"), block(t1="m1", m1="")
 
-    found = sync_rules.labelled(commits, {"main": "m2", "t": "t2", "u": "u1"}, "main")
+    found = held([newer, older], {"main": "m2", "t": "t2", "u": "u1"})
 
-    assert {each.seen.sha: each.branches for each in found} == {
+    assert found == {
         "t2": ("t",),
         "u1": ("u",),
         "m2": ("main",),
@@ -39,9 +47,9 @@ def test_a_commit_belongs_to_the_default_branch_alone_or_to_all_that_hold_it() -
 def test_a_hundred_thousand_branches_of_one_commit_are_not_all_written_down() -> None:
     heads = {f"b{number}": "a" for number in range(100_000)}
 
-    (found,) = sync_rules.labelled([seen("a")], heads, "main")
+    found = held([block(a="")], heads)
 
-    assert len(found.branches) == sync_rules.BRANCHES_MAX
+    assert len(found["a"]) == sync_rules.BRANCHES_MAX
 
 
 def test_a_long_list_is_told_in_parts_that_keep_its_order() -> None:

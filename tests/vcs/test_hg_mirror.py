@@ -177,6 +177,14 @@ def test_what_is_no_file_of_the_revision_is_missing(repository: Repository, path
         repository.mirror.read_file(repository.change, path)
 
 
+def test_of_many_names_those_of_files_are_told(repository: Repository) -> None:
+    asked = ["a", "folder/ü b", "folder", "side", "no/such", "../a", "a\nb", "", "--all"]
+
+    assert repository.mirror.existing(repository.change, asked) == {"a", "folder/ü b"}
+    assert repository.mirror.existing("0" * 40, asked) == set()
+    assert repository.mirror.existing(repository.change, []) == set()
+
+
 def test_a_file_larger_than_allowed_is_refused(repository: Repository) -> None:
     with pytest.raises(TooLarge):
         repository.mirror.read_file(repository.root, "a", size_max_bytes=5)

@@ -279,6 +279,13 @@ def test_changed_files_of_root_change_and_merge(filled: tuple[Remote, Mirror]) -
     assert mirror.changed_files(remote.merge) == ["a", "side"]
 
 
+def test_the_files_of_a_commit(filled: tuple[Remote, Mirror]) -> None:
+    remote, mirror = filled
+
+    assert sorted(mirror.files(remote.root)) == ["a", "folder/b"]
+    assert sorted(mirror.files(remote.merge)) == ["a", "folder/b", "side"]
+
+
 def test_ancestry_and_where_lines_part(filled: tuple[Remote, Mirror]) -> None:
     remote, mirror = filled
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sqlalchemy.orm import object_session
+from sqlalchemy.orm import Session, object_session
 
 from changes.base import db
 from changes.base.errors import Invalid
@@ -16,19 +16,17 @@ from changes.vcs.open import open_mirror
 folder: Slot[Path] = Slot("folder for mirrors")
 
 
-def of(repository: Repository) -> Mirror:
-    """With what opens the door, if it needs that."""
+def of(repository: Repository, session: Session | None = None) -> Mirror:
+    """With what opens the door, if it needs that; who has a transaction already saves one."""
     if repository.backend == RepositoryBackend.UNKNOWN:
         raise Invalid("This repository has no version control system.", ["repository"])
     folder.get().mkdir(parents=True, exist_ok=True)
     path = folder.get() / repository.id.hex
-    return open_mirror(
-        repository.backend.name.lower(), repository.url, path, credentials=credentials_of(repository)
-    )
+    found = credentials_of(repository, session or object_session(repository))
+    return open_mirror(repository.backend.name.lower(), repository.url, path, credentials=found)
 
 
-def credentials_of(repository: Repository) -> Credentials | None:
-    session = object_session(repository)
+def credentials_of(repository: Repository, session: Session | None) -> Credentials | None:
     if session is not None:
         return credentials.opened(session, repository)
     with db.transaction() as own:

@@ -16,7 +16,7 @@ from changes.projects.events import RevisionsSeen
 from changes.projects.import_commits import Import
 from changes.projects.mailmap import NOBODY, Mailmap
 from changes.projects.models import Repository
-from changes.projects.sync_rules import Move
+from changes.projects.sync_rules import Move, Placed
 from changes.vcs.errors import MissingFile, TooLarge, UnknownRevision
 from changes.vcs.interface import LogQuery, Mirror
 
@@ -48,8 +48,8 @@ class Seen:
 
 def look(repository: Repository) -> bool:
     """Whether there was anything new. Without anything, it is one question to the other side."""
-    mirror = mirrors.of(repository)
     with db.transaction() as session:
+        mirror = mirrors.of(repository, session)
         before = heads.known(session, repository.id)
     if repository.is_imported and mirror.exists() and mirror.remote_branches() == before:
         return False
@@ -84,20 +84,29 @@ def came_to(mirror: Mirror, move: Move, seen: Seen) -> Sequence[str]:
 
 
 def store_commits(repository: Repository, mirror: Mirror, seen: Seen) -> None:
-    starts = tuple(dict.fromkeys(move.new for move in seen.moved))
-    if not starts:
+    if not seen.moved:
         return
-    excludes = tuple(dict.fromkeys(seen.before.values())) if repository.is_imported else ()
-    fresh = mirror.log(LogQuery(starts=starts, excludes=excludes, children_first=True))
-    labelled = sync_rules.labelled(fresh, seen.heads, seen.default)
+    known = tuple(dict.fromkeys(seen.before.values())) if repository.is_imported else ()
     work = Import(repository.id, read_mailmap(mirror, seen))
     count, told_at = 0, time.monotonic()
-    for count in import_commits.save_all(work, labelled):
+    for count in import_commits.save_all(work, fresh_commits(mirror, seen, known)):
         if not repository.is_imported and time.monotonic() - told_at >= PROGRESS_EVERY_S:
             tell_progress(repository, count)
             told_at = time.monotonic()
     if not repository.is_imported:
         tell_progress(repository, count)
+
+
+def fresh_commits(mirror: Mirror, seen: Seen, known: tuple[str, ...]) -> Iterator[Placed]:
+    """What the default branch holds is of it alone, so git need not sort that before it tells any of it."""
+    default = [move.new for move in seen.moved if move.name == seen.default]
+    if default:
+        on_default = mirror.log_blocks(LogQuery(tuple(default), known))
+        yield from sync_rules.all_on(seen.default, on_default)
+    others = tuple(dict.fromkeys(move.new for move in seen.moved if move.new not in default))
+    if others:
+        beside = mirror.log_blocks(LogQuery(others, (*known, *default), children_first=True))
+        yield from sync_rules.labelled(beside, seen.heads, seen.default)
 
 
 def read_mailmap(mirror: Mirror, seen: Seen) -> Mailmap:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
-from changes.vcs.interface import RevisionSeen
+from changes.vcs.interface import Block
 
 # Of one commit; a commit that hundreds of branches hold says nothing by their names.
 BRANCHES_MAX = 20
@@ -18,10 +18,10 @@ JITTER = 0.2
 
 
 class Placed(NamedTuple):
-    """A commit and the branches that hold it."""
+    """Commits, and of each the branches that hold it."""
 
-    seen: RevisionSeen
-    branches: tuple[str, ...]
+    block: Block
+    branches: Sequence[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,16 @@ def moves(before: Mapping[str, str], now: Mapping[str, str], default: str) -> li
     return [Move(name, before.get(name), now[name]) for name in names]
 
 
-def labelled(
-    newest_first: Iterable[RevisionSeen], heads: Mapping[str, str], default: str
-) -> Iterator[Placed]:
+def all_on(branch: str, blocks: Iterable[Block]) -> Iterator[Placed]:
+    for block in blocks:
+        yield Placed(block, recorded(block) or [(branch,)] * len(block.shas))
+
+
+def recorded(block: Block) -> list[tuple[str, ...]]:
+    return [(branch,) for branch in block.branches]
+
+
+def labelled(newest_first: Iterable[Block], heads: Mapping[str, str], default: str) -> Iterator[Placed]:
     """Each commit with the branches that hold it: the default one alone, or else those that do.
 
     Takes them children first, so each has heard of all its children when its turn comes.
@@ -49,12 +56,19 @@ def labelled(
     holders: dict[str, tuple[str, ...]] = {}
     for name, sha in heads.items():
         holders[sha] = joined(holders.get(sha, ()), (name,), default)
-    for seen in newest_first:
-        mine = holders.pop(seen.sha, ())
-        for parent in seen.parents:
-            known = holders.get(parent, ())
-            holders[parent] = mine if not known else joined(known, mine, default)
-        yield Placed(seen, seen.branches or mine)
+    for block in newest_first:
+        held = [
+            handed_on(holders, *commit, default) for commit in zip(block.shas, block.parents, strict=True)
+        ]
+        yield Placed(block, recorded(block) or held)
+
+
+def handed_on(holders: dict[str, tuple[str, ...]], sha: str, parents: str, default: str) -> tuple[str, ...]:
+    mine = holders.pop(sha, ())
+    for parent in parents.split():
+        known = holders.get(parent, ())
+        holders[parent] = mine if not known else joined(known, mine, default)
+    return mine
 
 
 def joined(some: tuple[str, ...], others: tuple[str, ...], default: str) -> tuple[str, ...]:

@@ -1,10 +1,10 @@
 """A git mirror: bare, with the remote's branches and tags under their own names."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from changes.vcs import git_leftovers, git_output, git_worktree, names
+from changes.vcs import blocks, git_leftovers, git_output, git_worktree, names
 from changes.vcs.errors import LeftLocked, MissingFile, TooLarge, UnknownRevision
 from changes.vcs.git_command import Git
 from changes.vcs.interface import (
@@ -12,9 +12,11 @@ from changes.vcs.interface import (
     EVERYTHING,
     FILE_MAX_BYTES,
     LOCAL_TIMEOUT_S,
+    NAMES_MAX_BYTES,
     POLL_TIMEOUT_S,
     UPDATE_TIMEOUT_S,
     WHOLE_TREE,
+    Block,
     Credentials,
     LogQuery,
     RevisionSeen,
@@ -158,10 +160,10 @@ class GitMirror:
 
     def revision(self, sha: str) -> RevisionSeen:
         names.check_sha(sha)
-        (found,) = self._log("--no-walk", stdin=sha.encode())
+        (found,) = blocks.revisions(self._log("--no-walk", stdin=sha.encode()))
         return found
 
-    def log(self, query: LogQuery = EVERYTHING) -> Iterator[RevisionSeen]:
+    def log_blocks(self, query: LogQuery = EVERYTHING) -> Iterator[Block]:
         for name in (*query.starts, *query.excludes):
             names.check_revision(name)
         for path in query.paths:
@@ -173,17 +175,21 @@ class GitMirror:
         options += [] if query.limit is None else [f"--max-count={query.limit}"]
         options += ["--first-parent"] if query.first_parent else []
         options += ["--date-order"] if query.children_first else []
-        lines = [*starts, *(f"^{sha}" for sha in self._known(query.excludes))]
+        excludes = self._known(query.excludes) if query.excludes else []
+        lines = [*starts, *(f"^{sha}" for sha in excludes)]
         return self._log(*options, stdin="\n".join(lines).encode(), paths=query.paths)
+
+    def log(self, query: LogQuery = EVERYTHING) -> Iterator[RevisionSeen]:
+        return blocks.revisions(self.log_blocks(query))
 
     def _known(self, wanted: tuple[str, ...]) -> list[str]:
         found = self._commits([candidate for name in wanted for candidate in git_output.candidates(name)])
         return [sha for sha in found.values() if sha]
 
-    def _log(self, *options: str, stdin: bytes, paths: tuple[str, ...] = ()) -> Iterator[RevisionSeen]:
-        arguments = ("log", "-z", f"--format=tformat:{git_output.LOG_FORMAT}", "--encoding=UTF-8", *options)
+    def _log(self, *options: str, stdin: bytes, paths: tuple[str, ...] = ()) -> Iterator[Block]:
+        arguments = ("log", *git_output.LOG_OPTIONS, "--encoding=UTF-8", *options)
         output = self._git.stream(self._here, *arguments, "--stdin", "--", *paths, stdin=stdin)
-        return git_output.revisions(texts(output, "\0"))
+        return git_output.blocks(texts(output, "\0"))
 
     def branches(self) -> dict[str, str]:
         return git_output.under(BRANCHES, self._refs())
@@ -202,10 +208,12 @@ class GitMirror:
 
     def default_branch(self) -> str:
         head = self._git.read(self._here, "symbolic-ref", "HEAD").decode("utf-8", "replace").strip()
-        branch, branches = head.removeprefix(BRANCHES), self.branches()
-        if branch in branches or not branches:
-            return branch
+        if self._commits([head])[head]:
+            return head.removeprefix(BRANCHES)
         # A remote may point its HEAD at nothing.
+        branches = self.branches()
+        if not branches:
+            return head.removeprefix(BRANCHES)
         return next((usual for usual in USUAL_DEFAULTS if usual in branches), min(branches))
 
     def read_file(self, sha: str, path: str, size_max_bytes: int = FILE_MAX_BYTES) -> bytes:
@@ -226,6 +234,23 @@ class GitMirror:
 
     def _why_missing(self, sha: str, path: str) -> MissingFile | UnknownRevision:
         return MissingFile(f"no file {path}") if self.has(sha) else UnknownRevision(f"no commit {sha}")
+
+    def files(self, sha: str) -> list[str]:
+        names.check_sha(sha)
+        listing = self._git.read(
+            self._here,
+            *("ls-tree", "-r", "-z", "--name-only", "--full-tree", sha),
+            limits=Limits(output_max_bytes=NAMES_MAX_BYTES),
+        )
+        return [name.decode("utf-8", "replace") for name in listing.split(b"\0") if name]
+
+    def existing(self, sha: str, paths: Sequence[str]) -> set[str]:
+        names.check_sha(sha)
+        asked = [path for path in paths if names.is_path(path)]
+        question = "".join(f"{sha}:{path}\n" for path in asked)
+        kinds = ("cat-file", "--batch-check=%(objecttype)")
+        listing = self._git.read(self._here, *kinds, stdin=question.encode()).splitlines() if asked else []
+        return {path for path, kind in zip(asked, listing, strict=True) if kind == b"blob"}
 
     def changed_files(self, sha: str) -> list[str]:
         names.check_sha(sha)

@@ -82,6 +82,7 @@ def environment() -> dict[str, str]:
 
 _FIXED = {
     "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
     "HOME": "/nonexistent",
     "GIT_CONFIG_GLOBAL": str(CONFIG_PATH),
     "GIT_CONFIG_NOSYSTEM": "1",

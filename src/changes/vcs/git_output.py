@@ -1,49 +1,56 @@
 """Reads what git prints; pure."""
 
 import re
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
 
 from changes.vcs import names
 from changes.vcs.errors import MissingFile
-from changes.vcs.interface import Person, RevisionSeen
+from changes.vcs.interface import Block
 
-LOG_FORMAT = "%H%x00%P%x00%an%x00%ae%x00%at%x00%cn%x00%ce%x00%ct%x00%B"
-_LOG_FIELDS = LOG_FORMAT.count("%x00") + 1
-_LAST_MOMENT_S = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
+_LOG_FORMAT = "%H%x00%P%x00%an%x00%ae%x00%ad%x00%cn%x00%ce%x00%cd%x00%B"
+_LOG_FIELDS = _LOG_FORMAT.count("%x00") + 1
+# Moments are in the zone of git's environment, which is UTC.
+LOG_OPTIONS = ("-z", f"--format=tformat:{_LOG_FORMAT}", "--date=iso-strict-local")
+_MOMENT = r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:Z|\+00:00)"
+_MOMENTS = re.compile(rf"(?:{_MOMENT}\0)*")
+_BEYOND_MOMENTS = re.compile(r"[0-9]{5,}-")
+FIRST_MOMENT, LAST_MOMENT = "1970-01-01T00:00:00Z", "9999-12-31T00:00:00Z"
 _OBJECT = re.compile(r"[0-9a-f]{40,64} (?P<type>[a-z]+) [0-9]+")
 _ABBREVIATED = re.compile(r"[0-9a-f]{4,63}")
 
 
-def revisions(fields: Iterator[str]) -> Iterator[RevisionSeen]:
-    """From the NUL-separated fields of LOG_FORMAT; no commit can hold a NUL in any of them."""
-    for record in zip(*([fields] * _LOG_FIELDS), strict=True):
-        sha, parents, author, author_email, authored, committer, committer_email, committed, message = record
-        yield RevisionSeen(
-            sha,
-            tuple(parents.split()),
-            person(author, author_email),
-            person(committer, committer_email),
-            moment(authored),
-            moment(committed),
-            message.rstrip("\n"),
-        )
+def blocks(lists: Iterable[list[str]]) -> Iterator[Block]:
+    """From the NUL-separated fields of the log; no commit can hold a NUL in any of them."""
+    begun: list[str] = []
+    for fields in lists:
+        begun += fields
+        if whole := len(begun) // _LOG_FIELDS * _LOG_FIELDS:
+            yield block([begun[field:whole:_LOG_FIELDS] for field in range(_LOG_FIELDS)])
+            begun = begun[whole:]
 
 
-# The same few write most of a history.
-@lru_cache(maxsize=1024)
-def person(name: str, email: str) -> Person:
-    return Person(name, email)
+def block(columns: list[list[str]]) -> Block:
+    shas, parents, author, author_email, authored, committer, committer_email, committed, message = columns
+    return Block(
+        shas,
+        parents,
+        list(zip(author, author_email, strict=True)),
+        list(zip(committer, committer_email, strict=True)),
+        moments(authored),
+        moments(committed),
+        [text.rstrip("\n") for text in message],
+    )
 
 
-def moment(seconds: str) -> datetime:
+def moments(texts: list[str]) -> list[str]:
     """Commits may claim any number, or none; what no calendar holds is moved to its ends."""
-    try:
-        at = int(seconds)
-    except ValueError:
-        return datetime.fromtimestamp(0, UTC)
-    return datetime.fromtimestamp(at if 0 <= at <= _LAST_MOMENT_S else min(max(at, 0), _LAST_MOMENT_S), UTC)
+    if _MOMENTS.fullmatch("\0".join((*texts, ""))):
+        return texts
+    return [text if _MOMENTS.fullmatch(f"{text}\0") else nearest_moment(text) for text in texts]
+
+
+def nearest_moment(text: str) -> str:
+    return LAST_MOMENT if _BEYOND_MOMENTS.match(text) else FIRST_MOMENT
 
 
 def refs(listing: bytes) -> dict[str, str]:

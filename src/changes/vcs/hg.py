@@ -2,10 +2,10 @@
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from changes.vcs import hg_output, hg_worktree, names
+from changes.vcs import blocks, hg_output, hg_worktree, names
 from changes.vcs.errors import (
     BadName,
     LeftLocked,
@@ -19,9 +19,11 @@ from changes.vcs.interface import (
     EVERYTHING,
     FILE_MAX_BYTES,
     LOCAL_TIMEOUT_S,
+    NAMES_MAX_BYTES,
     POLL_TIMEOUT_S,
     UPDATE_TIMEOUT_S,
     WHOLE_TREE,
+    Block,
     Credentials,
     LogQuery,
     RevisionSeen,
@@ -129,6 +131,9 @@ class HgMirror:
             names.check_path(path)
         return self._log(hg_output.revset(query))
 
+    def log_blocks(self, query: LogQuery = EVERYTHING) -> Iterator[Block]:
+        return blocks.of(self.log(query))
+
     def _log(self, revset: str) -> Iterator[RevisionSeen]:
         output = self._hg.stream(self._here, "log", f"--rev={revset}", f"--template={hg_output.LOG_TEMPLATE}")
         return hg_output.revisions(split(output, b"\n"))
@@ -170,6 +175,28 @@ class HgMirror:
             return None
         self._hg.check(finished)
         return hg_output.file_content(finished.stdout, path)
+
+    def files(self, sha: str) -> list[str]:
+        names.check_sha(sha)
+        limits = Limits(output_max_bytes=NAMES_MAX_BYTES)
+        # Its exit code is 1 where there are none.
+        finished = self._hg.call(self._here, "files", f"--rev={sha}", "--template={path}\\0", limits=limits)
+        if finished.exit_code != 1 or not self.has(sha):
+            self._hg.check(finished)
+        return [name.decode("utf-8", "replace") for name in finished.stdout.split(b"\0") if name]
+
+    def existing(self, sha: str, paths: Sequence[str]) -> set[str]:
+        names.check_sha(sha)
+        asked = {path for path in paths if names.is_path(path)}
+        if not asked or not self.has(sha):
+            return set()
+        patterns = [f"path:{path}" for path in sorted(asked)]
+        told = ("--template={path}\\0", f"--rev={sha}")
+        finished = self._hg.call(self._here, "files", *told, "--", *patterns)
+        # 1 means that there is none of them.
+        if finished.exit_code != 1:
+            self._hg.check(finished)
+        return asked & {name.decode("utf-8", "replace") for name in finished.stdout.split(b"\0")}
 
     def changed_files(self, sha: str) -> list[str]:
         parents = self.revision(sha).parents or ("null",)

@@ -4,9 +4,9 @@ import json
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
-from changes.vcs import git_output, names
+from changes.vcs import names
 from changes.vcs.errors import MissingFile
 from changes.vcs.interface import LogQuery, Person, RevisionSeen
 
@@ -17,6 +17,7 @@ FILE_TEMPLATE = "{path}\\0{data}"
 _NO_PARENT = "0" * 40
 # Mercurial has no other word for "no limit".
 LIMIT_MAX = 2**31 - 1
+_LAST_MOMENT_S = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
 
 
 def revisions(lines: Iterable[bytes]) -> Iterator[RevisionSeen]:
@@ -44,7 +45,9 @@ def parse_person(text: str) -> Person:
 
 
 def _moment(hgdate: str) -> datetime:
-    return git_output.moment(hgdate.partition(" ")[0])
+    """A commit may claim any number; what no calendar holds is moved to its ends."""
+    at = int(hgdate.partition(" ")[0])
+    return datetime.fromtimestamp(min(max(at, 0), _LAST_MOMENT_S), UTC)
 
 
 def revset(query: LogQuery) -> str:

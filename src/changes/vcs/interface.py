@@ -4,7 +4,7 @@ A `sha` is always a full one; only `resolve` and `fetch` take other names. Every
 `VcsError`; see errors.py for which of them mean "try again".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,8 @@ POLL_TIMEOUT_S = 60.0
 LOCAL_TIMEOUT_S = 120.0
 FILE_MAX_BYTES = 16 * 1024 * 1024
 DIFF_MAX_BYTES = 64 * 1024 * 1024
+# The names of a million files.
+NAMES_MAX_BYTES = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,24 @@ class RevisionSeen(NamedTuple):
     committed_at: datetime
     message: str
     branches: tuple[str, ...] = ()
+
+
+class Block(NamedTuple):
+    """Commits of a log, a column for each field: a first import reads thousands at a time.
+
+    The parents of a commit stand in one text with blanks between them, a moment is ISO 8601 in UTC, and no
+    text holds a NUL.
+    """
+
+    shas: Sequence[str]
+    parents: Sequence[str]
+    authors: Sequence[tuple[str, str]]
+    committers: Sequence[tuple[str, str]]
+    authored: Sequence[str]
+    committed: Sequence[str]
+    messages: Sequence[str]
+    # As in RevisionSeen; none of them are recorded by git.
+    branches: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -139,6 +159,9 @@ class Mirror(Protocol):
     def log(self, query: LogQuery = EVERYTHING) -> Iterator[RevisionSeen]:
         """Newest first, read as they are asked for; so may be an UnknownRevision. Close it to stop early."""
 
+    def log_blocks(self, query: LogQuery = EVERYTHING) -> Iterator[Block]:
+        """The same many at a time, for who reads all of a history."""
+
     def branches(self) -> dict[str, str]:
         """Name to sha of the newest commit."""
 
@@ -150,6 +173,12 @@ class Mirror(Protocol):
 
     def read_file(self, sha: str, path: str, size_max_bytes: int = FILE_MAX_BYTES) -> bytes:
         """Content of a file; links are followed inside the repository only."""
+
+    def files(self, sha: str) -> list[str]:
+        """The names of all its files; what is no file itself, as a submodule, may be among them."""
+
+    def existing(self, sha: str, paths: Sequence[str]) -> set[str]:
+        """Which of these names lead to a file; of a revision that is not here, none."""
 
     def changed_files(self, sha: str) -> list[str]:
         """Sorted names that differ from any of the parents; for a root commit all its files.

@@ -82,11 +82,16 @@ def check_sha(*shas: str) -> None:
 
 
 def check_path(path: str) -> None:
+    if not is_path(path):
+        raise BadName("not the path of a file in a repository")
+
+
+def is_path(path: str) -> bool:
     """Relative, inside the repository, and one line."""
     # PurePosixPath drops "." and doubled slashes, so what it changes was not plain.
-    is_plain = path == str(PurePosixPath(path)) and path != "."
-    if not is_plain or path.startswith("/") or ".." in PurePosixPath(path).parts or _CONTROL.search(path):
-        raise BadName("not the path of a file in a repository")
+    if path in {"", "."} or path != str(PurePosixPath(path)) or path.startswith("/"):
+        return False
+    return ".." not in PurePosixPath(path).parts and _CONTROL.search(path) is None
 
 
 def mask(text: str, secrets: tuple[str, ...] = ()) -> str:

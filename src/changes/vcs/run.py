@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import chain
+from pathlib import Path
 from typing import IO
 
 from changes.vcs.errors import TimedOut, TooLarge, ToolMissing
@@ -18,6 +18,7 @@ from changes.vcs.interface import DIFF_MAX_BYTES, LOCAL_TIMEOUT_S
 READ_BYTES = 64 * 1024
 COMPLAINT_MAX_BYTES = 16 * 1024
 RECORD_MAX_BYTES = 1024 * 1024
+BLOCK_BYTES = 512 * 1024
 # Time to end after closing both outputs.
 EXIT_TIMEOUT_S = 10.0
 
@@ -102,14 +103,10 @@ def split(chunks: Iterable[bytes], separator: bytes) -> Iterator[bytes]:
             begun = bytearray(rest)
 
 
-def texts(chunks: Iterable[bytes], separator: str) -> Iterator[str]:
-    """The same as text, a chunk at a time. What is no UTF-8 is replaced; what is too long is cut."""
-    return chain.from_iterable(_lists(chunks, separator))
-
-
-def _lists(chunks: Iterable[bytes], separator: str) -> Iterator[list[str]]:
+def texts(chunks: Iterable[bytes], separator: str) -> Iterator[list[str]]:
+    """The same as text, many at a time. What is no UTF-8 is replaced; what is too long is cut."""
     begun = bytearray()
-    for chunk in chunks:
+    for chunk in _gathered(chunks):
         head, found, rest = chunk.rpartition(separator.encode())
         if not found:
             begun += rest[: max(RECORD_MAX_BYTES - len(begun), 0)]
@@ -120,11 +117,24 @@ def _lists(chunks: Iterable[bytes], separator: str) -> Iterator[list[str]]:
         begun = bytearray(rest)
 
 
+def _gathered(chunks: Iterable[bytes]) -> Iterator[bytearray]:
+    """What is read from a pipe comes in small pieces, and each costs as much to cut as a large one."""
+    gathered = bytearray()
+    for chunk in chunks:
+        gathered += chunk
+        if len(gathered) >= BLOCK_BYTES:
+            yield gathered
+            gathered = bytearray()
+    if gathered:
+        yield gathered
+
+
 @contextmanager
 def _started(command: Command) -> Iterator[subprocess.Popen[bytes]]:
-    with tempfile.TemporaryFile() as stdin:
-        stdin.write(command.stdin)
-        stdin.seek(0)
+    with tempfile.TemporaryFile() if command.stdin else Path(os.devnull).open("rb") as stdin:
+        if command.stdin:
+            stdin.write(command.stdin)
+            stdin.seek(0)
         process = _start(command, stdin)
     with process:
         try:
