@@ -87,7 +87,9 @@ def step_ms(here: Housing, kind: str, name: str) -> float:
     group = here.group_for(name, kind, Limits(pids=1000))
     ground = Ground(folder, "bench", here.account, console.pipe, group, hidden=here.hidden)
     sandbox = here.sandbox(Choice(kind), ground)
-    place = Place(folder, folder.work, {}, "bench", sandbox, here.account, console.pipe, console.pipe, group)
+    place = Place(
+        folder, folder.work, {}, "bench", sandbox, here.account, console.pipe, lambda: console.pipe, group
+    )
     outcome = commands.run_command(command, place, StopOrder(), None)
     sandbox.end(is_alone=False)
     elapsed_ms = (time.perf_counter() - began) * MS

@@ -37,7 +37,10 @@ READ_HEADER = "Changes-Read"
 # Longest time either side holds a request open; proxies usually cut at 60 s.
 HOLD_MAX_S = 55.0
 CONSOLE = "console"
-LOG_CHUNK_MAX_BYTES = 1024 * 1024
+# What a server takes at once, and what every server takes, however old.
+LOG_CHUNK_MAX_BYTES, LOG_CHUNK_SURE_BYTES = 2 * 1024 * 1024, 1024 * 1024
+# What may come with the last report.
+LOG_END_MAX_BYTES = 64 * 1024
 BATCH_MAX_FILES = 256
 # Of a batch as it is sent, and of one part of a large artifact.
 BATCH_MAX_BYTES, PART_MAX_BYTES = 4 * 1024 * 1024, 8 * 1024 * 1024
@@ -90,8 +93,10 @@ class Welcome(Struct, frozen=True, kw_only=True):
     version: str = ""
     # It wants the agent to ask for another key.
     is_key_due: bool = False
-    log_chunk_max_bytes: int = LOG_CHUNK_MAX_BYTES
+    log_chunk_max_bytes: int = LOG_CHUNK_SURE_BYTES
     artifact_max_bytes: int | None = None
+    # What is left of a log may come with the last report.
+    takes_log_end: bool = False
 
 
 class NewKey(Struct, frozen=True, kw_only=True):
@@ -236,6 +241,17 @@ class CommandReport(Struct, frozen=True, kw_only=True):
     peak_memory_kb: Annotated[int, Meta(ge=0, le=2**40)] | None = None
 
 
+class LogEnd(Struct, frozen=True, kw_only=True):
+    """The last bytes of a log, with the report that ends its step; before them there were so many."""
+
+    name: str
+    offset: Annotated[int, Meta(ge=0, le=2**62)]
+    # Base64 on the wire.
+    data: Annotated[bytes, Meta(max_length=LOG_END_MAX_BYTES)]
+    # As in Changes-Read.
+    times: str = ""
+
+
 class StepReport(Struct, frozen=True, kw_only=True):
     """What has become of a step.
 
@@ -250,6 +266,8 @@ class StepReport(Struct, frozen=True, kw_only=True):
     message: str | None = None
     duration_ms: DurationMs | None = None
     commands: list[CommandReport] = []
+    # Stored before the step ends, or neither is; a 409 tells the expected byte, as for logs.
+    log_end: LogEnd | None = None
 
 
 class Accepted(Struct, frozen=True):
@@ -278,6 +296,19 @@ class ArtifactsRefused(Struct, frozen=True, kw_only=True):
     """Of a batch: by their paths as they were sent, and why. All others are stored durably."""
 
     refused: dict[str, str] = {}
+
+
+class CardToSay(Struct, frozen=True, kw_only=True):
+    """What a command of a step has to tell its readers, in Markdown; without a text it is taken back."""
+
+    key: str
+    text: str = ""
+    style: str = "info"
+    title: str = ""
+    # Behind what the card says already.
+    append: bool = False
+    # Told again with the same number, it is the same and not another one.
+    number: str = ""
 
 
 class CacheAsk(Struct, frozen=True, kw_only=True):

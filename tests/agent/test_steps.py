@@ -123,7 +123,17 @@ def test_nothing_of_the_agent_is_in_the_environment(
     lines = step.console.splitlines()[1:-1]
     shells_own = {"PWD", "SHLVL", "_", "OLDPWD"}
     names = {line.partition("=")[0] for line in lines} - shells_own
-    base = {"PATH", "HOME", "LANG", "TERM", "TMPDIR", "CI", "CHANGES_STEP_MARK", "CHANGES_LOGS"}
+    base = {
+        "PATH",
+        "HOME",
+        "LANG",
+        "TERM",
+        "TMPDIR",
+        "CI",
+        "CHANGES_STEP_MARK",
+        "CHANGES_LOGS",
+        "CHANGES_CARDS",
+    }
     assert names == base | {"OF_STEP", "OF_COMMAND", "BOTH"}
     assert "BOTH=command" in lines
 

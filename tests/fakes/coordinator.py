@@ -26,6 +26,7 @@ from changes.protocol import (
     ArtifactsRefused,
     Ask,
     CacheFound,
+    CardToSay,
     CommandReport,
     Enrolled,
     Enrolment,
@@ -58,6 +59,7 @@ class StepSeen:
     logs: dict[str, bytearray] = field(default_factory=dict)
     artifacts: dict[str, bytes] = field(default_factory=dict)
     uploads: dict[str, bytearray] = field(default_factory=dict)
+    cards: list[CardToSay] = field(default_factory=list)
     snapshot: SnapshotMade | None = None
     is_cancelled: bool = False
 
@@ -101,6 +103,7 @@ class Coordinator:
         self.welcome: dict[str, Any] = {}
         self.is_revoked = False
         self.is_busy = self.is_silent = False
+        self.refuses_log_ends = False
         self.unanswered = 0
         # Longest time a heartbeat is held.
         self.hold_s = HOLD_MAX_S
@@ -303,7 +306,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._put_files(step, kind, "/".join(path), body)
             case ["patch", ""]:
                 return step.patch
-            case ["blobs" | "snapshot" | "caches", *_]:
+            case ["blobs" | "snapshot" | "caches" | "cards", *_]:
                 return self._about_what_is_kept(step, about, body)
         raise Answer(404, error="no such page")
 
@@ -330,7 +333,8 @@ class _Handler(BaseHTTPRequestHandler):
         with coordinator.changed:
             coordinator.hellos.append(hello)
             coordinator.changed.notify_all()
-            said = {"name": hello.name, "protocol": coordinator.protocol, **coordinator.welcome}
+            known = {"name": hello.name, "protocol": coordinator.protocol, "takes_log_end": True}
+            said = {**known, **coordinator.welcome}
         return msgspec.json.encode(Welcome(**said))
 
     def _new_key(self) -> bytes:
@@ -406,6 +410,10 @@ class _Handler(BaseHTTPRequestHandler):
                 raise Answer(410, error="the step is over")
             if step.is_cancelled and report.result != "aborted":
                 raise Answer(410, error="the step was cancelled")
+            if report.log_end is not None and self.server.coordinator.refuses_log_ends:
+                raise Answer(400, error="no log is taken here")
+            if (end := report.log_end) is not None:
+                self._append_log(step, end.name, end.offset, end.data)
             step.reports.append(report)
         return msgspec.json.encode(Accepted())
 
@@ -417,6 +425,13 @@ class _Handler(BaseHTTPRequestHandler):
             # What was sent twice is known already.
             log += data[len(log) - offset :]
             return msgspec.json.encode(LogAccepted(offset=len(log)))
+
+    def _card(self, step: StepSeen, card: CardToSay) -> bytes:
+        if card.style not in {"info", "success", "warning", "error"}:
+            raise Answer(400, error="no such style")
+        with self.server.coordinator.changed:
+            step.cards.append(card)
+        return msgspec.json.encode(Accepted())
 
     def _put_artifact(self, step: StepSeen, path: str, data: bytes) -> bytes:
         if hashlib.sha256(data).hexdigest() != self.headers["Changes-SHA256"]:
@@ -448,6 +463,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._blob(about[1], body)
         if about == ["caches", "find", ""]:
             return msgspec.json.encode(CacheFound())
+        if about == ["cards", ""]:
+            return self._card(step, msgspec.json.decode(body, type=CardToSay))
         if about == ["snapshot", ""]:
             step.snapshot = msgspec.json.decode(body, type=SnapshotMade)
         return msgspec.json.encode(Accepted())

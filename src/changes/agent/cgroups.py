@@ -353,7 +353,8 @@ def _pids(path: Path) -> list[int]:
 
 def _words(path: Path) -> list[str]:
     try:
-        return path.read_text().split()
+        with path.open("rb", buffering=0) as file:
+            return file.read().decode().split()
     except OSError:
         return []
 

@@ -64,21 +64,21 @@ class Origin:
     borrower: Path | None = None
 
     def check_out(self, into: Path) -> Tree:
-        """A mirror that turns out to be damaged is made anew, once."""
+        """A mirror that turns out to be damaged is made anew, once; also where another step has done so."""
+        times_mended = self.mirrors.times_mended(self.wanted)
         try:
             return self._check_out(into)
         except VcsError as error:
             mirror = self._entered()
-            if not _may_be_damaged(error, mirror):
-                raise explained(error) from error
-            log.warning("The mirror of %s is damaged and made anew: %s", mirror.url, error)
-        return self._check_out_anew(mirror, into)
+            if self.mirrors.times_mended(self.wanted) == times_mended:
+                if not _may_be_damaged(error, mirror):
+                    raise explained(error) from error
+                log.warning("The mirror of %s is damaged and made anew: %s", mirror.url, error)
+        return self._check_out_anew(mirror, into, times_mended)
 
-    def _check_out_anew(self, mirror: Mirror, into: Path) -> Tree:
+    def _check_out_anew(self, mirror: Mirror, into: Path, times_mended: int) -> Tree:
         try:
-            # A remote that is gone says the same as a mirror that is broken; only the latter goes.
-            mirror.reach()
-            mirror.remove()
+            self.mirrors.mend(self.wanted, mirror, times_mended)
             return self._check_out(into)
         except VcsError as error:
             raise explained(error) from error
@@ -91,8 +91,12 @@ class Origin:
                 try:
                     mirror.checkout(self.wanted.sha, into, what)
                     return Tree(self.wanted.sha, mirror)
-                except UnknownRevision:
-                    log.debug("%s is newer than the mirror.", self.wanted.sha)
+                except VcsError as error:
+                    if not (isinstance(error, UnknownRevision) or _may_be_damaged(error, mirror)):
+                        raise
+                    # It is newer than the mirror, or somebody fetches it just now, and not all of it is there
+                    # yet. Whoever fetches waits for him.
+                    log.debug("%s cannot be had from the mirror: %s", self.wanted.sha, error)
         tree = self._fetched()
         try:
             tree.mirror.checkout(tree.sha, into, what)

@@ -1,8 +1,9 @@
 """The only file that talks to the server."""
 
+import http.client
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, ProtocolError
 
 from changes.agent.errors import NotAccepted, OffsetExpected, OtherVersion, Refused, ServerAway, StepGone
+from changes.agent.kept_connections import Call, Connections
 from changes.protocol import (
     PART_MAX_BYTES,
     READ_HEADER,
@@ -24,6 +26,7 @@ from changes.protocol import (
     CacheAsk,
     CacheFound,
     CacheSave,
+    CardToSay,
     Enrolled,
     Enrolment,
     Heartbeat,
@@ -100,11 +103,14 @@ class Client:
             headers=self._headers,
             socket_options=_socket_options(),
         )
+        # For all that is no file.
+        self._kept = Connections(self._base, CONNECT_TIMEOUT_S, _socket_options(), connections)
         # What the server said of itself, once it did.
         self.welcome: Welcome | None = None
 
     def close(self) -> None:
         self._pool.clear()
+        self._kept.close()
 
     def use(self, token: str) -> None:
         """From the next request on; those under way end with the key they began with."""
@@ -148,7 +154,7 @@ class Client:
         where = f"steps/{_quoted(step_id)}/artifacts/{_quoted(path, '/')}"
         with stored.open("rb") as content:
             headers = {SHA256_HEADER: sha256, "Content-Length": str(stored.stat().st_size)}
-            self._send("PUT", where, content, ARTIFACT_TIMEOUT_S, headers)
+            self._send("PUT", where, content, headers=headers)
 
     def put_artifacts(self, step_id: str, batch: Sequence[Stored]) -> dict[str, str]:
         """By path, why the server does not take it."""
@@ -186,9 +192,9 @@ class Client:
         with part.open("ab") as file:
             where = f"steps/{_quoted(step_id)}/blobs/{_quoted(sha256)}/?offset={file.tell()}"
             timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=ANSWER_TIMEOUT_S)
-            request = {"headers": self._headers, "timeout": timeout, "redirect": False}
+            request: dict[str, Any] = {"headers": self._headers, "timeout": timeout, "redirect": False}
             try:
-                response = self._request("GET", self._base + where, {**request, "preload_content": False})
+                response = self._pool.request("GET", self._base + where, preload_content=False, **request)
                 if response.status != OK:
                     raise _meaning(response.status, response.read())
                 with response:
@@ -203,6 +209,9 @@ class Client:
 
     def save_cache(self, step_id: str, save: CacheSave) -> None:
         self._send("POST", f"steps/{_quoted(step_id)}/caches/", msgspec.json.encode(save))
+
+    def post_card(self, step_id: str, card: CardToSay) -> None:
+        self._send("POST", f"steps/{_quoted(step_id)}/cards/", msgspec.json.encode(card))
 
     def tell_snapshot(self, step_id: str, made: SnapshotMade) -> None:
         self._send("POST", f"steps/{_quoted(step_id)}/snapshot/", msgspec.json.encode(made))
@@ -226,33 +235,41 @@ class Client:
         timeout_s: float | None = None,
         headers: dict[str, str] | None = None,
     ) -> bytes:
-        request = {
-            "body": body,
-            "timeout": urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=timeout_s or ANSWER_TIMEOUT_S),
-            "headers": self._headers | {"Content-Type": "application/octet-stream"} | headers
-            if headers
-            else self._headers,
-            "redirect": False,
-        }
+        """What got lost on the way is sent once more: most often a kept connection was closed just now.
+        Everything may be sent twice, so a fresh one is tried before the server counts as away.
+        """
+        own = {"Content-Type": "application/octet-stream", **headers} if headers else {}
+        sent = {**self._headers, **own}
+        timeout_s = timeout_s or ANSWER_TIMEOUT_S
         try:
-            response = self._request(method, self._base + where, request)
-        except (HTTPError, OSError) as error:
+            if body is None or isinstance(body, bytes | Question):
+                first, again = (body.first, body.again) if isinstance(body, Question) else (body, body)
+                status, answer = self._ask(Call(method, where, first, sent, timeout_s), again)
+            else:
+                status, answer = self._put_file(method, where, body, sent)
+        except (HTTPError, http.client.HTTPException, OSError) as error:
             raise ServerAway(f"{method} {where}: {error}") from error
-        if response.status not in (OK, NO_CONTENT):
-            raise _meaning(response.status, response.data)
-        return response.data
+        if status not in (OK, NO_CONTENT):
+            raise _meaning(status, answer)
+        return answer
 
-    def _request(self, method: str, url: str, request: dict[str, Any]) -> urllib3.BaseHTTPResponse:
-        body: Any = request.get("body")
-        first, again = (body.first, body.again) if isinstance(body, Question) else (body, body)
+    def _ask(self, call: Call, again: bytes | None) -> tuple[int, bytes]:
         try:
-            return self._pool.request(method, url, **{**request, "body": first})
+            return self._kept.ask(call)
+        except (ConnectionError, http.client.HTTPException):
+            return self._kept.ask(replace(call, body=again), anew=True)
+
+    def _put_file(
+        self, method: str, where: str, file: BinaryIO, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
+        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=ARTIFACT_TIMEOUT_S)
+        request: dict[str, Any] = {"body": file, "headers": headers, "timeout": timeout, "redirect": False}
+        try:
+            response = self._pool.request(method, self._base + where, **request)
         except ProtocolError:
-            # Most often a kept connection that the server closed just now. Everything may
-            # be sent twice, so a fresh one is tried before the server counts as away.
-            if hasattr(again, "seek"):
-                again.seek(0)
-            return self._pool.request(method, url, **{**request, "body": again})
+            file.seek(0)
+            response = self._pool.request(method, self._base + where, **request)
+        return response.status, response.data
 
 
 def _socket_options() -> list[tuple[int, int, int]]:

@@ -4,10 +4,12 @@ import os
 import select
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from changes.agent import cards
 from changes.agent.accounts import Account
 from changes.agent.cgroups import Group
 from changes.agent.errors import AgentError
@@ -18,7 +20,7 @@ from changes.agent.processes import AFTER_KILL_S, MARK_NAME, Identity
 from changes.agent.sandboxes.role import Ended, Running, Sandbox, Start
 from changes.agent.spool import Running as Noted
 from changes.agent.spool import StepFolder
-from changes.agent.stopping import StopOrder
+from changes.agent.stopping import StopOrder, can_be_read
 from changes.protocol import CommandOffer
 
 BASE_ENVIRONMENT = {
@@ -47,7 +49,7 @@ class Place:
     account: Account
     # The pipe that their output goes to, and the one of commands that prepare the machine.
     console: Path
-    infra: Path
+    infra: Callable[[], Path]
     group: Group | None = None
     secrets: tuple[str, ...] = ()
 
@@ -102,6 +104,7 @@ def environment(command: CommandOffer, place: Place) -> dict[str, str]:
         "HOME": str(place.folder.home),
         "TMPDIR": str(place.folder.temporary),
         "CHANGES_LOGS": str(place.folder.path / "streams"),
+        "CHANGES_CARDS": str(place.folder.path / "streams" / cards.FOLDER),
         **place.env,
         **command.env,
         MARK_NAME: place.mark,
@@ -122,7 +125,7 @@ def _start_of(command: CommandOffer, place: Place, capture: "Capture | None") ->
     script.write_text(command.script, errors="surrogateescape")
     script.chmod(0o700)
     place.account.own(script)
-    stream = place.infra if command.type == "infra_setup" else place.console
+    stream = place.infra() if command.type == "infra_setup" else place.console
     return Start(
         argv=[*interpreter(command.script, place.sandbox.kind), str(script)],
         folder=folder_of(command, place.source),
@@ -140,6 +143,23 @@ def command_file_name(command: CommandOffer) -> str:
 def _wait(
     running: Running, sandbox: Sandbox, order: StopOrder, ends_at: float | None
 ) -> tuple[Ending, Ended | None]:
+    sign = running.sign_of_end()
+    if sign is None:
+        return _wait_beside(running, sandbox, order, ends_at)
+    try:
+        if order.wait_for(sign, ends_at):
+            return "exited", running.wait()
+        ending: Ending = "stopped" if order.is_given else "timed_out"
+        sandbox.stop()
+        return ending, running.wait() if can_be_read(sign, time.monotonic() + AFTER_KILL_S) else None
+    finally:
+        os.close(sign)
+
+
+def _wait_beside(
+    running: Running, sandbox: Sandbox, order: StopOrder, ends_at: float | None
+) -> tuple[Ending, Ended | None]:
+    """Another thread waits for its end, where the system has no sign of it."""
     found: list[Ended] = []
 
     def wait() -> None:

@@ -9,9 +9,11 @@ from changes.agent.errors import OffsetExpected
 from changes.agent.retrying import Retrying
 from changes.protocol import (
     LOG_CHUNK_MAX_BYTES,
+    LOG_CHUNK_SURE_BYTES,
     CacheAsk,
     CacheFound,
     CacheSave,
+    CardToSay,
     Login,
     SnapshotMade,
     StepReport,
@@ -62,9 +64,14 @@ class StepLink:
         return welcome is not None and welcome.protocol >= BATCHES_SINCE
 
     @property
+    def takes_log_end(self) -> bool:
+        welcome = self.link.client.welcome
+        return welcome is not None and welcome.takes_log_end
+
+    @property
     def log_chunk_max_bytes(self) -> int:
         welcome = self.link.client.welcome
-        told = welcome.log_chunk_max_bytes if welcome else LOG_CHUNK_MAX_BYTES
+        told = welcome.log_chunk_max_bytes if welcome else LOG_CHUNK_SURE_BYTES
         return max(1, min(told, LOG_CHUNK_MAX_BYTES))
 
     def put_artifacts(self, batch: Sequence[Stored]) -> dict[str, str]:
@@ -106,6 +113,11 @@ class StepLink:
     def save_cache(self, save: CacheSave) -> None:
         self.link.retrying.until_accepted(
             lambda: self.link.client.save_cache(self.step_id, save), self.is_given_up
+        )
+
+    def post_card(self, card: CardToSay) -> None:
+        self.link.retrying.until_accepted(
+            lambda: self.link.client.post_card(self.step_id, card), self.is_given_up
         )
 
     def tell_snapshot(self, made: SnapshotMade) -> None:

@@ -8,17 +8,19 @@ what runs in a sandbox of its own can open it.
 import fcntl
 import os
 import select
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from changes.agent.kept_log import KeptLog, Rules
+from changes.agent.late_threads import LateThread
 
 PIPE_BYTES = 1024 * 1024
 PIPES_FOLDER = "pipes"
 # What a process out of our reach may still write while the log is closed.
 CLOSING_MAX_READS = 64
+# So long the pipe keeps what is printed: nobody is told of it earlier.
+READ_AFTER_S = 0.04
 
 
 class Console:
@@ -37,8 +39,7 @@ class Console:
             # A larger pipe is a wish; the system may have given away all it wants to.
             with suppress(OSError):
                 fcntl.fcntl(self._read_end, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        self._pump = threading.Thread(target=self._move, daemon=True, name=path.name)
-        self._pump.start()
+        self._pump = LateThread(self._move, READ_AFTER_S, path.name)
 
     @property
     def problem(self) -> OSError | None:
@@ -56,7 +57,7 @@ class Console:
         """Call when all writers are dead: what is in the pipe now is the end of it."""
         for descriptor in (self.write_end, self._own_end, self._wake_write_end):
             os.close(descriptor)
-        self._pump.join()
+        self._pump.finish()
         for descriptor in (self._read_end, self._wake_read_end):
             os.close(descriptor)
         self.pipe.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """The build agent's program: `changes-agent`, and `changes agent`."""
 
+import gc
 import logging
 import os
 import select
@@ -27,6 +28,10 @@ STOP_WITHIN_S = 7.0
 EXIT_OK, EXIT_USAGE, EXIT_REFUSED = 0, 2, 3
 STOPPED, REFUSED, CHANGED, IDLE = b"s", b"r", b"h", b"i"
 CONNECTIONS_PER_SLOT, CONNECTIONS_OF_AGENT = 2, 4
+# At the end of each child there would mostly be nothing to do, and all threads would wait for that.
+REAP_EVERY_S = 0.5
+# So many objects more than were given back, until Python looks which of them are garbage.
+NEW_OBJECTS = 10_000
 
 log = logging.getLogger("changes.agent")
 
@@ -84,7 +89,6 @@ class Orders:
             signal.SIGTERM: lambda *_: orders.give(STOPPED),
             signal.SIGINT: lambda *_: orders.give(STOPPED),
             signal.SIGHUP: lambda *_: orders.give(CHANGED),
-            signal.SIGCHLD: lambda *_: reap_orphans(),
         }
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         woken_before = signal.set_wakeup_fd(orders._write_end, warn_on_full_buffer=False)
@@ -140,6 +144,7 @@ def _work(options: AgentOptions, arguments: list[str], orders: Orders) -> int:
     agent.house_steps(housing)
     agent.keep_free_mb = options.keep_free_mb
     agent.on_idle = lambda: orders.give(IDLE)
+    leave_out_what_is_here()
     agent.start()
     log.info("Agent %s is ready for %s.", options.name, options.server)
     options = _until_stopped(orders, arguments, options, agent, greeter)
@@ -152,12 +157,21 @@ def _work(options: AgentOptions, arguments: list[str], orders: Orders) -> int:
     return EXIT_OK
 
 
+def leave_out_what_is_here() -> None:
+    """Of the search for garbage that refers to itself: all that is loaded is none, and it is looked at again
+    and again otherwise, while all threads wait.
+    """
+    gc.freeze()
+    gc.set_threshold(NEW_OBJECTS, *gc.get_threshold()[1:])
+
+
 def _until_stopped(
     orders: Orders, arguments: list[str], options: AgentOptions, agent: Agent, greeter: Greeter
 ) -> AgentOptions:
     """Returns what it was told last."""
     housing = agent.housing
-    while (order := orders.next()) not in (STOPPED, REFUSED):
+    while (order := orders.next(REAP_EVERY_S)) not in (STOPPED, REFUSED):
+        reap_orphans()
         if order == CHANGED:
             options = _changed(arguments, options)
             agent.keep_free_mb = options.keep_free_mb

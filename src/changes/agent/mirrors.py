@@ -41,6 +41,8 @@ class Mirrors:
         self._room = room or Room()
         self._tidying = threading.Lock()
         self._tidied_at: float | None = None
+        self._mending: dict[str, threading.Lock] = {}
+        self._times_mended: dict[str, int] = {}
 
     def open(
         self, wanted: Checkout, entrance: Credentials | None = None, borrower: Path | None = None
@@ -62,6 +64,22 @@ class Mirrors:
         except FileNotFoundError:
             return ()
         return tuple(self.folder / name for name in dict.fromkeys(names))
+
+    def times_mended(self, wanted: Checkout) -> int:
+        """Waits for whoever mends it now."""
+        name = name_of(wanted)
+        with self._mending.setdefault(name, threading.Lock()):
+            return self._times_mended.get(name, 0)
+
+    def mend(self, wanted: Checkout, mirror: Mirror, times_seen: int) -> None:
+        """Takes it away, unless somebody has done that since: what is there now is another one."""
+        name = name_of(wanted)
+        with self._mending.setdefault(name, threading.Lock()):
+            if self._times_mended.get(name, 0) == times_seen:
+                # A remote that is gone says the same as a mirror that is broken; only the latter goes.
+                mirror.reach()
+                mirror.remove()
+                self._times_mended[name] = times_seen + 1
 
     def tidy(self, *, is_due: bool = False) -> None:
         """Now and then, when something was fetched; always when it is due."""

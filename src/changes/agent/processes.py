@@ -8,6 +8,7 @@ one short read, and an orphan without any mark is killed once no other step coul
 """
 
 import ctypes
+import functools
 import logging
 import os
 import signal
@@ -32,6 +33,8 @@ PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER = 36, 37
 STATE, PARENT, SESSION, STARTED = 0, 1, 3, 19
 
 log = logging.getLogger("changes.agent")
+# One at a time: what another one has reaped may be somebody else by now.
+_reaping = threading.Lock()
 
 
 class Identity(Struct, frozen=True):
@@ -82,6 +85,7 @@ def kill_tree(tree: Tree, grace_s: float = GRACE_S) -> None:
 
 def may_have_orphans() -> bool:
     """Whether anything may have outlived its command."""
+    reap_orphans()
     adopted = _adopted()
     return adopted is None or bool(adopted)
 
@@ -118,14 +122,15 @@ def identity(pid: int) -> Identity | None:
 def adopt_orphans() -> None:
     """From now on, processes that lose their parent below us become our children."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _libc().prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def reap_orphans() -> None:
     """Adopted children that ended. Only the main thread's: the others have somebody who waits."""
-    for pid in _adopted() or ():
-        with suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
+    with _reaping:
+        for pid in _adopted() or ():
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
 
 
 def kill_children_of_thread(thread_id: int) -> None:
@@ -158,15 +163,26 @@ def _is_adopting() -> bool:
     if sys.platform != "linux":
         return False
     answer = ctypes.c_int()
-    ctypes.CDLL(None).prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
+    _libc().prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
     return bool(answer.value)
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
 
 
 def _children(thread_id: int) -> set[int] | None:
     try:
-        return {int(pid) for pid in Path(f"/proc/self/task/{thread_id}/children").read_text().split()}
+        return {int(pid) for pid in _read(PROC / f"self/task/{thread_id}/children").split()}
     except OSError:
         return None
+
+
+def _read(path: Path) -> bytes:
+    """Unbuffered and undecoded: asked at the end of each process, that costs half."""
+    with path.open("rb", buffering=0) as file:
+        return file.read()
 
 
 def _see() -> Iterator[Seen]:
@@ -182,14 +198,14 @@ def _see() -> Iterator[Seen]:
 def _stat(pid: str) -> list[str]:
     try:
         # The name may hold blanks and brackets, so reading starts after the last bracket.
-        return (PROC / pid / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        return _read(PROC / pid / "stat").rpartition(b")")[2].decode().split()
     except OSError:
         return []
 
 
 def _mark(pid: str) -> str | None:
     try:
-        environment = (PROC / pid / "environ").read_bytes()
+        environment = _read(PROC / pid / "environ")
     except OSError:
         return None
     start = f"{MARK_NAME}=".encode()

@@ -106,6 +106,7 @@ def _scene(offer: StepOffer, patch: bytes | None, fetch: Fetch, housed: Housing,
         "HOME": str(folder.home),
         "TMPDIR": str(folder.temporary),
         "CHANGES_LOGS": str(folder.path / "streams"),
+        "CHANGES_CARDS": str(folder.path / "streams"),
         **offer.env,
         **{name: value for command in offer.commands[:1] for name, value in command.env.items()},
     }

@@ -13,13 +13,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from changes.agent import cards
 from changes.agent.accounts import Account
+from changes.agent.cards import Cards
 from changes.agent.errors import AgentError, GivenUp, NotAccepted, OffsetExpected, Refused, StepGone
 from changes.agent.kept_log import KeptLog, Rules
+from changes.agent.late_threads import LateThread
 from changes.agent.link import StepLink
 from changes.agent.logs import Console
+from changes.agent.read_times import ReadTimes
 from changes.agent.spool import StepFolder
-from changes.protocol import CONSOLE, LOG_CHUNK_MAX_BYTES
+from changes.protocol import CONSOLE
 
 INFRA = "infra"
 STREAMS_FOLDER = "streams"
@@ -52,22 +56,30 @@ class SideLogs:
         self._streams = folder.path / STREAMS_FOLDER
         self._streams.mkdir(mode=0o700)
         sifting.account.own(self._streams)
+        account = sifting.account
+        self._cards = Cards(
+            cards.make_folder(self._streams, account.own), link, sifting.rules.secrets, account.uid
+        )
         self._carriers: list[Carrier] = []
         self._files: dict[str, FollowedFile] = {}
         self._is_over = threading.Event()
-        self.infra: Console = self._console(INFRA)
-        self._follower = threading.Thread(target=self._follow, daemon=True, name="streams")
-        self._follower.start()
+        self._infra: Console | None = None
+        self._follower = LateThread(self._follow, LOOK_EVERY_S, "streams")
 
     @property
     def streams(self) -> Path:
         return self._streams
 
+    @property
+    def infra(self) -> Console:
+        """Made for the first command that writes to it; most steps have none."""
+        if self._infra is None:
+            self._infra = Console(self._path_of(INFRA), self._carrier(INFRA).grew, self._rules)
+            self._sifting.account.own(self._infra.pipe)
+        return self._infra
+
     def _path_of(self, name: str) -> Path:
         return self._folder.console.parent / name
-
-    def _console(self, name: str) -> Console:
-        return Console(self._path_of(name), self._carrier(name).grew, self._rules)
 
     def _carrier(self, name: str) -> "Carrier":
         carrier = Carrier(name, self._path_of(name), self._link, self._on_end)
@@ -77,17 +89,23 @@ class SideLogs:
     def finish(self) -> None:
         """Call when all writers are dead. Returns when all is sent, or nobody wants it any more."""
         self._is_over.set()
-        self._follower.join()
+        self._follower.finish()
         self._look(LAST_READS)
+        cards.send(self._cards, self._on_end, is_end=True)
+        for problem in self._cards.problems:
+            self.infra.say(problem)
         for file in self._files.values():
             file.finish()
-        self.infra.close()
+        if self._infra is not None:
+            self._infra.close()
         for carrier in self._carriers:
             carrier.finish()
 
     def _follow(self) -> None:
-        while not self._is_over.wait(LOOK_EVERY_S):
+        while not self._is_over.is_set():
             self._look(1)
+            cards.send(self._cards, self._on_end)
+            self._is_over.wait(LOOK_EVERY_S)
 
     def _look(self, reads: int) -> None:
         try:
@@ -145,11 +163,14 @@ class Carrier:
         self._name, self._path, self._link, self._on_end = name, path, link, on_end
         self._changed = threading.Condition()
         self._size = self._sent = 0
+        self._times = ReadTimes()
         self._is_over = False
         self._thread: threading.Thread | None = None
 
     def grew(self, size: int) -> None:
         with self._changed:
+            if size > self._size:
+                self._times.note(self._size)
             self._size = size
             self._changed.notify()
             if size and self._thread is None:
@@ -168,7 +189,7 @@ class Carrier:
             with self._path.open("rb", buffering=0) as file:
                 while self._has_more():
                     file.seek(self._sent)
-                    self._send(file.read(min(LOG_CHUNK_MAX_BYTES, self._size - self._sent)))
+                    self._send(file.read(min(self._link.log_chunk_max_bytes, self._size - self._sent)))
         except GivenUp:
             return
         except (StepGone, Refused) as error:
@@ -183,7 +204,8 @@ class Carrier:
 
     def _send(self, chunk: bytes) -> None:
         try:
-            self._sent = self._link.append_log(self._name, self._sent, chunk)
+            times = self._times.told(self._sent, self._sent + len(chunk))
+            self._sent = self._link.append_log(self._name, self._sent, chunk, times)
         except OffsetExpected as error:
             if error.offset == self._sent or error.offset > self._size:
                 raise NotAccepted(f"byte {error.offset} was expected where there is none") from error

@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from changes.agent.processes import Identity
 from changes.protocol import CONSOLE, StepOffer, StepReport
 
 Kind = TypeVar("Kind")
+SOON_DONE_AGAIN_MS = 10_000
 STEP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 log = logging.getLogger("changes.agent")
 
@@ -66,19 +68,28 @@ class StepFolder:
         return self.path / "artifacts"
 
     def note_running(self, running: Running) -> None:
-        """Whole or not at all: on a full disk the mark that was noted first is still there."""
-        beside = self.path / ".running.json.new"
+        """A line more: on a full disk the mark that was noted first is still there."""
         # Needed after a crash of the agent, not of the machine: no process outlives that.
-        beside.write_bytes(msgspec.json.encode(running))
-        beside.replace(self.path / "running.json")
+        with (self.path / "running.json").open("ab", buffering=0) as file:
+            file.write(msgspec.json.encode(running) + b"\n")
 
     def running(self) -> Running | None:
-        return _stored(self.path / "running.json", Running)
+        """The newest that is whole."""
+        path = self.path / "running.json"
+        with suppress(FileNotFoundError):
+            for line in reversed(path.read_bytes().splitlines()):
+                noted = _decoded(path, line, Running)
+                if noted is not None:
+                    return noted
+        return None
 
     def keep_report(self, report: StepReport) -> None:
-        """Should the agent end before the server has it; on a full disk it is sent all the same."""
+        """Should the agent end before the server has it; on a full disk it is sent all the same. Only what
+        took long is safe from a power cut, too: the rest is sooner done again than the disk is waited for.
+        """
+        write = write_durably if (report.duration_ms or 0) > SOON_DONE_AGAIN_MS else write_whole
         try:
-            write_durably(self.path / "report.json", msgspec.json.encode(report))
+            write(self.path / "report.json", msgspec.json.encode(report))
         except OSError as error:
             log.critical("The report of step %s cannot be kept on disk: %s", self.step_id, error)
 
@@ -143,6 +154,11 @@ class Spool:
 
 def write_durably(path: Path, content: bytes) -> None:
     """Either the old content or the new one is there, even after a power cut."""
+    write_whole(path, content, os.fsync)
+
+
+def write_whole(path: Path, content: bytes, flush: Callable[[int], None] | None = None) -> None:
+    """Either the old content or the new one is there, whenever we are killed."""
     # Should somebody have left a link under this name, it is not followed.
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
@@ -150,17 +166,26 @@ def write_durably(path: Path, content: bytes) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(descriptor)
+        if flush is not None:
+            flush(descriptor)
     beside.replace(path)
 
 
 def _stored(path: Path, kind: type[Kind]) -> Kind | None:
     """None for what is not there, damaged, or written by a version that said it in another way."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return _decoded(path, path.read_bytes(), kind)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        log.warning("%s cannot be read: %s", path, error)
+        return None
+
+
+def _decoded(path: Path, content: bytes, kind: type[Kind]) -> Kind | None:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         log.warning("%s cannot be read: %s", path, error)
         return None
 

@@ -98,7 +98,6 @@ class StepRun:
         account = self._tools.housing.account
         account.own(self._console.pipe)
         self._side_logs = SideLogs(self._folder, self._link, Sifting(rules, account), self._on_end)
-        account.own(self._side_logs.infra.pipe)
         self._artifacts = ArtifactSender(self._link, self._console.say, self._on_end)
         try:
             verdict = self._work()
@@ -185,7 +184,7 @@ class StepRun:
             sandbox=self._sandbox,
             account=housed.account,
             console=self._console.pipe,
-            infra=self._side_logs.infra.pipe,
+            infra=lambda: self._side_logs.infra.pipe,
             group=group,
             secrets=self._secrets,
         )

@@ -8,7 +8,7 @@ may be woken, so that one new step does not wake two hundred agents. A topic is
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 import psycopg
@@ -31,10 +31,14 @@ log = structlog.get_logger()
 
 def tell(session: Session, *topics: str) -> None:
     """Rings when the transaction commits, each topic once, however often it was told."""
+    calls, values = ringing(topics)
+    session.connection().exec_driver_sql(f"select {', '.join(calls)}", tuple(values))
+
+
+def ringing(topics: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What a statement selects that does so, and its values."""
     parts = [topic.partition(":") for topic in topics]
-    values = [part for channel, _, key in parts for part in (channel, key)]
-    calls = ", ".join(["pg_notify(%s, %s)"] * len(parts))
-    session.connection().exec_driver_sql(f"select {calls}", tuple(values))
+    return ["pg_notify(%s, %s)"] * len(parts), [part for channel, _, key in parts for part in (channel, key)]
 
 
 class Follower:

@@ -21,10 +21,10 @@ from sqlalchemy.event import listen
 from sqlalchemy.exc import DisconnectionError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
-from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.types import TypeDecorator
 
 from changes.base import clock, ids
+from changes.base.cursors import Cursor
 from changes.base.slot import Slot
 
 __all__ = [
@@ -138,7 +138,7 @@ class Database:
             # The connection used last has its statements prepared and its caches warm.
             pool_use_lifo=True,
             pool_timeout=10,
-            connect_args={"application_name": "changes", "connect_timeout": 5},
+            connect_args={"application_name": "changes", "connect_timeout": 5, "cursor_factory": Cursor},
         )
         listen(self.engine, "connect", keep_many_statements)
         listen(self.engine, "checkout", refuse_closed)
@@ -152,6 +152,7 @@ class Database:
             connect_args={
                 "application_name": "changes",
                 "connect_timeout": 5,
+                "cursor_factory": Cursor,
                 "options": "-c synchronous_commit=off -c lock_timeout=5s",
             },
         )
@@ -204,7 +205,7 @@ def insert_rows(session: Session, model: type[Base], rows: Sequence[Mapping[str,
         session.execute(insert(cast("Table", model.__table__)), rows)
 
 
-def count_at_once(session: Session, counting: ReturningUpdate[int]) -> int:
+def count_at_once(session: Session, counting: str, values: Mapping[str, Any]) -> int:
     """For a number that nobody else may get: committed at once in a transaction of its own, so that nobody
     who wants the next one waits for the end of ours. It need not reach the disk before what we write,
     which comes after it there; and should we fail, a number is left out.
@@ -214,10 +215,11 @@ def count_at_once(session: Session, counting: ReturningUpdate[int]) -> int:
     owner: Database | None = session.info.get(OWNER)
     if owner is not None:
         with owner.counting.connect() as connection:
-            number = connection.execute(counting).scalar_one_or_none()
+            number = connection.exec_driver_sql(counting, dict(values)).scalar_one_or_none()
         if number is not None:
-            return number
-    return session.execute(counting).scalar_one()
+            return int(number)
+    session.flush()
+    return int(session.connection().exec_driver_sql(counting, dict(values)).scalar_one())
 
 
 def after_commit(session: Session, act: Callable[[], None]) -> None:

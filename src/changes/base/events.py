@@ -22,7 +22,7 @@ from sqlalchemy import Index, UniqueConstraint, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from changes.base import clock, db, ids, jobs, rows
+from changes.base import clock, db, ids, jobs
 from changes.base.db import Base, Identified
 from changes.base.task import NOW, Task, TaskState
 
@@ -121,8 +121,8 @@ def announce(session: Session, event: Any) -> None:
         return
     outbox_id = ids.new()
     data = msgspec.to_builtins(dataclasses.asdict(event))
-    row = {"id": outbox_id, "type": kind, "data": data, "is_waiting": is_waiting}
-    rows.insert(session, (Outbox, [row]))
+    # Written with the next changes, by the same statement.
+    session.add(Outbox(id=outbox_id, type=kind, data=data, is_waiting=is_waiting))
     for listener in interested:
         jobs.enqueue(session, listener, outbox_id)
     if is_waiting:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapper, Session, make_transient_to_detached
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.sql import ClauseElement
 
+from changes.base import bell
 from changes.base.db import Base, Identified
 
 # With more than these one statement for each table is better.
@@ -72,10 +73,20 @@ def ask(session: Session, statement: str, values: Mapping[str, Any]) -> Sequence
 # --- new rows ------------------------------------------------------------------------------
 
 
-def insert(session: Session, *tables: Rows) -> None:
+def insert(session: Session, *tables: Rows, topics: Sequence[str] = ()) -> None:
     """Rows of several tables; in any order, as the database looks at references when all are there. The
     rows of one table say the same columns. They travel as JSON, one value for each table.
     """
+    parts, values = insertions(session, tables)
+    if topics:
+        calls, told = bell.ringing(topics)
+        parts.append(f"select {', '.join(calls)}")
+        values += told
+    if parts:
+        session.connection().exec_driver_sql(joined(parts), tuple(values))
+
+
+def insertions(session: Session, tables: Sequence[Rows]) -> tuple[list[str], list[str]]:
     dialect = session.get_bind().dialect
     parts, values = [], []
     for model, rows in tables:
@@ -84,8 +95,7 @@ def insert(session: Session, *tables: Rows) -> None:
             said = {key: columns[key] for key in columns if key in rows[0] or columns[key].first is not None}
             parts.append(inserting(model.__tablename__, tuple(column.quoted for column in said.values())))
             values.append(msgspec.json.encode([of_row(said, row) for row in rows]).decode())
-    if parts:
-        session.connection().exec_driver_sql(joined(parts), tuple(values))
+    return parts, values
 
 
 def of_row(columns: Mapping[str, Column], row: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,16 +118,32 @@ def joined(parts: Sequence[str]) -> str:
     return f"with {before} {parts[-1]}"
 
 
-def insert_with_new(session: Session, *tables: Rows) -> None:
+def insert_with_new(session: Session, *tables: Rows, topics: Sequence[str] = ()) -> None:
     """These rows behind the new objects of the session, which are then as after a flush."""
-    new = list(session.new)
+    new = sorted(session.new, key=place_of)
+    mine = rows_of_new(session, new)
+    if session.dirty or session.deleted or mine is None:
+        session.flush()
+        insert(session, *tables, topics=topics)
+        return
+    insert(session, *mine, *tables, topics=topics)
+    note_written(session, new)
+
+
+def place_of(row: Any) -> tuple[str, str]:
+    return row.__tablename__, str(getattr(row, "id", ""))
+
+
+def rows_of_new(session: Session, new: Sequence[Any]) -> list[Rows] | None:
+    """None for what only a flush can write."""
     dialect = session.get_bind().dialect
     mine = [row_of_new(each, columns_of(inspect(each).mapper, dialect)) for each in new]
-    if session.dirty or session.deleted or len(new) > TOGETHER_MAX or not all(mine):
-        session.flush()
-        insert(session, *tables)
-        return
-    insert(session, *[(type(each), [row]) for each, row in zip(new, mine, strict=True) if row], *tables)
+    if len(new) > TOGETHER_MAX or not all(mine):
+        return None
+    return [(type(each), [row]) for each, row in zip(new, mine, strict=True)]
+
+
+def note_written(session: Session, new: Sequence[Any]) -> None:
     for each in new:
         session.expunge(each)
         make_transient_to_detached(each)
@@ -140,21 +166,37 @@ def row_of_new(row: Any, columns: Mapping[str, Column]) -> dict[str, Any]:
 # --- changed rows --------------------------------------------------------------------------
 
 
-def write_changes(session: Session) -> None:
-    """As a flush does; where only values of a few rows have changed, by one statement."""
-    rows = list(session.dirty)
-    is_simple = all(isinstance(row, Identified) for row in rows) and len(rows) <= TOGETHER_MAX
-    if session.new or session.deleted or not is_simple:
+def write_changes(session: Session, *topics: str) -> None:
+    """As a flush does; where only values of a few rows have changed, or are new, by one statement. Rings
+    these topics with the commit.
+    """
+    # Always in the same order: a statement that looks the same each time is prepared.
+    rows, new = sorted(session.dirty, key=place_of), sorted(session.new, key=place_of)
+    changes, inserted = changes_of_rows(session, rows), rows_of_new(session, new)
+    if session.deleted or changes is None or inserted is None:
         session.flush()
+        if topics:
+            bell.tell(session, *topics)
         return
-    changes = [changes_of(row, columns_of(inspect(row).mapper, session.get_bind().dialect)) for row in rows]
-    if any(change is None for change in changes):
-        session.flush()
-        return
-    update(session, [(row, change) for row, change in zip(rows, changes, strict=True) if change])
+    write(session, [(row, change) for row, change in changes if change], inserted, topics)
+    note_written(session, new)
     for row in rows:
         state = inspect(row)
         state._commit_all(state.dict, session.identity_map)  # noqa: SLF001 -- how a flush ends
+
+
+def changes_of_rows(session: Session, rows: Sequence[Any]) -> list[tuple[Any, Mapping[str, Any]]] | None:
+    """None for what only a flush can write."""
+    if len(rows) > TOGETHER_MAX or not all(isinstance(row, Identified) for row in rows):
+        return None
+    dialect = session.get_bind().dialect
+    changes: list[tuple[Any, Mapping[str, Any]]] = []
+    for row in rows:
+        change = changes_of(row, columns_of(inspect(row).mapper, dialect))
+        if change is None:
+            return None
+        changes.append((row, change))
+    return changes
 
 
 def changes_of(row: Any, columns: Mapping[str, Column]) -> dict[str, Any] | None:
@@ -174,9 +216,27 @@ def changes_of(row: Any, columns: Mapping[str, Column]) -> dict[str, Any] | None
     return changed
 
 
-def update(session: Session, changed: Sequence[tuple[Any, Mapping[str, Any]]]) -> None:
-    if not changed:
+def write(
+    session: Session,
+    changed: Sequence[tuple[Any, Mapping[str, Any]]],
+    new: Sequence[Rows],
+    topics: Sequence[str],
+) -> None:
+    if not (changed or new or topics):
         return
+    parts, values = updates(session, changed)
+    inserts, inserted = insertions(session, new)
+    calls, told = bell.ringing(topics)
+    counts = " + ".join(COUNT.format(number=number) for number in range(len(parts))) or "0"
+    asked = joined([*parts, *inserts, f"select {', '.join([counts, *calls])}"])
+    found = session.connection().exec_driver_sql(asked, (*values, *inserted, *told))
+    if found.one()[0] != len(changed):
+        raise StaleDataError("a row that was to be changed is not there any more")
+
+
+def updates(
+    session: Session, changed: Sequence[tuple[Any, Mapping[str, Any]]]
+) -> tuple[list[str], list[Any]]:
     parts: list[str] = []
     values: list[Any] = []
     for row, change in changed:
@@ -185,10 +245,7 @@ def update(session: Session, changed: Sequence[tuple[Any, Mapping[str, Any]]]) -
         parts.append(updating(row.__tablename__, tuple(column.quoted for column, _ in said)))
         values += [value if column.convert is None else column.convert(value) for column, value in said]
         values.append(row.id)
-    counts = " + ".join(COUNT.format(number=number) for number in range(len(parts)))
-    found = session.connection().exec_driver_sql(joined([*parts, f"select {counts}"]), tuple(values))
-    if found.scalar_one() != len(changed):
-        raise StaleDataError("a row that was to be changed is not there any more")
+    return parts, values
 
 
 @functools.lru_cache(maxsize=1024)

@@ -24,6 +24,7 @@ from changes.people import users
 from changes.people.models import Author
 from changes.projects import changes, options, patches, queries, revisions
 from changes.projects.models import Change, ItemOption, Project, Repository, Revision, Source
+from changes.projects.revisions import KnownCommit
 from changes.projects.rules import ProjectStatus, RepositoryStatus
 
 TAG_MAX = 16
@@ -74,13 +75,14 @@ def build_what_was_asked(session: Session, asked: Asked, *, timeout_min: int) ->
     author_named, tags = read_author(asked.author), tags_of(asked)
     if asked.patch is not None and asked.ensure_only:
         raise Invalid("Ensure-only mode does not work with a diff build yet.", ["patch", "ensure_only"])
-    candidates = find_candidates(session, asked)
+    known = known_commit(session, asked)
+    candidates = find_candidates(session, asked, known)
     if not candidates.projects:
         raise Invalid("Unable to find project(s).", ["project", "repository"])
     snapshot = snapshot_asked(session, asked, candidates.projects)
     author = users.author(session, *author_named) if author_named else None
-    revision = revisions.find(session, candidates.repository, asked.sha)
-    source = source_of(session, revision, asked)
+    revision = known.revision if known else revisions.find(session, candidates.repository, asked.sha)
+    source = source_of(session, revision, asked, known)
     template = describe(asked, source, author, tags=tags, timeout_min=timeout_min)
     template = replace(template, snapshot=snapshot)
     wanted = [
@@ -98,8 +100,18 @@ def build_what_was_asked(session: Session, asked: Asked, *, timeout_min: int) ->
     ]
 
 
-def find_candidates(session: Session, asked: Asked) -> Candidates:
+def known_commit(session: Session, asked: Asked) -> KnownCommit | None:
+    """Of an active project that was named; anything else takes the long way."""
+    if not asked.project:
+        return None
+    known = revisions.known_commit(session, asked.project, asked.sha)
+    return known if known is not None and known.project.status == ProjectStatus.ACTIVE else None
+
+
+def find_candidates(session: Session, asked: Asked, known: KnownCommit | None) -> Candidates:
     """A named project alone, or every active project of a named repository."""
+    if known is not None:
+        return Candidates(known.project.repository, [known.project])
     if asked.project:
         project = queries.project_or_none(session, asked.project)
         if project is not None and project.status == ProjectStatus.ACTIVE:
@@ -149,9 +161,9 @@ def read_author(text: str | None) -> tuple[str, str] | None:
     return (full["name"] or full["email"], full["email"]) if full else (text, text)
 
 
-def source_of(session: Session, revision: Revision, asked: Asked) -> Source:
+def source_of(session: Session, revision: Revision, asked: Asked, known: KnownCommit | None) -> Source:
     if asked.patch is None:
-        source = revisions.source_of(session, revision, data=asked.patch_data)
+        source = known.source if known else revisions.source_of(session, revision, data=asked.patch_data)
     else:
         patch = patches.save(session, revision, asked.patch, label=asked.patch_label, url=asked.patch_url)
         source = revisions.source_of(session, revision, patch, asked.patch_data)

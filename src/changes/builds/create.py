@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from changes.base import db, ids
@@ -22,6 +22,7 @@ from changes.builds import (
     snapshot_use,
     superseded,
     tally,
+    telling,
     wishes,
 )
 from changes.builds.collected import PHASES
@@ -43,6 +44,10 @@ LABEL_MAX = 128
 ASKED_BY_MAX = 255
 DEFAULT_TIMEOUT_MIN = 60
 COLLECTING = "Collect {what}"
+NEXT_NUMBER = """
+update project set last_build_number = last_build_number + 1 where id = %(project_id)s
+returning last_build_number
+"""
 
 
 @dataclass(frozen=True)
@@ -159,12 +164,7 @@ def new_build(session: Session, project: Project, asked: NewBuild, plans: list[P
 
 def next_build_number(session: Session, project: Project) -> int:
     """Counted in the project's row, so two requests at once get two numbers and none comes twice."""
-    counted = (
-        update(Project)
-        .where(Project.id == project.id)
-        .values(last_build_number=Project.last_build_number + 1)
-    )
-    return db.count_at_once(session, counted.returning(Project.last_build_number))
+    return db.count_at_once(session, NEXT_NUMBER, {"project_id": project.id})
 
 
 def create_jobs(session: Session, build: Build, plans: list[PlannedJob], *, timeout_min: int) -> list[Job]:
@@ -192,6 +192,7 @@ def write(session: Session, build: Build, rows: Rows) -> None:
         (JobSnapshot, rows.images),
         (JobPhase, rows.phases),
         *new_steps.rows_of_steps(build, rows.steps),
+        topics=telling.topics(build),
     )
 
 

@@ -12,7 +12,7 @@ from changes.builds import agent_keys, health, machines, nodes, reasons
 from changes.builds.models import Node
 from changes.builds.reasons import Reason
 from changes.builds.rules import ReplaceLimits
-from changes.protocol import VERSION, Hello, Welcome
+from changes.protocol import LOG_CHUNK_MAX_BYTES, VERSION, Hello, Welcome
 
 PROBLEM_MAX = 500
 WHAT_COUNTS = ("label", "slots", "labels", "cpus", "memory_mb", "sandboxes", "limits", "version", "problem")
@@ -41,7 +41,9 @@ def greet(session: Session, node_id: UUID, told: Hello, limits: ReplaceLimits) -
         protocol=VERSION,
         version=metadata.version("changes"),
         is_key_due=agent_keys.is_due(node),
+        log_chunk_max_bytes=LOG_CHUNK_MAX_BYTES,
         artifact_max_bytes=settings.get().max_artifact_bytes,
+        takes_log_end=True,
     )
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from changes.base import rows
 from changes.builds import housing
 from changes.builds.models import JobStep, Node
 from changes.builds.queue_models import Lane
@@ -62,7 +63,7 @@ with arrived as materialized (
     join job on job.id = step.job_id
     join build on build.id = job.build_id
     where step.status = 6 and step.lane_id is null
-        and (step.not_before is null or (:may_have_paused and step.not_before <= statement_timestamp()))
+        and (step.not_before is null or (%(may_have_paused)s and step.not_before <= statement_timestamp()))
     -- Of two who see the same steps, each takes his own and waits for nobody.
     for update of step skip locked
 ), classed as (
@@ -107,7 +108,9 @@ with arrived as materialized (
 ), notice as (
     select json_agg(needs)::text as full_text, (select count(*) from entered) as count from needed
 )
-select count, pg_notify('steps', case when octet_length(full_text) < :most then full_text else :anything end)
+select count, pg_notify(
+    'steps', case when octet_length(full_text) < %(most)s then full_text else %(anything)s end
+)
 from notice where count > 0
 """.replace("{labels}", LABELS)
 
@@ -183,8 +186,8 @@ def enter_all(session: Session, *, may_have_paused: bool) -> int:
     session.flush()
     anything = json.dumps([[None, None, 0, 0, ANYTHING_MAX]])
     given = {"most": NOTICE_MAX_BYTES, "anything": anything, "may_have_paused": may_have_paused}
-    found = session.execute(text(ENTER), given).first()
-    return int(found[0]) if found else 0
+    found = rows.ask(session, ENTER, given)
+    return int(found[0][0]) if found else 0
 
 
 def read_notice(payload: str) -> list[Arrival]:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, lazyload
 from sqlalchemy.orm.attributes import set_committed_value
 
 from changes.base.task import NOW
-from changes.builds.models import Build, Job, JobPhase, JobStep
+from changes.builds.models import Build, Command, Job, JobPhase, JobStep
 
 # What a session knows since it locked a build. It forgets rows that nobody holds, and the build is
 # needed again at the end.
@@ -29,25 +29,34 @@ def lock_build(session: Session, build_id: UUID) -> Build:
 
 def lock_step(session: Session, step_id: UUID) -> JobStep | None:
     """The step as it is now, with its build locked. Its job and phase come with it."""
+    found = lock_step_with_commands(session, step_id)
+    return None if found is None else found[0]
+
+
+def lock_step_with_commands(session: Session, step_id: UUID) -> tuple[JobStep, list[Command]] | None:
     build_of_step, step_with_whole = statements_for_step()
     if note_lock(session, session.execute(build_of_step, {"step_id": step_id}).one_or_none()) is None:
         return None
-    row = session.execute(step_with_whole, {"step_id": step_id}).one_or_none()
-    if row is None:
+    rows = session.execute(step_with_whole, {"step_id": step_id}).all()
+    if not rows:
         return None
-    step, job, phase = row
+    step, job, phase, _ = rows[0]
     set_committed_value(step, "job", job)
     session.info[LOCKED_PHASE] = phase
-    return step
+    commands: list[Command | None] = [row[3] for row in rows]
+    return step, [command for command in commands if command is not None]
 
 
 @functools.cache
-def statements_for_step() -> tuple[Select[Build, datetime], Select[JobStep, Job, JobPhase]]:
-    """Made once, as they are asked at every word of an agent: its build, locked; it, its job and phase."""
+def statements_for_step() -> tuple[Select[Build, datetime], Select[JobStep, Job, JobPhase, Command]]:
+    """Made once, as they are asked at every word of an agent: its build, locked; it, with its job, its phase
+    and its commands in their order.
+    """
     step_id = bindparam("step_id", type_=JobStep.id.type)
     its_job = select(Job.build_id).join(JobStep, JobStep.job_id == Job.id).where(JobStep.id == step_id)
-    found = select(JobStep, Job, JobPhase).where(JobStep.id == step_id)
+    found = select(JobStep, Job, JobPhase, Command).where(JobStep.id == step_id)
     found = found.join(Job, Job.id == JobStep.job_id).join(JobPhase, JobPhase.id == JobStep.phase_id)
+    found = found.outerjoin(Command, Command.step_id == JobStep.id).order_by(Command.order)
     build = locked(Build.id == its_job.scalar_subquery())
     return build, found.execution_options(populate_existing=True)
 

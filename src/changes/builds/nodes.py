@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from changes.base import bell, clock, ids
+from changes.base import bell, clock, ids, rows
 from changes.base.errors import Forbidden, Invalid, OtherVersion
 from changes.builds import agent_keys, housing
 from changes.builds.lanes import Offer, clusters_of
@@ -42,6 +42,7 @@ select id, labels, cpus, memory_mb, is_welcome from known
 RECOGNISE_FORMER = RECOGNISE.replace(
     "token_digest = %s", "former_token_digest = %s and former_token_until > now()"
 )
+WITH_KEY = "select id from node where token_digest = %(digest)s"
 # Who may speak about a step with the step's own token: nobody, once its machine's key was revoked.
 HOLDER = """
 select node.id from job_step join node on node.id = job_step.node_id
@@ -149,6 +150,13 @@ async def recognise(connection: AsyncConnection[Any], secret: str) -> KnownNode 
         return None
     node_id, labels, cpus, memory_mb, is_welcome = row
     return KnownNode(node_id, Offer(clusters_of(labels), labels, cpus, memory_mb), is_welcome)
+
+
+def with_key(session: Session, secret: str) -> UUID | None:
+    """For whoever is heard of in other ways; None also for a key that is new, or was replaced just now."""
+    session.flush()
+    found = rows.ask(session, WITH_KEY, {"digest": secrets.digest(secret)})
+    return found[0][0] if found else None
 
 
 async def holder_of(connection: AsyncConnection[Any], step_id: UUID) -> UUID | None:

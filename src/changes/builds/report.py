@@ -1,11 +1,10 @@
 """What agents tell about their steps. Everything may be told twice, or too late."""
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from changes.base import clock, ids
@@ -16,6 +15,7 @@ from changes.builds import (
     excuses,
     expand,
     expanding,
+    locks,
     reasons,
     retry,
     rules,
@@ -50,12 +50,12 @@ class Problem:
 
 def accept(session: Session, node_id: UUID, step_id: UUID, report: StepReport, *, replace_limit: int) -> bool:
     """False for a report that came too late: it is kept, and applied to nothing."""
-    step = settle.lock_step(session, step_id)
-    if step is None or step.node_id != node_id:
+    found = locks.lock_step_with_commands(session, step_id)
+    if found is None or found[0].node_id != node_id:
         raise NotFound("This step is not yours.")
+    step, commands = found
     if step.status in (Status.FINISHED, Status.COLLECTING_RESULTS):
         return keep_late(step, report)
-    commands = commands_of(session, step) if report.commands or report.status == "finished" else []
     note_commands(commands, report.commands)
     if report.status == "in_progress":
         settle.start_step(session, step)
@@ -81,16 +81,6 @@ def keep_late(step: JobStep, report: StepReport) -> bool:
 
 def outcome(report: StepReport) -> str:
     return report.result or report.status
-
-
-def commands_of(session: Session, step: JobStep) -> Sequence[Command]:
-    return session.execute(of_step(), {"step_id": step.id}).scalars().all()
-
-
-@functools.cache
-def of_step() -> Select[Command]:
-    """Made once, as it is asked at every report."""
-    return select(Command).where(Command.step_id == bindparam("step_id"))
 
 
 def note_commands(commands: Sequence[Command], told: list[CommandReport]) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from changes.base import events, rows
 from changes.builds import counting, health, lanes, needing, rules, second_look, tally, telling
 from changes.builds.counting import Whole, count
-from changes.builds.events import JobFinished
+from changes.builds.events import JobFinished, StepFailed
 from changes.builds.explaining import explain, forget_reason
 from changes.builds.locks import LOCKED_PHASE, lock_build, lock_job, lock_step, moment
 from changes.builds.models import Build, Job, JobPhase, JobStep
@@ -26,6 +26,7 @@ from changes.builds.rules import Result, ResultRule, Status
 
 __all__ = ["explain", "finish_step", "lock_build", "lock_job", "lock_step", "moment", "start_step"]
 
+FAILURES = (Result.FAILED, Result.INFRA_FAILED)
 Part = JobStep | JobPhase | Job
 
 
@@ -52,6 +53,8 @@ def await_results(session: Session, step: JobStep, result: Result) -> None:
 def finish_step(session: Session, step: JobStep, result: Result) -> None:
     step.date_finished = step.date_finished or moment(session)
     move(session, step, Status.FINISHED, result)
+    if result in FAILURES:
+        events.announce(session, StepFailed(step.id))
     looked_at = second_look.concluded(session, step)
     if looked_at is not None:
         finish_step(session, *looked_at)
@@ -101,7 +104,12 @@ def count_new_build(build: Build, jobs: Sequence[Job]) -> None:
 
 def settle_new_build(session: Session, build: Build, jobs: Sequence[Job]) -> None:
     """Once all jobs are there and not before: a build of which one is refused has not ended with it."""
-    tell_of(session, build, has_ended=take_over(build, jobs[-1]))
+    before = build.status, build.result
+    if take_over(build, jobs[-1]) or (build.status, build.result) != before:
+        tell_of(session, build, has_ended=build.is_finished)
+    else:
+        # All of it is written, and told.
+        rows.write_changes(session)
 
 
 def abort_build(session: Session, build: Build) -> None:
@@ -367,8 +375,7 @@ def tell_of(session: Session, build: Build, *, has_ended: bool) -> None:
         telling.announce_failing(session, build)
     if has_ended:
         telling.announce_end(session, build, moment(session))
-    rows.write_changes(session)
-    telling.tell(session, build)
+    rows.write_changes(session, *telling.topics(build))
 
 
 def announce_steps(session: Session, number: int) -> None:

@@ -30,7 +30,11 @@ def announce_end(session: Session, build: Build, at: datetime) -> None:
 
 def tell(session: Session, build: Build) -> None:
     """To those who look at the build, and at lists of builds."""
-    bell.tell(session, f"build:{build.id.hex}", f"project:{build.project_id.hex}")
+    bell.tell(session, *topics(build))
+
+
+def topics(build: Build) -> tuple[str, str]:
+    return f"build:{build.id.hex}", f"project:{build.project_id.hex}"
 
 
 def tell_nodes_to_stop(session: Session, job_ids: Collection[UUID]) -> None:

@@ -1,4 +1,4 @@
-"""A short way in for what agents ask all the time: found before all other routes, and called at once.
+"""A short way in for what is asked for each build: found before all other routes, and called at once.
 
 These calls read their own bodies and need nothing of what FastAPI does around a call, which costs more
 than most of them do. They stay declared as operations like all others, so the API is described whole.

@@ -191,6 +191,9 @@ class _Command:
             self._handing_over.join(PAUSE_S)
         return ended
 
+    def sign_of_end(self) -> None:
+        """Its answer is one, but nobody else may read that meanwhile."""
+
 
 def view(ground: Ground) -> list[str]:
     """What the step sees of the machine."""

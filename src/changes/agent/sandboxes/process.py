@@ -48,6 +48,14 @@ class Child:
         peak_kb = used.ru_maxrss if used.ru_maxrss > own_kb else None
         return Ended(code, round((used.ru_utime + used.ru_stime) * MS_PER_S), peak_kb)
 
+    def sign_of_end(self) -> int | None:
+        if not hasattr(os, "pidfd_open"):
+            return None
+        # Some containers allow it to nobody.
+        with suppress(OSError):
+            return os.pidfd_open(self._process.pid)
+        return None
+
 
 class Client:
     """What talks to a container: what it used itself says nothing about the command."""
@@ -58,6 +66,9 @@ class Client:
 
     def wait(self) -> Ended:
         return Ended(return_code(self._child.wait().return_code))
+
+    def sign_of_end(self) -> int | None:
+        return self._child.sign_of_end()
 
 
 def start_child(argv: list[str], ground: Ground, start: Start, **more: Any) -> Child:

@@ -98,6 +98,11 @@ class Running(Protocol):
 
     def wait(self) -> Ended: ...
 
+    def sign_of_end(self) -> int | None:
+        """A descriptor that can be read from once it has ended, for whoever asks to close; None where
+        there is no such thing, and `wait` has to be asked.
+        """
+
 
 class Sandbox(Protocol):
     kind: str

@@ -24,13 +24,15 @@ from changes.web import answers, call, errors, params, storable
 from changes.web.asking import known, offers_for
 from changes.web.paths import FileName
 from changes.web.short_way import ShortWay
-from changes.web.step_callers import holding
+from changes.web.step_callers import agent_key, holding
 
 api = APIRouter(prefix="/agents", tags=["agents"])
 register_url_convertor("file", FileName())
 ACCEPTED: dict[str, Any] = {}
 # A question is short; a report carries what its commands have put out.
 QUESTION_MAX_BYTES = 1024 * 1024
+# Of a report that is read before anybody looks who sends it.
+SHORT_MAX_BYTES = 128 * 1024
 OFFSET = re.compile("[0-9]{1,19}")
 
 
@@ -132,16 +134,40 @@ async def heard(request: Request, step_ids: list[UUID]) -> list[UUID]:
 
 @api.post("/steps/{step_id:uuid}/report/")
 async def report_step(request: Request, step_id: UUID) -> Response:
-    async with holding(request, step_id) as (_, node_id):
-        pass
+    key = agent_key(request) if is_short(request) else None
+    if key is None:
+        # No memory is spent on strangers.
+        async with holding(request, step_id) as (_, node_id):
+            pass
     told = await read(request, protocol.StepReport, params.BODY_MAX_BYTES)
-    if not await run_in_threadpool(accepted, node_id, step_id, told):
+    try:
+        is_in_time = await run_in_threadpool(accepted, key or node_id, step_id, told)
+        if is_in_time is None:
+            async with holding(request, step_id) as (_, node_id):
+                pass
+            is_in_time = await run_in_threadpool(accepted, node_id, step_id, told)
+    except logs.OffsetExpected as error:
+        return other_offset(error)
+    if not is_in_time:
         raise Gone("This step is over; what was reported is kept, and changes nothing.")
     return answers.json(ACCEPTED)
 
 
-def accepted(node_id: UUID, step_id: UUID, told: protocol.StepReport) -> bool:
+def is_short(request: Request) -> bool:
+    length = request.headers.get("Content-Length", "")
+    return length.isdecimal() and int(length) <= SHORT_MAX_BYTES
+
+
+def accepted(who: UUID | str, step_id: UUID, told: protocol.StepReport) -> bool | None:
+    """`who` is an agent, or its key. None where nobody has that key now: it may be a new or a former one."""
+    end = told.log_end
     with db.transaction() as session:
+        node_id = nodes.with_key(session, who) if isinstance(who, str) else who
+        if node_id is None:
+            return None
+        if end is not None:
+            times = read_times_of(end.times, end.offset, len(end.data))
+            logs.append_end(session, logs.Writing(step_id, node_id, end.name, times), end.offset, end.data)
         return report.accept(session, node_id, step_id, told, replace_limit=settings.get().jobstep_retry_max)
 
 
@@ -153,17 +179,21 @@ async def append_log(request: Request, step_id: UUID, name: str) -> Response:
     offset = int(told) if OFFSET.fullmatch(told) else -1
     if not 0 <= offset <= storable.INTEGER_MAX - len(data):
         raise Invalid("offset is the number of bytes that are stored already.", ["offset"])
+    told_times = request.headers.get(protocol.READ_HEADER, "")
     try:
         async with holding(request, step_id) as (connection, node_id):
-            writing = logs.Writing(step_id, node_id, name, times_of(request, offset, len(data)))
+            writing = logs.Writing(step_id, node_id, name, read_times_of(told_times, offset, len(data)))
             stored = await logs.append(connection, writing, offset, data)
     except logs.OffsetExpected as error:
-        return answers.json({**errors.shape(error.message, error.problems), "offset": error.offset}, 409)
+        return other_offset(error)
     return answers.json(protocol.LogAccepted(offset=stored))
 
 
-def times_of(request: Request, offset: int, size: int) -> list[int]:
-    told = request.headers.get(protocol.READ_HEADER, "")
+def other_offset(error: logs.OffsetExpected) -> Response:
+    return answers.json({**errors.shape(error.message, error.problems), "offset": error.offset}, 409)
+
+
+def read_times_of(told: str, offset: int, size: int) -> list[int]:
     now_ms = round(1000 * clock.now().timestamp())
     return read_times.read(told, offset=offset, size=size, now_ms=now_ms)
 
