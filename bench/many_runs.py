@@ -88,6 +88,12 @@ where batch.id >= %(begin)s and batch.id < %(end)s
 group by 1, 2, 3 order by 2, 1, 3
 on conflict do nothing
 """
+NEW_SUMS = """
+insert into project_day
+select project_id, day, count(*), sum(runs), sum(passed), sum(failed), sum(flaky), sum(double_reruns),
+    sum(duration_ms)
+from test_day group by 1, 2
+"""
 
 
 def fill(up: System, runs: int) -> None:
@@ -109,6 +115,7 @@ def fill(up: System, runs: int) -> None:
         connection.execute("analyze")
         for month in partitions.months(first, now):
             fill_month(connection, month)
+        connection.execute(NEW_SUMS)
         connection.execute("vacuum (freeze, analyze)")
 
 

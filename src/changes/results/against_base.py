@@ -99,7 +99,10 @@ def base_of_row(row: Any) -> BaseBuild:
 
 def failing(build_id: UUID | ScalarSelect[UUID], name: str) -> CTE:
     found = select(TestRun.test_id).distinct().join(TestBatch, testruns.is_in_batch())
-    mine = found.where(TestBatch.build_id == build_id, TestRun.result == Result.FAILED)
+    is_its = TestBatch.build_id == build_id
+    if isinstance(build_id, UUID):
+        is_its = testruns.of_build(build_id)
+    mine = found.where(is_its, TestRun.result == Result.FAILED)
     return mine.where(testruns.of_newest_attempt()).limit(FAILURES_MAX).cte(name)
 
 

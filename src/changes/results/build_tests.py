@@ -66,7 +66,7 @@ def runs(session: Session, build_id: UUID, page: Page, asked: ListAsked) -> Part
 def of_build(build_id: UUID) -> Select[TestRun, Test, TestBatch]:
     found = select(TestRun, Test, TestBatch).join(Test, Test.id == TestRun.test_id)
     found = found.join(TestBatch, testruns.is_in_batch())
-    return found.where(TestBatch.build_id == build_id, testruns.of_newest_attempt())
+    return found.where(testruns.of_build(build_id), testruns.of_newest_attempt())
 
 
 def narrowed(asked: ListAsked) -> list[ColumnElement[bool]]:
@@ -116,7 +116,7 @@ def sums(session: Session, build_id: UUID, *, limit: int) -> dict[str, NameOfBui
     took = func.coalesce(func.sum(TestRun.duration_ms), 0)
     found = select(Test.name, Test.name_sha, func.max(TestRun.id).label("run_id"), took.label("took"))
     mine = found.join(TestRun, TestRun.test_id == Test.id).join(TestBatch, testruns.is_in_batch())
-    mine = mine.where(TestBatch.build_id == build_id, testruns.of_newest_attempt())
+    mine = mine.where(testruns.of_build(build_id), testruns.of_newest_attempt())
     rows = session.execute(mine.group_by(Test.id).order_by(Test.name).limit(limit))
     return {row[0]: NameOfBuild(row.name_sha, run_numbers.outside(row.run_id), int(row.took)) for row in rows}
 

@@ -10,12 +10,14 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 HEAD_CHARACTERS, TAIL_CHARACTERS = 16_384, 16_384
 LINE_CHARACTERS = 1000
 LINES_MAX = 6
 HEADLINE_CHARACTERS = 200
+LINES_KNOWN = 2048
 
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;:?]{0,40}[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|[@-Z\\-_])")
 # As formats write the parts of a message: " failure ", between equals signs.
@@ -73,7 +75,7 @@ VENDORED_NAME = re.compile(
 )
 PYTEST_LINE = re.compile(r"^E {1,3}(?=\S)|^E {4,}")
 CAUSED_BY = re.compile(r"^\s*Caused by: ")
-PANIC = re.compile(r"^(?:panic|fatal error): ")
+PANICS = ("panic: ", "fatal error: ")
 # The line of code that pytest and Jest point at; a test without a name for its place is told by it.
 POINTED = re.compile(r"^(?:>[ \t]+(?!\d+ \|)|\s*>\s*\d+ \|)\s*(?P<code>\S.*)$")
 NAMELESS = frozenset({"", "Object.<anonymous>", "<anonymous>"})
@@ -109,8 +111,9 @@ def of(message: str) -> Print | None:
     """None for a failure that says nothing: nothing is known to be in common with others."""
     lines = lines_of(message)
     frames = [frame for line in lines if (frame := frame_of(line)) is not None]
-    said = words(lines)
-    place = place_of(frames, pointed_at(lines))
+    whole = "\n".join(lines)
+    said = words(lines, whole)
+    place = place_of(frames, pointed_at(with_mark(">", lines, whole)))
     if not said and not place:
         return None
     normal = [normalised(line) for line in said]
@@ -123,21 +126,29 @@ def lines_of(message: str) -> list[str]:
     text = message
     if len(text) > HEAD_CHARACTERS + TAIL_CHARACTERS:
         text = f"{text[:HEAD_CHARACTERS]}\n{text[-TAIL_CHARACTERS:]}"
-    lines = [line[:LINE_CHARACTERS].rstrip() for line in ESCAPES.sub("", text).splitlines()]
-    return list(telling(lines)) or [line for line in lines if not HEADING.match(line)]
+    lines = [line[:LINE_CHARACTERS].rstrip() for line in without_colours(text).splitlines()]
+    headings = [number for number, line in enumerate(lines) if line[:1] == "=" and HEADING.match(line)]
+    return telling(lines, headings) or without(lines, headings)
 
 
-def telling(lines: Sequence[str]) -> Iterator[str]:
+def telling(lines: Sequence[str], headings: Sequence[int]) -> list[str]:
     """What was printed beside it says less, and is different each time."""
-    is_telling = False
-    for line in lines:
-        heading = HEADING.match(line)
-        if heading is not None:
-            is_telling = heading[1].lower() in TELLING
-        elif is_telling:
-            yield line
+    ends = [*headings[1:], len(lines)]
+    parts = [(lines[begin], lines[begin + 1 : end]) for begin, end in zip(headings, ends, strict=False)]
+    return [line for heading, part in parts if heading.strip("= ").lower() in TELLING for line in part]
 
 
+def without(lines: Sequence[str], headings: Sequence[int]) -> list[str]:
+    left_out = set(headings)
+    return [line for number, line in enumerate(lines) if number not in left_out]
+
+
+def without_colours(text: str) -> str:
+    return ESCAPES.sub("", text) if "\x1b" in text else text
+
+
+# Failures of one report go through the same lines.
+@lru_cache(maxsize=LINES_KNOWN)
 def frame_of(line: str) -> Frame | None:
     panicked = PANICKED.search(line)
     if panicked is not None:
@@ -156,6 +167,11 @@ def pointed_at(lines: Sequence[str]) -> str:
     return found[-1] if found else ""
 
 
+def with_mark(mark: str, lines: Sequence[str], text: str) -> Sequence[str]:
+    """What a line must have is looked for before its pattern, and in all lines at once, as most have none."""
+    return [line for line in lines if mark in line] if mark in text else []
+
+
 def place_of(frames: Sequence[Frame], code: str = "") -> str:
     """The innermost in the project's own code. Others' code is no place: it moves with its version."""
     own = [frame for frame in frames if frame.is_own]
@@ -166,29 +182,32 @@ def place_of(frames: Sequence[Frame], code: str = "") -> str:
     return re.sub(r"\d+", "<n>", place)
 
 
-def words(lines: Sequence[str]) -> list[str]:
+def words(lines: Sequence[str], text: str) -> list[str]:
     """What was said, without the code around it."""
-    panic = next((line for line in lines if PANIC.match(line)), None)
-    if panic is not None:
-        return [panic]
-    of_pytest = [PYTEST_LINE.sub("", line).strip() for line in lines if PYTEST_LINE.match(line)]
+    panics = [line for mark in PANICS for line in with_mark(mark, lines, text) if line.startswith(mark)]
+    if panics:
+        return panics[:1]
+    marked = with_mark("E ", lines, text)
+    of_pytest = [PYTEST_LINE.sub("", line).strip() for line in marked if PYTEST_LINE.match(line)]
     if of_pytest:
         return [line for line in of_pytest if line][:LINES_MAX]
-    roots = [CAUSED_BY.sub("", line).strip() for line in lines if CAUSED_BY.match(line)]
+    caused = with_mark("Caused by: ", lines, text)
+    roots = [CAUSED_BY.sub("", line).strip() for line in caused if CAUSED_BY.match(line)]
     if roots:
         return roots[-1:]
-    said = after_traceback(lines) if traceback_ends(lines) else around_frames(lines)
+    end = traceback_end(lines, text)
+    said = after_traceback(lines[end:]) if end else around_frames(lines)
     return list(islice((line for line in said if not line.startswith(ADVICE)), LINES_MAX))
 
 
-def traceback_ends(lines: Sequence[str]) -> int:
+def traceback_end(lines: Sequence[str], text: str) -> int:
     """The number of the line after the last frame of Python; 0 where there is none."""
-    return max((number for number, line in enumerate(lines, 1) if PYTHON.match(line)), default=0)
+    frames = [line for line in with_mark('File "', lines, text) if PYTHON.match(line)]
+    return len(lines) - lines[::-1].index(frames[-1]) if frames else 0
 
 
-def after_traceback(lines: Sequence[str]) -> Iterator[str]:
+def after_traceback(rest: Sequence[str]) -> Iterator[str]:
     """Below the last frame stands its code, further in; then, at the margin, what went wrong."""
-    rest = lines[traceback_ends(lines) :]
     begins = next((number for number, line in enumerate(rest) if line and not line[0].isspace()), len(rest))
     return (line.strip() for line in rest[begins:] if line.strip())
 
@@ -208,11 +227,14 @@ def around_frames(lines: Sequence[str]) -> Iterator[str]:
 
 def headline(said: Sequence[str]) -> str:
     found = next((line for line in said if any(letter.isalpha() for letter in line)), "")
-    clean = "".join(letter if letter.isprintable() else " " for letter in found)
+    clean = found
+    if not found.isprintable():
+        clean = "".join(letter if letter.isprintable() else " " for letter in found)
     text = SPACES.sub(" ", clean).strip()
     return text if len(text) <= HEADLINE_CHARACTERS else f"{text[: HEADLINE_CHARACTERS - 1]}…"
 
 
+@lru_cache(maxsize=LINES_KNOWN)
 def normalised(line: str) -> str:
     for pattern, stand_in in VARIABLE:
         line = pattern.sub(stand_in, line)

@@ -1,20 +1,21 @@
 """Tests that may fail for a while: they run, are told of, and turn nothing red. Each returns by itself."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session, joinedload
 
-from changes.base import clock, ids
+from changes.base import clock, events, ids
 from changes.base.errors import Conflict, Invalid, NotFound
 from changes.base.paging import Page, Part
 from changes.builds.models import Command, JobStep
 from changes.builds.rules import Result
 from changes.projects.models import Project
 from changes.results import quarantine_rules, run_numbers, testruns
+from changes.results.events import QuarantineBegan, QuarantineEnded
 from changes.results.formats.seen import QUARANTINED, TestSeen
 from changes.results.models import Test, TestBatch, TestRun
 from changes.results.quarantine_rules import Standing
@@ -70,6 +71,8 @@ def add(session: Session, project: Project, wanted: Wanted, *, by: str) -> list[
     ]
     session.add_all(made)
     session.flush()
+    for each in made:
+        events.announce(session, QuarantineBegan(each.id))
     return list_of(session, [each.id for each in made])
 
 
@@ -146,7 +149,7 @@ def applied(tests: Sequence[TestSeen], names: frozenset[str]) -> list[TestSeen]:
     if not names:
         return list(tests)
     return [
-        replace(test, result=QUARANTINED.get(test.result, test.result)) if test.name in names else test
+        test._replace(result=QUARANTINED.get(test.result, test.result)) if test.name in names else test
         for test in tests
     ]
 
@@ -174,13 +177,14 @@ def lift(session: Session, project: Project, quarantine_id: UUID, *, by: str) ->
     """Once; who does it again, or too late, changes nothing."""
     found = find(session, project, quarantine_id)
     if found.date_ended is None:
-        end(found, by=by, why=LIFTED)
+        end(session, found, by=by, why=LIFTED)
         session.flush()
     return found
 
 
-def end(each: TestQuarantine, *, why: str, by: str = "") -> None:
+def end(session: Session, each: TestQuarantine, *, why: str, by: str = "") -> None:
     each.date_ended, each.ended_by, each.ended_why = clock.now(), by, why
+    events.announce(session, QuarantineEnded(each.id, why))
 
 
 def find(session: Session, project: Project, quarantine_id: UUID) -> TestQuarantine:
@@ -204,7 +208,7 @@ def tend(session: Session) -> int:
     for each in session.execute(live.execution_options(yield_per=AT_ONCE)).scalars().all():
         why = why_it_returns(session, each, now)
         if why is not None:
-            end(each, why=why)
+            end(session, each, why=why)
             returned += 1
     session.flush()
     return returned

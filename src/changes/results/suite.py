@@ -18,7 +18,7 @@ from changes.base.errors import Invalid, NotFound
 from changes.base.paging import Page, Part
 from changes.builds.models import Build, JobStep
 from changes.builds.rules import Result
-from changes.results import run_numbers, testruns
+from changes.results import owners, run_numbers, testruns
 from changes.results.models import Test, TestBatch, TestMessage, TestRun
 from changes.results.verdict_models import FailureCause
 
@@ -67,6 +67,8 @@ class FailedTest:
     step_id: UUID
     message: str
     cause: FailureCause | None
+    # Whom the plan names that ran it.
+    asked: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def runs(session: Session, build_id: UUID, page: Page, asked: SuiteAsked) -> Par
     found = select(TestRun, Test, func.left(TestMessage.text, EXCERPT_CHARACTERS))
     found = found.join(Test, Test.id == TestRun.test_id).join(TestBatch, testruns.is_in_batch())
     found = found.outerjoin(TestMessage, TestMessage.run_id == TestRun.id)
-    found = found.where(TestBatch.build_id == build_id, *narrowed(asked))
+    found = found.where(testruns.of_build(build_id), *narrowed(asked))
     after = page.position.after if page.position else None
     before = page.position.before if page.position else None
     if before is not None:
@@ -157,7 +159,7 @@ def common_prefix(session: Session, build_id: UUID, prefix: str) -> str:
     found = select(func.min(name), func.max(name)).join(TestRun, TestRun.test_id == Test.id)
     found = found.join(TestBatch, testruns.is_in_batch())
     first, last = session.execute(
-        found.where(TestBatch.build_id == build_id, *narrowed(SuiteAsked(prefix=prefix)))
+        found.where(testruns.of_build(build_id), *narrowed(SuiteAsked(prefix=prefix)))
     ).one()
     pairs = takewhile(lambda pair: pair[0] == pair[1], zip(first or "", last or "", strict=False))
     shared = "".join(letter for letter, _ in pairs)
@@ -171,7 +173,7 @@ def packages(session: Session, build_id: UUID, prefix: str) -> list[Package]:
     failed = func.count().filter(TestRun.result.in_(FAILED)).label("failed")
     found = select(segment, func.count(), failed, func.coalesce(func.sum(TestRun.duration_ms), 0))
     found = found.join(Test, Test.id == TestRun.test_id).join(TestBatch, testruns.is_in_batch())
-    found = found.where(TestBatch.build_id == build_id, *narrowed(SuiteAsked(prefix=prefix)))
+    found = found.where(testruns.of_build(build_id), *narrowed(SuiteAsked(prefix=prefix)))
     found = found.group_by(segment).having(segment.is_not(None)).order_by(failed.desc(), segment)
     rows = session.execute(found.limit(PACKAGES_MAX))
     return [Package(prefix + row[0], row[1], row[2], int(row[3])) for row in rows]
@@ -209,12 +211,15 @@ def past_runs(session: Session, test_id: int, *, limit: int) -> list[PastRun]:
     return [PastRun(run_numbers.outside(row[0]), *row[1:]) for row in rows]
 
 
-def failures(session: Session, build_id: UUID, *, limit: int) -> list[FailedTest]:
-    """With all that they said; by name, so that two looks show the same order."""
-    found = select(TestRun, Test, TestBatch.step_id, TestMessage.text, FailureCause)
+def failures(
+    session: Session, build_id: UUID, *, limit: int, first: Collection[int] = ()
+) -> list[FailedTest]:
+    """With all that they said: those numbered in `first` before the others, and by name."""
+    found = select(TestRun, Test, TestBatch.step_id, TestMessage.text, FailureCause, owners.of_batch())
     found = found.join(Test, Test.id == TestRun.test_id).join(TestBatch, testruns.is_in_batch())
     found = found.outerjoin(TestMessage, TestMessage.run_id == TestRun.id)
     found = found.outerjoin(FailureCause, FailureCause.id == TestMessage.cause_id)
-    mine = found.where(TestBatch.build_id == build_id, TestRun.result.in_(FAILED))
-    rows = session.execute(mine.order_by(Test.name, TestRun.id).limit(limit))
-    return [FailedTest(row[0], row[1], row[2], row[3] or "", row[4]) for row in rows]
+    mine = found.where(testruns.of_build(build_id), *narrowed(SuiteAsked("failed")))
+    order = [case((TestRun.test_id.in_(first), 0), else_=1), Test.name, TestRun.id]
+    rows = session.execute(mine.order_by(*order).limit(limit))
+    return [FailedTest(row[0], row[1], row[2], row[3] or "", row[4], row[5] or ()) for row in rows]

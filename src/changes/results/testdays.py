@@ -1,48 +1,78 @@
-"""The sums of each day for each test: what lists of slow and flaky tests are read from.
+"""The sums of each day, for each test and for all of a project: what lists and trends are read from.
 
 Summing up is a periodic task, and not part of storing: two builds that end at once would else wait for
 each other's rows, and a report of 10,000 tests would hold the lock of its build for twice the time.
 """
 
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.orm import Session
 
 from changes.results import run_numbers
-from changes.results.models import TestBatch
+from changes.results.models import ProjectDay, TestBatch
 
 LOCK_NUMBER = 0x74657374646179  # "testday"
 BATCHES_AT_ONCE = 100
 # Once more for each batch; with the sign of minus it takes out what was put in.
 SUM_UP = """
-insert into test_day as known (
-    project_id, day, test_id, runs, passed, failed, flaky, double_reruns, reruns, measured,
-    duration_ms, longest_ms
+with added as (
+    select batch.project_id, (batch.date_created at time zone 'UTC')::date as day, run.test_id,
+        :sign * count(*) as runs,
+        :sign * count(*) filter (where run.result = 1) as passed,
+        :sign * count(*) filter (where run.result = 2) as failed,
+        :sign * count(*) filter (where run.result = 1 and run.reruns > 0) as flaky,
+        :sign * count(*) filter (where run.result = 1 and run.reruns > 1) as double_reruns,
+        :sign * coalesce(sum(run.reruns), 0) as reruns,
+        :sign * count(run.duration_ms) as measured,
+        :sign * coalesce(sum(run.duration_ms), 0) as duration_ms,
+        coalesce(max(run.duration_ms), 0) as longest_ms
+    from test_batch batch
+    join test_run run on run.id >= batch.id and run.id < batch.end_id and run.id & :mask = batch.id
+    where batch.id = any(:ids) and batch.is_of_commit
+    group by 1, 2, 3
+), kept as (
+    insert into test_day as known (
+        project_id, day, test_id, runs, passed, failed, flaky, double_reruns, reruns, measured,
+        duration_ms, longest_ms
+    )
+    select * from added order by 1, 2, 3
+    on conflict (project_id, day, test_id) do update set
+        runs = known.runs + excluded.runs,
+        passed = known.passed + excluded.passed,
+        failed = known.failed + excluded.failed,
+        flaky = known.flaky + excluded.flaky,
+        double_reruns = known.double_reruns + excluded.double_reruns,
+        reruns = known.reruns + excluded.reruns,
+        measured = known.measured + excluded.measured,
+        duration_ms = known.duration_ms + excluded.duration_ms,
+        longest_ms = greatest(known.longest_ms, excluded.longest_ms)
+    -- Nobody locked a row that was not there before.
+    returning project_id, day, xmax = 0 as is_new
+), counted as (
+    select project_id, day, count(*) filter (where is_new) as tests from kept group by 1, 2
 )
-select batch.project_id, (batch.date_created at time zone 'UTC')::date, run.test_id,
-    :sign * count(*),
-    :sign * count(*) filter (where run.result = 1),
-    :sign * count(*) filter (where run.result = 2),
-    :sign * count(*) filter (where run.result = 1 and run.reruns > 0),
-    :sign * count(*) filter (where run.result = 1 and run.reruns > 1),
-    :sign * coalesce(sum(run.reruns), 0),
-    :sign * count(run.duration_ms),
-    :sign * coalesce(sum(run.duration_ms), 0),
-    coalesce(max(run.duration_ms), 0)
-from test_batch batch
-join test_run run on run.id >= batch.id and run.id < batch.end_id and run.id & :mask = batch.id
-where batch.id = any(:ids) and batch.is_of_commit
-group by 1, 2, 3 order by 1, 2, 3
-on conflict (project_id, day, test_id) do update set
+insert into project_day as known (
+    project_id, day, tests, runs, passed, failed, flaky, double_reruns, duration_ms
+)
+select project_id, day, min(counted.tests), sum(runs), sum(passed), sum(failed), sum(flaky),
+    sum(double_reruns), sum(duration_ms)
+from added join counted using (project_id, day)
+group by 1, 2 order by 1, 2
+on conflict (project_id, day) do update set
+    tests = known.tests + excluded.tests,
     runs = known.runs + excluded.runs,
     passed = known.passed + excluded.passed,
     failed = known.failed + excluded.failed,
     flaky = known.flaky + excluded.flaky,
     double_reruns = known.double_reruns + excluded.double_reruns,
-    reruns = known.reruns + excluded.reruns,
-    measured = known.measured + excluded.measured,
-    duration_ms = known.duration_ms + excluded.duration_ms,
-    longest_ms = greatest(known.longest_ms, excluded.longest_ms)
+    duration_ms = known.duration_ms + excluded.duration_ms
 """
+COUNT_ANEW = """
+insert into project_day (project_id, day, tests, runs, passed, failed, flaky, double_reruns, duration_ms)
+select project_id, day, count(*), sum(runs), sum(passed), sum(failed), sum(flaky), sum(double_reruns),
+    sum(duration_ms)
+from test_day where day >= current_date - :days group by 1, 2
+"""
+DAYS_COUNTED = 7
 
 
 def sum_up(session: Session) -> int:
@@ -62,3 +92,12 @@ def sum_up(session: Session) -> int:
 def take_out(session: Session, batch_id: int) -> None:
     """Before a batch is replaced. The longest of the day stays: it was so long."""
     session.execute(text(SUM_UP), {"ids": [batch_id], "sign": -1, "mask": run_numbers.BATCH_MASK})
+
+
+def count_anew(session: Session) -> None:
+    """The sums of the last days for whole projects, of what each test has. Nobody sums up meanwhile: who has
+    begun to is waited for, as his part is in the one and not yet in the other.
+    """
+    session.execute(text("lock table project_day in exclusive mode"))
+    session.execute(delete(ProjectDay).where(ProjectDay.day >= func.current_date() - DAYS_COUNTED))
+    session.execute(text(COUNT_ANEW), {"days": DAYS_COUNTED})

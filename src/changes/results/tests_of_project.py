@@ -4,7 +4,7 @@ All of it is read from the sums of the days, so it costs the same however many b
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ from changes.base import clock
 from changes.base.errors import Invalid
 from changes.base.paging import Page, Part
 from changes.results import run_numbers
-from changes.results.models import Test, TestDay
+from changes.results.models import ProjectDay, Test, TestDay
 
 LISTED_DAYS, TREND_DAYS = 7, 30
 # What of the sums an order goes by, greatest first.
@@ -116,12 +116,10 @@ class TestsAsked:
 
 def trend(session: Session, project_id: UUID, *, until: date, days: int = TREND_DAYS) -> list[DayOfTests]:
     """Oldest first, up to and with `until`; days without tests are left out."""
-    counts = ("runs", "passed", "failed", "flaky", "double_reruns")
-    sums = [func.sum(getattr(TestDay, name)) for name in counts]
-    found = select(TestDay.day, func.count(), *sums, total_ms()).where(TestDay.project_id == project_id)
-    mine = found.where(TestDay.day > until - timedelta(days=days), TestDay.day <= until)
-    rows = session.execute(mine.group_by(TestDay.day).order_by(TestDay.day))
-    return [DayOfTests(row[0], *(int(value) for value in row[1:])) for row in rows]
+    columns = [getattr(ProjectDay, each.name) for each in fields(DayOfTests)]
+    found = select(*columns).where(ProjectDay.project_id == project_id)
+    mine = found.where(ProjectDay.day > until - timedelta(days=days), ProjectDay.day <= until)
+    return [DayOfTests(*row) for row in session.execute(mine.order_by(ProjectDay.day))]
 
 
 def tests(session: Session, project_id: UUID, page: Page, asked: TestsAsked) -> Part[TestSums]:

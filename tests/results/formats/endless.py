@@ -8,6 +8,7 @@ import json
 import resource
 import sys
 from collections.abc import Iterator
+from itertools import islice
 
 from changes.results.formats import go_test, junit, nunit, robot, tap
 from changes.results.formats.seen import Limits, TextBudget, merge_duplicates
@@ -15,6 +16,8 @@ from changes.results.formats.seen import Limits, TextBudget, merge_duplicates
 TESTS = 2000
 LINES = 8192
 LINE = "x" * 63
+# As much as the readers of XML ask for.
+LINES_READ_AT_ONCE = 1024
 FORMATS = {"junit": junit, "nunit": nunit, "robot": robot, "tap": tap, "go": go_test}
 
 
@@ -71,6 +74,11 @@ class Endless(io.BytesIO):
         line = next(self.lines, "").encode()
         self.size_bytes += len(line)
         return line
+
+    def read(self, _size: int | None = -1, /) -> bytes:
+        part = "".join(islice(self.lines, LINES_READ_AT_ONCE)).encode()
+        self.size_bytes += len(part)
+        return part
 
 
 def peak_kb() -> int:

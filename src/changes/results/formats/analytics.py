@@ -1,14 +1,17 @@
 """`CHANGES_ANALYTICS.json`: rows for a table of somebody else's. Pure."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from changes.results.formats import json_document
+from changes.results.formats.excerpt import clip_name
 from changes.results.formats.seen import Malformed
 
 SIZE_MAX_BYTES = 70 * 1024 * 1024
 ENTRIES_MAX = 5000
 DRY_RUN = "DRY_RUN:"
+TABLE_NAME_CHARS = 128
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,10 @@ def read(stream: BinaryIO) -> Analytics:
     if odd is not None:
         raise Malformed(f"entry {odd} is no object", 1)
     return Analytics(table, entries)
+
+
+def check_table(found: Analytics, known: Collection[str]) -> None:
+    """Where nobody said which tables there are, each may be one."""
+    if known and found.table not in known:
+        name = clip_name(found.table, TABLE_NAME_CHARS)
+        raise Malformed(f"table {name!r} is none of those that rows are taken for", 1)

@@ -20,7 +20,7 @@ TOLD = ("Exit Code", "Completion Status", "Fail Reason", "Pass Reason")
 
 
 def parse(stream: BinaryIO, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[TestSeen]:
-    return xml_stream.read(stream, _Target(limits))
+    return xml_stream.read(stream, lambda: _Target(limits))
 
 
 class _Target(Records):

@@ -4,8 +4,7 @@ The file is other people's: everything kept of it is clipped, and how it is read
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from changes.results.formats import xml_stream
 from changes.results.formats.excerpt import Excerpt, clip_name, excerpt
@@ -17,10 +16,10 @@ from changes.results.formats.seen import (
     Refused,
     Result,
     TestSeen,
-    full_name,
     merge_duplicates,
     package_of,
     parse_duration_ms,
+    separator,
     whole_number,
 )
 from changes.results.formats.words import Part, joined
@@ -41,6 +40,8 @@ FAILING_TAGS = frozenset({"failure", "error"})
 DECIDING_TAGS = FAILING_TAGS | {"skipped"}
 # These describe a test; nobody printed them.
 SILENT_TAGS = frozenset({"properties", "test-artifacts"})
+# What a test says of files that it left, to be read by test_files.py like what others print.
+FILE_PROPERTIES = frozenset({"attachment", "testattachment", "screenshot", "video", "trace"})
 # Surefire notes with these the runs of a test before the one that counted.
 RERUN_TAGS = frozenset({"flakyFailure", "flakyError", "rerunFailure", "rerunError"})
 # googletest has no element for a disabled test, only this word.
@@ -48,6 +49,9 @@ SKIPPING_STATUSES = frozenset({"notrun", "disabled", "skipped"})
 # CTest says so of a test that it skipped because it is not there, and counts it as failed itself.
 NOT_THERE = "Unable to find executable"
 BITTEN_ROOT = "unittest-results"
+
+# Of a case that has no other attribute nothing else is to be looked at.
+PLAIN_ATTRIBUTES = frozenset({"classname", "name", "time"})
 
 # A runner that repeats a test writes an entry for each run. Which entries before it make one a
 # repetition: pytest leaves those that it ran again empty, as if passed; Go runs again what failed.
@@ -58,16 +62,20 @@ NO_REPEATS: frozenset[Result] = frozenset()
 
 def parse(stream: BinaryIO, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[TestSeen]:
     """Every test case in the order of the file; Malformed comes after those before the fault."""
-    return xml_stream.read(stream, _Target(limits))
+    return xml_stream.read(stream, lambda: _Target(limits))
 
 
 class _Target(Gathering):
+    """Hears each element of a file that may have millions: what most of them need is done first."""
+
     def __init__(self, limits: Limits) -> None:
         super().__init__()
         self.limits = limits
         self.tests_seen = 0
         self.saw_root = False
         self.suites: list[str] = []
+        # The attributes of the case that is open, and what is in it, once there is something.
+        self.attributes: Mapping[str, str] | None = None
         self.case: _Case | None = None
         self.is_case_of_suite = False
         self.depth_in_case = 0
@@ -76,10 +84,12 @@ class _Target(Gathering):
         self.earlier: dict[str, Result] = {}
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if self.case is not None:
+        if self.attributes is not None:
             self.depth_in_case += 1
             if self.depth_in_case == 1:
-                self.listening = self.case.open_part(local_name(tag), attributes)
+                self._open_part(local_name(tag), attributes)
+            elif self.case is not None and local_name(tag) == "property":
+                self.case.note_property(attributes)
             return
         name = local_name(tag)
         if not self.saw_root:
@@ -104,9 +114,9 @@ class _Target(Gathering):
             if not self.depth_in_case:
                 self.listening = None
                 if self.is_case_of_suite:
-                    self._close_case(cast("_Case", self.case))
-        elif self.case is not None:
-            self._close_case(self.case)
+                    self._close_case()
+        elif self.attributes is not None:
+            self._close_case()
         elif self.suites and local_name(tag) == "testsuite":
             self.suites.pop()
 
@@ -127,21 +137,32 @@ class _Target(Gathering):
             attributes = {**attributes, "name": name, "classname": ""}
         if self.tests_seen > self.limits.tests:
             raise Refused(f"the file has more than {self.limits.tests} tests")
-        self.case = _Case(attributes, self.limits)
+        self.attributes = attributes
 
     def _open_case_of_suite(self, tag: str, attributes: Mapping[str, str]) -> None:
         """What a suite says of itself: it did not load, or could not be torn down."""
         self._open_case({"name": self.suites[-1]})
-        if self.case is not None:
-            self.is_case_of_suite, self.depth_in_case = True, 1
-            self.listening = self.case.open_part(tag, attributes)
+        self.is_case_of_suite, self.depth_in_case = True, 1
+        self._open_part(tag, attributes)
 
-    def _close_case(self, case: "_Case") -> None:
-        test = case.close()
-        self.case, self.is_case_of_suite = None, False
+    def _open_part(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if self.case is None:
+            self.case = _Case(self.attributes or {}, self.limits)
+        self.listening = self.case.open_part(tag, attributes)
+
+    def _close_case(self) -> None:
+        attributes, case = self.attributes or {}, self.case
+        if case is not None:
+            test = case.close()
+        elif PLAIN_ATTRIBUTES.issuperset(attributes):
+            package, name = _names(attributes, self.limits.name_chars)
+            test = TestSeen(name, package, "passed", parse_duration_ms(attributes.get("time")))
+        else:
+            test = _Case(attributes, self.limits).close()
+        self.attributes, self.case, self.is_case_of_suite = None, None, False
         if self.repeats_after:
             if self.earlier.get(test.name) in self.repeats_after:
-                test = replace(test, is_repeat=True)
+                test = test._replace(is_repeat=True)
             self.earlier[test.name] = test.result
         self.finished.append(test)
 
@@ -156,6 +177,7 @@ class _Case:
         self.reruns = 0
         self.parts: list[Part] = []
         self.parts_left_out = 0
+        self.attached: list[str] = []
 
     def open_part(self, tag: str, attributes: Mapping[str, str]) -> Excerpt | None:
         """Where the text of this element goes, if it is wanted."""
@@ -175,6 +197,11 @@ class _Case:
         part = Part(tag, excerpt(headline, self.limits.text_chars), Excerpt(self.limits.text_chars))
         self.parts.append(part)
         return part.excerpt
+
+    def note_property(self, attributes: Mapping[str, str]) -> None:
+        is_file = attributes.get("name", "").lower() in FILE_PROPERTIES
+        if is_file and attributes.get("value") and len(self.attached) < self.limits.parts:
+            self.attached.append(clip_name(attributes["value"], self.limits.name_chars))
 
     def close(self) -> TestSeen:
         attributes = self.attributes
@@ -204,10 +231,11 @@ class _Case:
 
     def _message(self) -> str:
         last_failure = self.attributes.get("last_failure_output")
-        if not self.parts and not last_failure:
+        if not self.parts and not last_failure and not self.attached:
             return ""
         pieces = [excerpt(last_failure or "", self.limits.text_chars)]
         pieces += [part.text(self.limits.text_chars) for part in self.parts]
+        pieces += [f"[[ATTACHMENT|{path}]]" for path in self.attached]
         return joined(pieces, self.parts_left_out)
 
 
@@ -218,13 +246,14 @@ def _refuse_foreign_root(name: str) -> None:
 
 def _names(attributes: Mapping[str, str], limit_chars: int) -> tuple[str, str]:
     """The package and the full name."""
-    name = clip_name(attributes["name"], limit_chars)
+    name = attributes["name"]
     package = attributes.get("classname")
     if package is None:
         # PHPUnit before 6 knew no other.
         package = attributes.get("class", "").replace("\\", ".")
-    package = clip_name(package, limit_chars)
+    if len(name) > limit_chars or len(package) > limit_chars:
+        name, package = clip_name(name, limit_chars), clip_name(package, limit_chars)
     # CTest and Jest know no classes, and write the name twice.
     if package and package != name:
-        return package, full_name(package, name)
+        return package, f"{package}{separator(package)}{name}"
     return ("" if package else package_of(name)), name

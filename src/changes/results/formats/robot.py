@@ -35,7 +35,7 @@ MERGED = "re-executed and results merged"
 
 
 def parse(stream: BinaryIO, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[TestSeen]:
-    return xml_stream.read(stream, _Target(limits))
+    return xml_stream.read(stream, lambda: _Target(limits))
 
 
 class _Target(Records):

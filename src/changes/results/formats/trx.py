@@ -36,7 +36,7 @@ DURATION = re.compile(r"(?:([0-9]{1,4})\.)?([0-9]{1,3}):([0-9]{2}):([0-9]{2}(?:\
 
 
 def parse(stream: BinaryIO, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[TestSeen]:
-    return xml_stream.read(stream, _Target(limits))
+    return xml_stream.read(stream, lambda: _Target(limits))
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ RESULTS: Mapping[str, Result] = {
 
 
 def parse(stream: BinaryIO, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[TestSeen]:
-    return xml_stream.read(stream, _Target(limits))
+    return xml_stream.read(stream, lambda: _Target(limits))
 
 
 class _Target(Records):
