@@ -24,9 +24,11 @@ NAMES = (
     "settle",
     "log_throughput",
     "junit_ingest",
+    "coverage_merge",
     "builds_list",
     "live",
     "pages",
+    "log_view",
     "vcs_log",
     "import_commits",
 )

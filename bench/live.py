@@ -1,5 +1,6 @@
-"""A printed line until a page that follows the log has it; and what a thousand open pages cost."""
+"""A printed line until the pages that follow the log have it; and what a thousand open pages cost."""
 
+import asyncio
 import http.client
 import json
 import re
@@ -9,7 +10,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
@@ -28,6 +29,10 @@ START_WITHIN_S = 30
 PAGES = 1000
 KB = 1024
 MOMENT = re.compile(r"now=(\d{16,})")
+MOMENT_BYTES = re.compile(rb"now=(\d{16,})")
+FOLLOWERS = 500
+# Till then all of them are there.
+OPEN_WITHIN_S = 8
 
 
 def measure(*, quick: bool) -> Iterator[Figure]:
@@ -43,6 +48,7 @@ def measure(*, quick: bool) -> Iterator[Figure]:
             limit=Limit("insert and NOTIFY", bare_ms(up, count)),
             goal=Goal("at most", 100),
         )
+        yield followed_by_many(up, FOLLOWERS // 10 if quick else FOLLOWERS, count // 3)
         yield from open_pages(up, PAGES // 10 if quick else PAGES)
 
 
@@ -57,6 +63,67 @@ def lines_ms(up: System, count: int) -> list[float]:
     caller.close()
     # What was printed before the page was opened says nothing.
     return page.late_ms[2:]
+
+
+def followed_by_many(up: System, pages: int, count: int) -> Figure:
+    """All in one thread of ours, which takes its part of the time."""
+    many = Followers(up.port, up.token)
+    pause_s = 2 * PAUSE_S
+    script = f'for n in $(seq {count + 5}); do echo "now=$(date +%s%N)"; sleep {pause_s}; done'
+    # The pages are opened while it waits.
+    project = projects.without_checkout(up, "many", f"echo begins; sleep {OPEN_WITHIN_S}; {script}")
+    with closing(up.caller()) as caller:
+        asked = caller.post("/api/0/builds/", project.build)[0]
+        seen = asyncio.run(many.follow(source_of(caller, asked["id"]), pages, count))
+    return Figure(
+        f"printed line -> at {pages} open pages",
+        median(seen),
+        "ms",
+        count=len(seen),
+        p99=p99(seen),
+        goal=Goal("at most", 300),
+    )
+
+
+@dataclass
+class Followers:
+    """Pages that all follow one log."""
+
+    port: int
+    token: str
+    late_ms: list[float] = field(default_factory=list)
+    wanted: int = 0
+    is_over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def follow(self, source_id: str, pages: int, lines: int) -> list[float]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self.wanted = pages * lines
+        opened = [await self._open(source_id) for _ in range(pages)]
+        readers = [asyncio.create_task(self._read(reader)) for reader, _ in opened]
+        await self.is_over.wait()
+        for _, writer in opened:
+            writer.transport.abort()
+        await asyncio.gather(*readers, return_exceptions=True)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return self.late_ms[: self.wanted]
+
+    async def _open(self, source_id: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection(HOST, self.port)
+        asked = urlencode({"topic": "projects", "since": time.time(), "log": source_id})
+        head = f"GET /live?{asked} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {self.token}\r\n\r\n"
+        writer.write(head.encode())
+        await reader.readuntil(b"\r\n\r\n")
+        return reader, writer
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        with suppress(OSError):
+            while data := await reader.read(64 * KB):
+                now = time.time_ns()
+                self.late_ms += [(now - int(each)) / NS_PER_MS for each in MOMENT_BYTES.findall(data)]
+                if len(self.late_ms) >= self.wanted:
+                    break
+        self.is_over.set()
 
 
 def source_of(caller: Caller, build_id: str) -> str:

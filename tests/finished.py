@@ -94,11 +94,14 @@ def report(session: Session, step: JobStep, tests: Sequence[TestSeen]) -> None:
 
 def print_to(session: Session, step: JobStep, data: bytes, name: str = "console", *, chunk: int = 0) -> None:
     """In chunks of this size, or in one."""
-    source = LogSource(id=ids.new(), step_id=step.id, job_id=step.job_id, name=name, size_bytes=len(data))
+    about = {"name": name, "size_bytes": len(data), "newlines": data.count(b"\n")}
+    source = LogSource(id=ids.new(), step_id=step.id, job_id=step.job_id, **about)
     session.add(source)
     session.flush()
     size = chunk or max(1, len(data))
     for offset in range(0, len(data), size):
         piece = data[offset : offset + size]
-        session.add(LogChunk(source_id=source.id, offset=offset, size_bytes=len(piece), data=piece))
+        row = LogChunk(source_id=source.id, offset=offset, size_bytes=len(piece), data=piece)
+        row.lines_before = data.count(b"\n", 0, offset)
+        session.add(row)
     session.flush()

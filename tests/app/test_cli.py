@@ -351,7 +351,38 @@ def test_a_log_nobody_has_written_is_said_in_words(run: Command, system: Running
     done = run("log", "0" * 32)
 
     assert (done.returncode, done.stdout) == (WRONG_USAGE, "")
-    assert "There is no such job step." in done.stderr
+    assert "There is neither a step nor a build with this id." in done.stderr
+
+
+@pytest.fixture(scope="module")
+def two_jobs(system: RunningSystem) -> str:
+    """A build that is over, of two plans that print three lines each."""
+    plan = "  - name: {name}\n    commands: ['for n in 1 2 3; do echo {name} says $n; done']\n"
+    build_id = system.api.build(
+        system.project({".changes.yml": "plans:\n" + plan.format(name="one") + plan.format(name="two")})
+    )
+    system.api.finished(build_id)
+    return build_id
+
+
+def test_the_logs_of_a_build_say_whose_lines_they_are(run: Command, two_jobs: str) -> None:
+    shown = run("log", two_jobs).stdout
+
+    assert "one | one says 1\none | one says 2\n" in shown
+    assert "two | two says 3\n" in shown
+    assert run("log", two_jobs, "--grep", "SAYS [23]$").returncode == REFUSED
+    found = run("log", two_jobs, "--grep", "SAYS 2$", "-i").stdout.splitlines()
+    assert [line.partition(":")[2] for line in found] == ["one says 2", "two says 2"]
+
+
+def test_a_part_of_a_log_is_shown(run: Command, system: RunningSystem, two_jobs: str) -> None:
+    (step, _) = system.api.attempts(two_jobs)
+    whole = run("log", step["id"]).stdout.splitlines(keepends=True)
+
+    assert run("log", step["id"], "--lines", "2-3").stdout == "".join(whole[1:3])
+    assert run("log", step["id"], "--tail", "2").stdout == "".join(whole[-2:])
+    assert run("log", step["id"], "--tail", "2", "-f").stdout == "".join(whole[-2:])
+    assert run("log", step["id"], "--lines", "2", "--tail", "1").returncode == WRONG_USAGE
 
 
 def test_status_shows_a_build_with_its_steps_and_reasons(run: Command, system: RunningSystem) -> None:

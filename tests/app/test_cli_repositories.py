@@ -1,48 +1,23 @@
 """`changes repository`: what it asks of the server, with secrets from files and never from arguments."""
 
-import io
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from changes.app.cli import server as servers
-from changes.app.cli.main import main
+from tests.app import far_sides
+from tests.app.far_sides import FarSide
 
 URL, ID = "ssh://git@example.com/a.git", "0" * 32
-
-
-class FarSide:
-    """Knows one repository."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str, dict[str, object]]] = []
-
-    def get(self, _path: str, **_query: object) -> list[dict[str, Any]]:
-        return [{"id": ID, "url": URL, "status": {"name": "Ready"}, "lastError": None}]
-
-    def post(self, path: str, fields: dict[str, object]) -> dict[str, Any]:
-        self.asked.append(("POST", path, fields))
-        return {"id": ID, "server": "ssh://example.com", "publicKey": "ssh-ed25519 AAAA"}
-
-    def ask(self, method: str, path: str) -> None:
-        self.asked.append((method, path, {}))
+KNOWN = {"id": ID, "url": URL, "status": {"name": "Ready"}, "lastError": None}
+MADE = {"id": ID, "server": "ssh://example.com", "publicKey": "ssh-ed25519 AAAA"}
 
 
 @pytest.fixture
 def far_side(monkeypatch: pytest.MonkeyPatch) -> FarSide:
-    far_side = FarSide()
-    monkeypatch.setattr(servers, "connect", lambda: far_side)
-    return far_side
+    return far_sides.connect(monkeypatch, [KNOWN], MADE)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str, typed: str = "") -> int:
-    monkeypatch.setattr(sys, "argv", ["changes", "repository", *words])
-    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0)
+    return far_sides.run(monkeypatch, "repository", *words, typed=typed)
 
 
 def test_a_password_comes_from_standard_input(far_side: FarSide, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,51 +1,24 @@
 """`changes secret`: what it asks of the server; a value is never an argument."""
 
 import getpass
-import io
 import json
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from changes.app.cli import server as servers
-from changes.app.cli.main import main
+from tests.app import far_sides
+from tests.app.far_sides import FarSide
 
 WRONG_USAGE = 2
 KEPT = {"name": "DEPLOY_KEY", "dateModified": "2026-01-02T03:04:05"}
 
 
-class FarSide:
-    """Keeps one secret, and tells nobody what is in it."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str, dict[str, object]]] = []
-
-    def get(self, _path: str, **_query: object) -> list[dict[str, Any]]:
-        return [KEPT]
-
-    def post(self, path: str, fields: dict[str, object]) -> dict[str, Any]:
-        self.asked.append(("POST", path, fields))
-        return KEPT
-
-    def ask(self, method: str, path: str) -> None:
-        self.asked.append((method, path, {}))
-
-
 @pytest.fixture
 def far_side(monkeypatch: pytest.MonkeyPatch) -> FarSide:
-    far_side = FarSide()
-    monkeypatch.setattr(servers, "connect", lambda: far_side)
-    return far_side
+    return far_sides.connect(monkeypatch, [KEPT], KEPT)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str, typed: str = "") -> int:
-    monkeypatch.setattr(sys, "argv", ["changes", "secret", *words])
-    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0)
+    return far_sides.run(monkeypatch, "secret", *words, typed=typed)
 
 
 def value_of(far_side: FarSide) -> object:

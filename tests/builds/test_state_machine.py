@@ -23,10 +23,12 @@ from changes.builds import (
     collectors,
     create,
     dispatch,
+    look_again,
     needs,
     reasons,
     report,
     rules,
+    second_look,
     sweep,
     tally,
 )
@@ -64,7 +66,9 @@ WHY_REPLACED = {
     Origin.LOST: [Result.INFRA_FAILED],
     Origin.POLICY: [Result.FAILED],
     Origin.ASKED: list(Result),
+    Origin.SECOND_LOOK: [Result.FAILED],
 }
+BROKEN_TEST = "a.breaks"
 
 
 class SometimesReports:
@@ -119,9 +123,10 @@ class Life(RuleBasedStateMachine):
         plans=st.lists(st.sampled_from([2, 1, 3, 0]), min_size=2, max_size=4),
         rule=st.sampled_from(["all", "all", "any", "required-only"]),
         retries=st.sampled_from(["0", "1"]),
+        looks=st.sampled_from(["0", "2"]),
         has_needs=st.booleans(),
     )
-    def begin(self, plans: list[int], rule: str, retries: str, *, has_needs: bool) -> None:
+    def begin(self, plans: list[int], rule: str, retries: str, looks: str, *, has_needs: bool) -> None:
         """Each number is how many phases a plan has; one without any is refused. The first plan is
         optional, the last needs it.
         """
@@ -131,6 +136,7 @@ class Life(RuleBasedStateMachine):
             data = [{"commands": ["true"]}] * phases
             plan = factories.a_plan(self.session, project, *data, label=f"plan {number}")
             said = {"job.retry-times": retries, "job.optional": str(int(number == 0))}
+            said |= {"tests.second-look": looks}
             said |= {"job.needs": "plan 0"} if has_needs and number == len(plans) - 1 else {}
             self.session.add_all(ItemOption(item_id=plan.id, name=k, value=v) for k, v in said.items())
         self.session.flush()
@@ -171,7 +177,20 @@ class Life(RuleBasedStateMachine):
         """Of all that wait for it, and of one that may not."""
         steps = self.steps()
         for step in [*filter(is_unread, steps), *steps[which % 10 :][:1]]:
-            report.results_collected(self.session, step.id, problems)
+            if not second_look.is_checking(step):
+                report.results_collected(self.session, step.id, problems)
+
+    @rule(passes=st.booleans())
+    def look_again(self, *, passes: bool) -> None:
+        """At all whose results are read and may be taken back; and the tests of looks have passed, or not."""
+        for step in filter(is_unread, self.steps()):
+            if second_look.is_look(step):
+                looked_at = second_look.looked_at(self.session, step)
+                assert looked_at is not None
+                second_look.note_passed(looked_at, [BROKEN_TEST] if passes else [])
+                report.results_collected(self.session, step.id, [])
+            elif second_look.said(step).times and second_look.AWAITED in step.data:
+                look_again.begin(self.session, step, [BROKEN_TEST], others=0)
 
     @rule(which=ANY, look=st.sampled_from(sweep.LOOKS))
     def fall_silent(self, which: int, look: sweep.Look) -> None:
@@ -231,6 +250,7 @@ class Life(RuleBasedStateMachine):
         check_a_whole_is_what_its_parts_are(seen)
         check_phases_take_turns(seen)
         self.check_needs(seen)
+        check_looks(seen)
 
     def check_finished_steps_never_change(self, seen: Seen) -> None:
         """But for the pointer to the attempt that was made after them, which is set once."""
@@ -330,7 +350,8 @@ def is_held(step: JobStep) -> bool:
 
 
 def is_unread(step: JobStep) -> bool:
-    return step.status == Status.COLLECTING_RESULTS
+    """One that is looked at again was read before."""
+    return step.status == Status.COLLECTING_RESULTS and not second_look.is_checking(step)
 
 
 def is_over(each: Build | Job | JobPhase | JobStep) -> bool:
@@ -342,7 +363,11 @@ def check_each_step_has_one_holder(seen: Seen) -> None:
     steps = {step.id: step for step in seen.steps}
     for step in seen.steps:
         assert step.node_id is not None or not is_held(step)
-        if step.replacement_id is not None:
+        if step.replacement_id == step.id:
+            # What it looked at is done again, with nothing in the place of the look.
+            assert second_look.is_look(step)
+            assert is_over(step)
+        elif step.replacement_id is not None:
             replacement = steps[step.replacement_id]
             assert is_over(step)
             assert step.result in WHY_REPLACED[replacement.origin]
@@ -377,6 +402,14 @@ def check_sum(
 def weighed(part: Job | JobPhase | JobStep) -> Result:
     is_light = isinstance(part, Job) and part.is_optional
     return rules.without_weight(part.result) if is_light else part.result
+
+
+def check_looks(seen: Seen) -> None:
+    """Nothing is looked at after it has ended, nor waits for a look that has."""
+    for step in filter(second_look.is_checking, seen.steps):
+        mine = [each for each in seen.steps if each.data.get(second_look.LOOKS_AT) == step.id.hex]
+        assert [is_over(each) for each in mine if each.replacement_id is None] == [False]
+        assert step.result == Result.UNKNOWN
 
 
 def check_phases_take_turns(seen: Seen) -> None:

@@ -38,7 +38,7 @@ def test_a_build_of_a_known_commit_is_asked_for_in_few_words(session: Session, t
 
     ask.build_what_was_asked(session, asked, timeout_min=60)
 
-    assert len(told) <= 12, "\n".join(told)
+    assert len(told) <= 7, "\n".join(told)
     assert [text for text in told if "insert into job_step" in text] == [
         text for text in told if "insert into build" in text
     ]
@@ -51,7 +51,7 @@ def test_a_report_is_stored_in_few_words(session: Session, told: list[str]) -> N
 
     agents.end(session, step)
 
-    assert len(told) <= 9, "\n".join(told)
+    assert len(told) <= 5, "\n".join(told)
 
 
 def test_the_values_of_a_hand_out_have_numbers_and_keep_their_order() -> None:

@@ -199,5 +199,5 @@ class LongOutput(io.BytesIO):
             yield b"x" * 65535 + b"\n"
         yield b"</system-out></testcase></testsuite>"
 
-    def readline(self, _size: int | None = -1, /) -> bytes:
+    def read(self, _size: int | None = -1, /) -> bytes:
         return next(self.lines, b"")

@@ -12,14 +12,14 @@ from tests import factories
 from tests.builds import agents
 from tests.plain_sql import asked
 
-from changes.base import ids
+from changes.base import ids, storage
 from changes.base.db import Database
 from changes.base.errors import Gone, Invalid, NotFound
 from changes.builds import cancel
 from changes.builds.models import Build, JobStep
-from changes.results import logs
+from changes.results import log_reading, logs
 from changes.results.logs import OffsetExpected, Writing
-from changes.results.models import LogSource
+from changes.results.models import LogChunk, LogSource
 
 
 @pytest.fixture
@@ -208,15 +208,30 @@ def test_readers_who_wait_are_told_of_new_bytes(database: Database, console: Wri
     assert heard == [source.id.hex]
 
 
-def test_a_part_of_a_log_is_the_chunks_that_touch_it(database: Database, console: Writing) -> None:
-    for offset in range(0, 12, 3):
-        append(database, console, offset, b"abc")
-    source = source_of(database, console)
+@pytest.mark.parametrize("offset", [0, 7])
+def test_a_large_piece_goes_to_the_blob_store(database: Database, console: Writing, offset: int) -> None:
+    large = b"0123456789abcde\n" * 65536
+    append(database, console, 0, large[:offset])
+
+    assert append(
+        database, replace(console, times=[offset, 1_700_000_000_000]), offset, large
+    ) == offset + len(large)
 
     with database.transaction() as session:
-        found = [chunk.offset for chunk in logs.chunks(session, source, offset=4, limit=3)]
+        source = logs.source_of_step(session, console.step_id, console.name)
+        row = session.get_one(LogChunk, (source.id, offset))
+        last = log_reading.tail(session, source, 1)[0]
+    assert (row.data, row.size_bytes) == (b"", len(large))
+    assert [key for key, _, _ in storage.storage.get().keys("logs")] == [row.key]
+    assert stored(database, console) == large[:offset] + large
+    assert (last.text, last.number, last.time_ms) == (b"0123456789abcde", 65536, 1_700_000_000_000)
 
-    assert found == [3, 6]
+
+def test_a_large_piece_that_is_refused_leaves_nothing_behind(database: Database, console: Writing) -> None:
+    with pytest.raises(OffsetExpected):
+        append(database, console, 5, b"x" * 2**20)
+
+    assert list(storage.storage.get().keys("logs")) == []
 
 
 def test_a_log_that_is_not_there_is_said_to_be_missing(session: Session) -> None:

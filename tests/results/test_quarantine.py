@@ -7,8 +7,9 @@ from sqlalchemy.orm import Session
 from tests import factories
 from tests.builds import agents
 
-from changes.base import clock
+from changes.base import clock, events
 from changes.base.errors import Conflict, Invalid, NotFound
+from changes.base.events import Outbox
 from changes.base.paging import Page
 from changes.builds import queries
 from changes.builds.excuses import EXCUSED
@@ -16,6 +17,7 @@ from changes.builds.models import Build, JobStep
 from changes.builds.rules import Result, Status
 from changes.projects.models import Project
 from changes.results import collect, models, quarantine, quarantine_rules, testruns
+from changes.results.events import QuarantineBegan, QuarantineEnded
 from changes.results.formats import seen as formats
 from changes.results.quarantine import Wanted
 from changes.results.quarantine_rules import Standing
@@ -79,6 +81,25 @@ def tended(session: Session, each: Quarantine) -> str:
     quarantine.tend(session)
     session.refresh(each)
     return each.ended_why
+
+
+def test_its_beginning_and_its_end_are_announced(session: Session, project: Project) -> None:
+    events.listen(QuarantineBegan, lambda _: None)
+    events.listen(QuarantineEnded, lambda _: None)
+    lifted = held(session, project)
+    quarantine.lift(session, project, lifted.id, by="zoe")
+    over = held(session, project)
+    over.date_expires = clock.now() - timedelta(days=1)
+
+    tended(session, over)
+
+    rows = session.execute(select(Outbox.type, Outbox.data).order_by(Outbox.id)).all()
+    assert [(row.type.removeprefix("results.Quarantine"), row.data.get("why")) for row in rows] == [
+        ("Began", None),
+        ("Ended", "lifted"),
+        ("Began", None),
+        ("Ended", "expired"),
+    ]
 
 
 # --- what it does to builds --------------------------------------------------------------

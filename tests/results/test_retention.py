@@ -10,7 +10,7 @@ from tests.builds import agents
 from changes.base import clock
 from changes.builds import pins
 from changes.builds.models import Build
-from changes.builds.rules import Status
+from changes.builds.rules import Result, Status
 from changes.projects import options
 from changes.projects.models import Project
 from changes.results import models, partitions, retention, run_numbers, testdays, testruns
@@ -139,8 +139,11 @@ def test_what_outlived_its_month_still_has_its_words_and_its_place(
 
     tidy(session)
 
-    (failure, _, _) = testruns.failures_of_build(session, pinned.id, limit=5)[0]
-    assert testruns.messages(session, [failure.id]) == {failure.id: "boom"}
+    batch = batch_of(session, pinned)
+    mine = models.TestRun.id.between(batch.id, batch.end_id - 1)
+    failed = select(models.TestRun.id).where(mine, models.TestRun.result == Result.FAILED)
+    failure_id = session.execute(failed).scalar_one()
+    assert testruns.messages(session, [failure_id]) == {failure_id: "boom"}
     assert session.execute(
         text("select distinct tableoid::regclass::text from test_run")
     ).scalars().all() == [f"months.{partitions.name_of('test_run', OLD)}"]

@@ -22,10 +22,29 @@ def test_names_that_others_use_too_are_doubtful(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["junit.xml/log.txt", "myjunit.xml", "JUNIT.XML", "coverage.xml", "a.xml", ""]
+    "name", ["junit.xml/log.txt", "myjunit.xml", "JUNIT.XML", "coverage.html", "a.xml", ""]
 )
 def test_other_files_are_not_read(name: str) -> None:
     assert not rules.is_read(name, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("coverage.xml", Kind.COVERAGE),
+        ("out/unit.coverage.xml", Kind.COVERAGE),
+        ("build/reports/jacoco/test/jacocoTestReport.xml", Kind.COVERAGE),
+        ("packages/a/coverage/lcov.info", Kind.COVERAGE),
+        ("TestResults/1/coverage.cobertura.xml", Kind.COVERAGE),
+        ("profile.coverprofile", Kind.COVERAGE),
+        ("coverage.json", Kind.DOUBTFUL_COVERAGE),
+        ("pkg/cover.out", Kind.DOUBTFUL_COVERAGE),
+        ("coverage-summary.json", None),
+        ("a.out", None),
+    ],
+)
+def test_reports_of_coverage_are_known_by_their_name(name: str, kind: Kind | None) -> None:
+    assert rules.kind_of(name, {}) == kind
 
 
 @pytest.mark.parametrize(

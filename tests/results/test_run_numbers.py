@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from changes.results import run_numbers
 
 SECONDS_MAX = 2**31 - 1
+CLOCKS_WRONG_MAX = timedelta(seconds=run_numbers.CLOCKS_WRONG_MAX_S)
 TIMES = st.integers(0, SECONDS_MAX).map(lambda seconds: run_numbers.EPOCH + timedelta(seconds=seconds))
 
 
@@ -27,6 +28,24 @@ def test_what_is_stored_a_second_later_has_the_greater_number(
         last_of_first = run_numbers.batch(first, serial) + run_numbers.RUNS_MAX - 1
 
         assert last_of_first < run_numbers.batch(second, other_serial)
+
+
+@given(TIMES, st.timedeltas(min_value=-CLOCKS_WRONG_MAX, max_value=timedelta(days=900)))
+def test_no_run_of_a_build_has_a_smaller_number_than_its_build_allows(at: datetime, later: timedelta) -> None:
+    build_id = UUID(int=int(at.timestamp() * 1000) << 80 | 7 << 76 | 0b10 << 62)
+
+    assert 0 <= run_numbers.least_of_build(build_id) <= max(0, run_numbers.batch(at + later, 0))
+
+
+def test_an_id_that_tells_no_time_allows_any_number() -> None:
+    assert run_numbers.least_of_build(UUID("0" * 12 + "4" + "f" * 3 + "8" + "f" * 15)) == 0
+
+
+@given(st.integers(0, 2**48 - 1))
+def test_any_id_of_a_build_is_a_number_that_can_be_asked_for(made_ms: int) -> None:
+    build_id = UUID(int=made_ms << 80 | 7 << 76 | 0b10 << 62)
+
+    assert 0 <= run_numbers.least_of_build(build_id) <= run_numbers.NUMBER_MAX
 
 
 @given(TIMES)

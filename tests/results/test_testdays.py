@@ -8,7 +8,7 @@ from tests import factories
 from tests.builds import agents
 
 from changes.builds.models import JobStep
-from changes.results import models, testdays, testruns
+from changes.results import models, testdays, testruns, tests_of_project
 from changes.results.formats import junit
 
 PASSED = junit.TestSeen("a.works", "a", "passed", duration_ms=12)
@@ -43,6 +43,10 @@ def days(session: Session) -> list[dict[str, Any]]:
     return [{name: getattr(day, name) for name in names} for day in rows.scalars()]
 
 
+def trend(session: Session, step: JobStep) -> list[tests_of_project.DayOfTests]:
+    return tests_of_project.trend(session, step.project_id, until=datetime.now(UTC).date())
+
+
 def test_the_runs_of_a_day_are_summed_up_for_each_test(session: Session, steps: list[JobStep]) -> None:
     for step, seen in zip(steps, (PASSED, AGAIN, FAILED), strict=True):
         testruns.store(session, step, [seen])
@@ -64,6 +68,28 @@ def test_the_runs_of_a_day_are_summed_up_for_each_test(session: Session, steps: 
     ]
 
 
+def test_all_tests_of_a_project_are_summed_up_day_by_day(session: Session, steps: list[JobStep]) -> None:
+    other = junit.TestSeen("a.rests", "a", "skipped", duration_ms=1)
+    for step, seen in zip(steps, ([PASSED], [AGAIN, other], [FAILED]), strict=True):
+        testruns.store(session, step, seen)
+
+    testdays.sum_up(session)
+
+    (day,) = trend(session, steps[0])
+    assert (day.tests, day.runs, day.passed, day.failed) == (2, 4, 2, 1)
+    assert (day.flaky, day.double_reruns, day.duration_ms) == (1, 1, 43)
+
+
+def test_a_test_that_runs_twice_on_a_day_is_one_test_of_it(session: Session, steps: list[JobStep]) -> None:
+    for step in steps:
+        testruns.store(session, step, [PASSED])
+        testdays.sum_up(session)
+
+    (day,) = trend(session, steps[0])
+
+    assert (day.tests, day.runs) == (1, 3)
+
+
 def test_what_was_summed_up_is_not_summed_up_again(session: Session, steps: list[JobStep]) -> None:
     testruns.store(session, steps[0], [PASSED])
     testdays.sum_up(session)
@@ -82,6 +108,8 @@ def test_a_report_that_is_stored_again_counts_once(session: Session, steps: list
 
     (day,) = days(session)
     assert (day["runs"], day["passed"], day["failed"], day["duration_ms"]) == (1, 0, 1, 0)
+    (whole,) = trend(session, steps[0])
+    assert (whole.tests, whole.runs, whole.passed, whole.failed, whole.duration_ms) == (1, 1, 0, 1, 0)
 
 
 def test_runs_of_a_patch_are_told_of_no_day(session: Session) -> None:

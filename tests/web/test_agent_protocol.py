@@ -15,6 +15,7 @@ from tests.web.conftest import API, Agent, Live, answered, refused, wait_until
 from changes import protocol
 from changes.base import clock, ids, process, storage
 from changes.base.settings import Settings
+from changes.builds import step_tokens
 from changes.builds.models import Build, EnrolmentToken, JobStep, Node
 from changes.builds.rules import Status
 from changes.people.rules import Scope
@@ -533,3 +534,35 @@ def test_being_heard_of_is_noted(live: Live, agent: Agent, step: dict[str, Any])
     with live.database.transaction() as session:
         assert session.get_one(Node, UUID(agent.node_id)).date_last_seen is not None
         assert session.get_one(JobStep, UUID(step["id"])).last_heartbeat is not None
+
+
+# --- cards -------------------------------------------------------------------------------
+
+
+def cards_of(live: Live, step: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(card["key"], card["text"]) for card in live.get(f"/jobsteps/{step['id']}/cards/").json()]
+
+
+def test_an_agent_hands_in_a_card_once_however_often_it_tells_it(
+    live: Live, agent: Agent, step: dict[str, Any]
+) -> None:
+    told = {"key": "a", "text": "more", "append": True, "number": "7"}
+
+    for _ in range(2):
+        answered(agent.http.post(f"{API}/agents/steps/{step['id']}/cards/", json=told, headers=agent.headers))
+
+    assert cards_of(live, step) == [("a", "more")]
+
+
+def test_a_step_posts_its_cards_by_its_own_token_and_no_others(live: Live, step: dict[str, Any]) -> None:
+    key = as_caller(step_tokens.make(UUID(step["id"]))) | {"Idempotency-Key": "one"}
+    said = {"key": "a", "text": "more", "append": True}
+
+    first, again = (
+        live.http.post(f"{API}/jobsteps/{step['id']}/cards/", json=said, headers=key) for _ in range(2)
+    )
+    other = live.http.post(f"{API}/jobsteps/{ids.new().hex}/cards/", json=said, headers=key)
+
+    assert (first.status_code, again.status_code) == (201, 204)
+    assert cards_of(live, step) == [("a", "more")]
+    refused(other, 403)

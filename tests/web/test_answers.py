@@ -51,7 +51,7 @@ def test_an_unknown_address_is_not_found(reader: TestClient, path: str) -> None:
     + [f"{kind}/{UNKNOWN}" for kind in ("commands", "patches")]
     + [f"plans/{UNKNOWN}/steps", f"jobs/{UNKNOWN}/phases", f"jobs/{UNKNOWN}/artifacts"]
     + [f"jobs/{UNKNOWN}/logs/{UNKNOWN}", f"jobsteps/{UNKNOWN}/logs/console", f"jobsteps/{UNKNOWN}/artifacts"]
-    + [f"artifacts/{UNKNOWN}/content"],
+    + [f"artifacts/{UNKNOWN}/content", f"artifacts/{UNKNOWN}/log", f"jobsteps/{UNKNOWN}/logs"],
 )
 def test_what_does_not_exist_is_not_found(reader: TestClient, path: str) -> None:
     refused(reader.get(f"{API}/{path}/"), 404)
@@ -309,6 +309,7 @@ def test_every_name_in_an_address_is_described(app: FastAPI) -> None:
 def test_every_list_describes_its_pages(app: FastAPI) -> None:
     lists = ["/builds/", "/projects/", "/repositories/", "/nodes/", "/tasks/", "/users/", "/tokens/"]
     lists += ["/projects/{project_id}/builds/", "/projects/{project_id}/plans/", "/jobs/{job_id}/artifacts/"]
+    lists += ["/builds/{build_id}/artifacts/"]
     lists += ["/nodes/{node_id}/jobs/", "/changes/", "/changes/{change_id}/builds/", "/snapshots/"]
     lists += ["/sources/{source_id}/builds/", "/snapshots/{snapshot_id}/jobs/"]
     lists += [
@@ -316,9 +317,13 @@ def test_every_list_describes_its_pages(app: FastAPI) -> None:
     ]
     of_tests = ("tests", "tests/{sha}/history", "tests/{sha}/runs", "teststats")
     lists += ["/builds/{build_id}/tests/", *(f"/projects/{{project_id}}/{each}/" for each in of_tests)]
+    lists += ["/builds/{build_id}/cards/"]
+    lists += ["/builds/{build_id}/errors/", "/jobs/{job_id}/errors/", "/jobsteps/{step_id}/errors/"]
     lists += ["/failures/", "/sources_builds/", "/repositories/{repository_id}/projects/"]
     lists += [f"/authors/{{author_id}}/{each}/" for each in ("builds", "commits")]
     of_projects = ["commits", "commits/{sha}/builds", "failures", "failures/{cause_id}/builds", "flaky"]
+    of_projects += ["log_errors", "log_errors/{error_id}/builds"]
+    of_projects += ["coverage"]
     of_projects += ["origins", "quarantine", "sources/{source_id}/builds"]
     lists += [f"/projects/{{project_id}}/{each}/" for each in of_projects]
     described = {

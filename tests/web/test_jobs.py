@@ -1,7 +1,5 @@
 """What a build is made of, with its logs and the files it left behind."""
 
-from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -9,7 +7,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 from tests.builds import queues
 from tests.factories import a_build, a_node, give_to
-from tests.web.conftest import API, Agent, Live, first_step, job_of, refused, wait_until
+from tests.web.conftest import API, Agent, Live, first_step, job_of, refused
 
 from changes.base import storage
 from changes.results.models import Artifact
@@ -55,92 +53,6 @@ def test_a_step_names_its_job_and_build(reader: TestClient, session: Session) ->
 
     assert told["job"] == {"id": step.job_id.hex, "number": 1}
     assert told["build"] == {"id": build.id.hex}
-
-
-# --- logs --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def log(agent: Agent, step: dict[str, Any]) -> str:
-    """Three pieces of four bytes."""
-    for number in range(3):
-        agent.append(step["id"], 4 * number, b"ab%d\n" % number)
-    return f"/jobsteps/{step['id']}/logs/console/"
-
-
-@pytest.mark.parametrize(
-    ("query", "texts", "next_offset"),
-    [
-        ({"offset": 0}, ["ab0\n", "ab1\n", "ab2\n"], 12),
-        ({"offset": 0, "limit": 4}, ["ab0\n"], 4),
-        ({"offset": 4, "limit": 5}, ["ab1\n", "ab2\n"], 12),
-        ({"offset": 12}, [], 12),
-        ({"offset": 99}, [], 99),
-        ({}, ["ab0\n", "ab1\n", "ab2\n"], 12),
-        ({"limit": 4}, ["ab2\n"], 12),
-        ({"offset": -1, "limit": 5}, ["ab1\n", "ab2\n"], 12),
-        ({"offset": 2**62}, [], 2**62),
-        ({"offset": 0, "limit": 2**40}, ["ab0\n", "ab1\n", "ab2\n"], 12),
-    ],
-)
-def test_a_log_is_read_in_parts_or_from_its_end(
-    live: Live, log: str, query: dict[str, int], texts: list[str], next_offset: int
-) -> None:
-    told = live.get(log, **query).json()
-
-    assert [chunk["text"] for chunk in told["chunks"]] == texts
-    assert told["nextOffset"] == next_offset
-
-
-@pytest.mark.parametrize("offset", [2**62 + 1, 2**70, "x"])
-def test_an_offset_that_cannot_be_is_refused(live: Live, log: str, offset: object) -> None:
-    assert refused(live.get(log, offset=offset), 400)["problems"] == ["offset"]
-
-
-def test_a_log_belongs_to_its_job(live: Live, step: dict[str, Any], log: str) -> None:
-    source = live.get(log).json()["source"]
-    job_id = step["env"]["CHANGES_JOB_ID"]
-    other = live.build()
-    other_job = live.get(f"/builds/{other.hex}/").json()["jobs"][0]["id"]
-
-    assert len(live.get(f"/jobs/{job_id}/logs/{source['id']}/").json()["chunks"]) == 3
-    refused(live.get(f"/jobs/{other_job}/logs/{source['id']}/"), 404)
-
-
-def test_a_raw_log_is_the_bytes_and_never_a_page(live: Live, agent: Agent, step: dict[str, Any]) -> None:
-    agent.append(step["id"], 0, HOSTILE + b"\xff\x00")
-
-    raw = live.get(f"/jobsteps/{step['id']}/logs/console/", raw=1)
-
-    assert raw.content == HOSTILE + b"\xff\x00"
-    assert raw.headers["Content-Type"] == "text/plain; charset=utf-8"
-    assert raw.headers["X-Content-Type-Options"] == "nosniff"
-    assert raw.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
-
-
-def test_a_raw_log_starts_where_one_says(live: Live, log: str) -> None:
-    assert live.get(log, raw=1, offset=6).text == "1\nab2\n"
-
-
-def test_a_followed_log_goes_on_until_the_step_ends(
-    live: Live, agent: Agent, step: dict[str, Any], log: str, together: Callable[..., Future[Any]]
-) -> None:
-    source_id = live.get(log).json()["source"]["id"]
-    following = together(live.get, log, raw=1, follow=1)
-    wait_until(lambda: live.is_waited_for(f"log:{source_id}"))
-
-    agent.append(step["id"], 12, b"the end\n")
-    agent.finish(step)
-
-    assert following.result().text == "ab0\nab1\nab2\nthe end\n"
-
-
-def test_following_a_log_that_is_over_ends_at_once(
-    live: Live, agent: Agent, step: dict[str, Any], log: str
-) -> None:
-    agent.finish(step)
-
-    assert live.get(log, raw=1, follow=1).text == "ab0\nab1\nab2\n"
 
 
 # --- artifacts ---------------------------------------------------------------------------

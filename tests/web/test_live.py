@@ -29,7 +29,8 @@ from changes.builds import agent_keys, cancel, nodes
 from changes.builds.models import Build
 from changes.people.rules import Scope
 from changes.web import live as product
-from changes.web.log_lines import Place
+from changes.web.live_log import FollowedLog, FollowedLogs
+from changes.web.log_lines import LINES_MAX, Place
 
 AN_ID, NOBODY = "0" * 32, "f" * 32
 
@@ -342,7 +343,7 @@ def test_lines_come_as_they_are_drawn_from_the_place_of_the_page(
     assert (second["offset"], second["line"]) == (12, 3)
 
 
-def test_of_a_flood_only_the_end_is_sent_and_the_hole_is_told(
+def test_of_a_flood_only_the_end_is_sent_with_its_right_numbers(
     served: Served, printing: tuple[Agent, dict[str, Any]]
 ) -> None:
     agent, offer = printing
@@ -353,9 +354,27 @@ def test_of_a_flood_only_the_end_is_sent_and_the_hole_is_told(
     wait_until(lambda: page.told("log"))
 
     [news] = page.told("log")
-    assert "bytes were printed too fast" in news["html"]
-    assert news["html"].count("<li id=") == 2000
-    assert news["offset"] == 600_006
+    assert news["html"].count("<li id=") == LINES_MAX
+    assert f'<li id="L{37_501}"' in news["html"]
+    assert (news["offset"], news["line"], news["total"]) == (600_006, 37_502, 37_501)
+
+
+def test_all_who_follow_a_log_are_told_the_same_by_one_look(
+    served: Served, printing: tuple[Agent, dict[str, Any]]
+) -> None:
+    agent, offer = printing
+    source_id = source_id_of(served, offer["id"])
+    pages = [served.open(log=source_id, offset=4, line=2) for _ in range(5)]
+    wait_until(lambda: all(page.told("log") for page in pages))
+
+    agent.append(offer["id"], 6, b"o\n\x1b[31mred\n")
+    wait_until(lambda: all(len(page.told("log")) == 2 for page in pages))
+    agent.append(offer["id"], 17, b"still red\n")
+    wait_until(lambda: all(len(page.told("log")) == 3 for page in pages))
+
+    told = [page.told("log") for page in pages]
+    assert all(each == told[0] for each in told)
+    assert '<span class="ansi-1">still red</span>' in told[0][2]["html"]
 
 
 def test_a_log_that_nobody_knows_is_silent(served: Served) -> None:
@@ -374,9 +393,9 @@ class Away:
 
 
 def test_while_the_database_is_away_the_place_is_kept_and_the_next_beat_looks_again() -> None:
-    followed = product.FollowedLog(UUID(AN_ID), Place(7, 2))
+    followed = FollowedLog(FollowedLogs(Away()), UUID(AN_ID), Place(7, 2))
 
-    assert asyncio.run(followed.news(Away())) == product.BEAT
+    assert asyncio.run(followed.news()) is None
 
     assert followed.is_behind
     assert followed.place == Place(7, 2)

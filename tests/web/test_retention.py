@@ -28,7 +28,7 @@ def build(session: Session) -> Build:
 
 
 def tasks(session: Session) -> list[str]:
-    return [name for name in session.execute(select(Task.name)).scalars() if "drop_old_tests" in name]
+    return [name for name in session.execute(select(Task.name)).scalars() if "clean_away" in name]
 
 
 def test_a_build_is_pinned_by_whoever_asks_first(writer: TestClient, session: Session, build: Build) -> None:
@@ -60,4 +60,4 @@ def test_what_would_go_is_told_month_by_month(admin: TestClient, session: Sessio
 def test_whoever_administers_may_have_it_done_now(admin: TestClient, session: Session) -> None:
     assert admin.post(f"{API}/retention/").status_code == 204
 
-    assert tasks(session) == ["results.drop_old_tests_now"]
+    assert tasks(session) == ["results.clean_away_now"]

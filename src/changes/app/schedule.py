@@ -27,12 +27,19 @@ from changes.builds.tasks import run_schedules, sweep_builds, sweep_outside, swe
 from changes.people import expiry
 from changes.projects.tasks import poll_repositories
 from changes.results import partitions, uploads
+from changes.results.coverage import folding
 from changes.results.tasks import (
+    clean_away,
+    count_work,
     drop_old_tests,
     look_for_flaky_tests,
+    measure_disk_use,
+    pack_logs,
     sum_up_tests,
+    sweep_files,
     sweep_origins,
     tend_quarantine,
+    watch_disk,
 )
 
 BEAT_EVERY_S = 1.0
@@ -63,6 +70,7 @@ def clean_up() -> None:
         snapshots.clean,
         blobs.clean,
         triggers_queries.clean,
+        folding.clean,
         partitions.make_ahead,
     ):
         with db.transaction() as session:
@@ -79,11 +87,17 @@ PERIODIC = [
     Periodic(every_s=60, body=sweep_outside),
     Periodic(every_s=10, body=run_schedules),
     Periodic(every_s=20, body=sum_up_tests),
+    Periodic(every_s=60, body=count_work),
+    Periodic(every_s=20, body=pack_logs),
+    Periodic(every_s=15, body=watch_disk),
     Periodic(every_s=60, body=sweep_origins),
     Periodic(every_s=300, body=tend_quarantine),
     Periodic(every_s=600, body=look_for_flaky_tests),
     Periodic(every_s=3600, body=clean_up),
+    Periodic(every_s=3600, body=measure_disk_use),
     Periodic(every_s=6 * 3600, body=drop_old_tests),
+    Periodic(every_s=6 * 3600, body=clean_away),
+    Periodic(every_s=24 * 3600, body=sweep_files),
 ]
 
 

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from changes.app import revision, server, wiring
 from changes.app.doorbell import Doorbell, Line
-from changes.base import jobs
+from changes.base import garbage, jobs
 from changes.base import settings as settings_of
 from changes.base.settings import Settings
 
@@ -37,6 +37,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        garbage.leave_out_what_is_here()
         # None where it could not begin.
         for each in getattr(self, "servers", ()):
             for listener in each.sockets:

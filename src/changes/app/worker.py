@@ -12,7 +12,7 @@ from celery import beat as celery_beat
 from celery.signals import worker_ready, worker_shutting_down
 
 from changes.app import broker, schedule, wiring
-from changes.base import leases, settings
+from changes.base import garbage, leases, settings
 
 # How long running tasks have to end by themselves once the worker is asked to stop.
 STOP_WITHIN_S = 4
@@ -48,8 +48,9 @@ def main(arguments: list[str]) -> None:
 
 
 @worker_ready.connect
-def start_beat(**_: Any) -> None:
+def begin(**_: Any) -> None:
     """Every worker may beat; the advisory lock lets one of them do it."""
+    garbage.leave_out_what_is_here()
     if not beat.is_alive():
         beat.start()
 

@@ -45,6 +45,10 @@ class TooLarge(ChangesError):
     """More bytes than the limit allows."""
 
 
+class Full(ChangesError):
+    """There is no room left to store what was sent; asking again later may help."""
+
+
 class TooOften(ChangesError):
     """The same was tried too many times in too short a time."""
 

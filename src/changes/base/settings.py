@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 
 from changes.base import old_config, sign_in_settings
+from changes.base.keep_settings import KeepSettings
 from changes.base.sign_in_settings import Network
+from changes.base.whole_number import Count, Positive, WholeNumber
 
 log = logging.getLogger(__name__)
 
@@ -43,22 +45,6 @@ class InvalidSettings(ValueError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n  ".join(["These settings cannot be used:", *problems]))
         self.problems = problems
-
-
-@dataclass(frozen=True)
-class WholeNumber:
-    """Takes 5 and "5" alike, and neither True nor 5.0, which are slips of a hand."""
-
-    minimum: int
-    maximum: int = 2**31 - 1
-
-    def __call__(self, value: object) -> int:
-        is_number = isinstance(value, int) and not isinstance(value, bool)
-        is_text = isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value.strip()) is not None
-        number = int(str(value)) if is_number or is_text else None
-        if number is None or not self.minimum <= number <= self.maximum:
-            raise ValueError(f"must be a whole number from {self.minimum} to {self.maximum}")
-        return number
 
 
 def parse_switch(value: object) -> bool:
@@ -159,12 +145,10 @@ def _default_log_format() -> Literal["json", "console"]:
 
 Folder = Annotated[Path, BeforeValidator(_path)]
 Switch = Annotated[bool, BeforeValidator(parse_switch)]
-Positive = Annotated[int, BeforeValidator(WholeNumber(1))]
-Count = Annotated[int, BeforeValidator(WholeNumber(0))]
 Port = Annotated[int, BeforeValidator(WholeNumber(1, 65535))]
 
 
-class Settings(BaseModel):
+class Settings(KeepSettings):
     """Every setting; a field kept out of `repr` may hold a secret and is never shown."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -221,6 +205,8 @@ class Settings(BaseModel):
     max_artifact_bytes: Annotated[int, BeforeValidator(WholeNumber(1, 2**40))] = 200 * 1024 * 1024
     green_build_url: Annotated[str, AfterValidator(_web_address)] | None = None
     green_build_auth: Annotated[str, AfterValidator(_user_and_password)] | None = Field(None, repr=False)
+    analytics_project_post_url: Annotated[str, AfterValidator(_web_address)] | None = None
+    analytics_project_tables: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
     test_runs_keep_months: Annotated[int, BeforeValidator(WholeNumber(0, 1200))] = 24
     test_message_max_len: Annotated[int, BeforeValidator(WholeNumber(1024))] = 65536
 

@@ -1,8 +1,12 @@
 """Bytes that do not belong into the database: a local folder, or any S3-compatible store by URL."""
 
 import asyncio
+import errno
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -10,10 +14,14 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
-from changes.base.errors import NotFound
+from changes.base.errors import Full, NotFound
 from changes.base.slot import Slot
 
 READ_BYTES = 1024 * 1024
+# So much is left on the disk for those who cannot wait, as the database that may lie on the same one.
+LEFT_MIN_BYTES = 32 * 1024 * 1024
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+NO_ROOM_WORDS = tuple(os.strerror(number) for number in NO_ROOM)
 # What a store raises that cannot be used.
 StorageError = BaseError
 
@@ -26,17 +34,35 @@ class Storage:
 
     async def write(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """The object appears whole or not at all, and is on disk when this returns."""
-        async with obstore.open_writer_async(self.store, key) as writer:
-            async for chunk in chunks:
-                await writer.write(chunk)
-        await asyncio.to_thread(self.flush, key)
+        self.refuse_when_full()
+        with told_when_full():
+            async with obstore.open_writer_async(self.store, key) as writer:
+                async for chunk in chunks:
+                    await writer.write(chunk)
+            await asyncio.to_thread(self.flush, key)
 
     def put(self, key: str, data: bytes) -> None:
-        obstore.put(self.store, key, data)
-        self.flush(key)
+        self.refuse_when_full()
+        with told_when_full():
+            obstore.put(self.store, key, data)
+            self.flush(key)
+
+    def put_pieces(self, key: str, pieces: Iterator[bytes]) -> None:
+        """As `write` does, for who has no event loop."""
+        self.refuse_when_full()
+        with told_when_full():
+            with obstore.open_writer(self.store, key) as writer:
+                for piece in pieces:
+                    writer.write(piece)
+            self.flush(key)
 
     def put_all(self, items: Mapping[str, bytes]) -> None:
         """Many small ones: each is asked of the disk once, and each folder once."""
+        self.refuse_when_full()
+        with told_when_full():
+            self.put_each(items)
+
+    def put_each(self, items: Mapping[str, bytes]) -> None:
         for key, data in items.items():
             obstore.put(self.store, key, data)
         if self.folder is not None:
@@ -76,6 +102,26 @@ class Storage:
 
     def delete(self, key: str) -> None:
         obstore.delete(self.store, key)
+
+    def keys(self, prefix: str) -> Iterator[tuple[str, int, datetime]]:
+        """All that lies below, with its size and when it was written."""
+        for found in obstore.list(self.store, prefix):
+            yield from ((each["path"], each["size"], each["last_modified"]) for each in found)
+
+    def refuse_when_full(self) -> None:
+        if self.folder is not None and shutil.disk_usage(self.folder).free < LEFT_MIN_BYTES:
+            raise Full(f"The disk of {self.folder} is full.")
+
+
+@contextmanager
+def told_when_full() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, BaseError) as error:
+        # The store tells by words alone what the system said.
+        if getattr(error, "errno", None) in NO_ROOM or any(words in str(error) for words in NO_ROOM_WORDS):
+            raise Full("There is no room left where files are stored.") from error
+        raise
 
 
 def fsync(path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from changes.builds import housing, terms, triggers_rules
+from changes.builds import coverage_gate, housing, terms, triggers_rules
 from changes.builds.implementations import BY_NAME, DEFAULT, Field
 from changes.builds.rules import CommandType
-from changes.projects import config, config_matrix, parameters
+from changes.projects import config, config_matrix, log_lines, parameters
+from changes.projects.options import COVERAGE_WAYS, PERCENT_MAX
 from changes.projects.plan_options import (
     GROUP_MAX,
     INCREMENT_MAX_S,
@@ -106,9 +107,11 @@ def of_job() -> dict[str, Schema]:
         },
         "cancel_superseded": {**flag, "description": "A newer build of the branch ends this job."},
         "selective": {**flag, "description": "Targets of Bazel that are not affected are not run."},
+        "coverage": coverage(),
         "triggers": triggers(),
         "parameters": of_parameters(),
         "owners": {**TEXTS, "description": "Whom to ask about it."},
+        "log_errors": of_log_errors(),
         "matrix": matrix(),
     }
 
@@ -138,6 +141,21 @@ def second_look() -> Schema:
     }
 
 
+def coverage() -> Schema:
+    percent = {"type": "integer", "minimum": 0, "maximum": PERCENT_MAX}
+    least, of_patch, below = coverage_gate.FIELDS
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "description": "How much of the code has to run, in percent.",
+        "properties": {
+            least: percent,
+            of_patch: {**percent, "description": "Of the lines that the change adds."},
+            below: {"enum": list(COVERAGE_WAYS)},
+        },
+    }
+
+
 def triggers() -> Schema:
     events = {"type": "array", "items": {"enum": [kind.value for kind in triggers_rules.Kind]}}
     keys = {key: events if key == "events" else TEXTS for key in terms.TRIGGER_KEYS}
@@ -162,6 +180,24 @@ def of_parameters() -> Schema:
                 "help": TEXT,
             },
         },
+    }
+
+
+def of_log_errors() -> Schema:
+    pattern = {**TEXT, "minLength": 1, "maxLength": log_lines.PATTERN_MAX}
+    name = {**TEXT, "maxLength": log_lines.NAME_MAX}
+    severity = {"enum": list(log_lines.SEVERITIES)}
+    mapping: Schema = {
+        "type": "object",
+        "required": ["pattern"],
+        "additionalProperties": False,
+        "properties": {"pattern": pattern, "name": name, "severity": severity},
+    }
+    return {
+        "type": "array",
+        "maxItems": log_lines.PATTERNS_MAX,
+        "description": "Regular expressions (RE2) of lines that tell what went wrong.",
+        "items": {"anyOf": [pattern, mapping]},
     }
 
 

@@ -71,6 +71,8 @@ with recursive me as materialized (
         where job_step.node_id = node.id and job_step.status in (2, 5)
     ) held
     where node.id = %(node_id)s and node.state = 0 and node.token_digest is not null
+        -- While a disk is full (base/room.py) nobody gets anything.
+        and not exists (select from disk_room where is_paused)
         and (node.quarantined_until is null or node.quarantined_until <= statement_timestamp())
 ), open_lane as (
     (

@@ -12,6 +12,13 @@ class JobFinished:
 
 
 @dataclass(frozen=True)
+class StepFailed:
+    """An attempt has ended and did not pass, whatever becomes of it above."""
+
+    step_id: UUID
+
+
+@dataclass(frozen=True)
 class BuildFailing:
     """Its first failure is known, others of its jobs may still run. Once in the life of a build."""
 

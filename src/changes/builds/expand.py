@@ -19,6 +19,7 @@ from changes.builds import (
     collected,
     copies,
     counting,
+    coverage_gate,
     history,
     housing,
     keeping_said,
@@ -48,7 +49,7 @@ from changes.protocol import CommandReport
 TAKEN_OVER = (
     "release", "cpus", "memory", "labels", "checkout_folder", "other_repos", "concurrency_group",
     "plan_step", "timeout_from", "artifact_search_path", "step_token", *housing.KEPT,
-    *keeping_said.KEPT, offers.IMAGE, offers.BEGINS_WITH, second_look.TERMS,
+    *keeping_said.KEPT, offers.IMAGE, offers.BEGINS_WITH, second_look.TERMS, coverage_gate.IS_JUDGED,
 )  # fmt: skip
 WEIGHT_SCALE = 1000
 

@@ -22,7 +22,10 @@ EXECUTORS_MAX = 1000
 COMMAND_FIELDS = frozenset({"script", "path", "env", "artifacts", "label", "type"})
 DEFAULT_ARTIFACTS = [
     "junit.xml", "*.junit.xml", "xunit.xml", "*.xunit.xml", "nosetests.xml", "*.nosetests.xml",
-    "coverage.xml", "*.coverage.xml", "CHANGES_ANALYTICS.json", "*.CHANGES_ANALYTICS.json",
+    "coverage.xml", "*.coverage.xml", "cobertura.xml", "*.cobertura.xml", "cobertura-coverage.xml",
+    "jacoco.xml", "*.jacoco.xml", "jacocoTestReport.xml", "clover.xml", "*.clover.xml", "lcov.info",
+    "*.lcov", "coverage.json", "cover.out", "*.coverprofile",
+    "CHANGES_ANALYTICS.json", "*.CHANGES_ANALYTICS.json",
 ]  # fmt: skip
 
 Kind = Literal[

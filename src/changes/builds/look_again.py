@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from changes.builds import new_steps, second_look, settle
 from changes.builds.copies import OF_ONE_ATTEMPT
+from changes.builds.coverage_gate import IS_JUDGED
 from changes.builds.models import Build, Command, JobStep
 from changes.builds.new_steps import NewStep
 from changes.builds.recipes import LABEL_MAX, CommandRecipe
@@ -18,7 +19,7 @@ from changes.builds.second_look import LOOKS_AT, NUMBER, STATE, TERMS, Checked
 from changes.projects.plan_options import LOOK_PLACEHOLDER
 
 # What is said of the tests of the whole step, and not of those that are run again.
-OF_WHOLE_STEP = (TERMS, "expects_tests", "tests", "weight", "shard_count", "expanded")
+OF_WHOLE_STEP = (TERMS, IS_JUDGED, "expects_tests", "tests", "weight", "shard_count", "expanded")
 LABEL = "{label}, second look"
 
 

@@ -11,8 +11,9 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from changes.base.errors import Invalid
-from changes.builds import original_file, original_steps, recipes, second_look, terms
+from changes.builds import coverage_gate, original_file, original_steps, recipes, second_look, terms
 from changes.builds.complaints import Wrong, WrongData
+from changes.builds.coverage_gate import CoverageGate
 from changes.builds.implementations import TIMEOUT_MAX_MIN
 from changes.builds.recipes import DEFAULT_IMPLEMENTATION, Recipe
 from changes.builds.terms import Terms
@@ -54,6 +55,8 @@ class ReadStep:
         # Of a step that collects, its shards are to report tests.
         if said.expects_tests and is_last and recipe.collector is None:
             data["expects_tests"] = True
+        if said.coverage.asks:
+            data[coverage_gate.IS_JUDGED] = True
         return data
 
 
@@ -75,6 +78,9 @@ class PlannedJob:
 
     def refused_for(self, problem: str) -> "PlannedJob":
         return replace(self, problem=self.located([Wrong(("needs",), problem)], None))
+
+    def judged_by(self, gate: CoverageGate) -> "PlannedJob":
+        return replace(self, terms=replace(self.terms, coverage=gate))
 
     def frozen(self) -> dict[str, Any]:
         return {
@@ -133,7 +139,14 @@ def jobs_of(session: Session, project: Project, source: Source) -> list[PlannedJ
             stored = [replace(each, project_options=of_project) for each in stored]
         stored += [from_file(session, project, each, of_project) for each in file.plans]
     removed = original_file.removed_files(session, project, source)
+    stored = [judged(each, of_project) for each in stored]
     return [cleaned(each, removed) for each in stored] if removed else stored
+
+
+def judged(job: PlannedJob, of_project: Mapping[str, str]) -> PlannedJob:
+    """What a project asks of coverage, where the plan asks nothing itself."""
+    usual = coverage_gate.of_options(of_project, is_of_project=True)
+    return job if job.terms.coverage.asks or not usual.asks else job.judged_by(usual)
 
 
 def generated(session: Session, project: Project, source: Source, job: PlannedJob) -> PlannedJob:

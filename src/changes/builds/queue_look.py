@@ -121,6 +121,7 @@ select
     (select coalesce(jsonb_agg(group_use), '[]') from group_use) as groups,
     (select coalesce(jsonb_agg(holder), '[]') from holder) as holders,
     (select coalesce(jsonb_agg(place), '[]') from place) as places,
+    (select sentence from disk_room where is_paused) as disk,
     (select coalesce(jsonb_agg(jsonb_build_array(
         node_id, extract(epoch from date_started), typical_s, deviation_s)), '[]') from held) as running
 """)
@@ -180,6 +181,8 @@ class Look:
     # How many of its own lane come before each of the steps that were asked about.
     places: Mapping[UUID, int] = field(default_factory=dict)
     holders: Sequence[tuple[UUID, str | None, Holder]] = ()
+    # Why nothing is handed out to anybody; None while there is room on the disks.
+    disk: str | None = None
 
     def limit_of_project(self, project_id: UUID) -> Limit | None:
         use = self.projects.get(project_id)
@@ -219,6 +222,7 @@ def look(session: Session, *, silence_s: int, steps: Sequence[JobStep] = ()) -> 
         running=[running(each) for each in row.running],
         places={UUID(each["id"]): each["before"] for each in row.places},
         holders=[holder(each) for each in row.holders],
+        disk=row.disk,
     )
 
 

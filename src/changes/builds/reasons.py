@@ -15,6 +15,8 @@ AGENT_SAYS = "agent_says"
 AGENT_STOPPED = "agent_stopped"
 CHECKOUT_FAILED = "checkout_failed"
 COMMAND_FAILED = "command_failed"
+COVERAGE_LOW = "coverage_low"
+COVERAGE_NOTED = "coverage_noted"
 INVALID_CONFIG = "invalid_config"
 MALFORMED_ARTIFACT = "malformed_artifact"
 NO_PLANS = "no_plans"
@@ -56,6 +58,8 @@ SENTENCES = {
     AGENT_STOPPED: "The agent {node} was stopped while it worked on this.",
     CHECKOUT_FAILED: "The source could not be checked out: {message}",
     COMMAND_FAILED: "The command {command} {ending}.",
+    COVERAGE_LOW: "{message}",
+    COVERAGE_NOTED: "{message}",
     INVALID_CONFIG: "{message}",
     MALFORMED_ARTIFACT: "An artifact could not be parsed: {name}: {message}",
     NO_PLANS: "There is nothing to run: the project has no active plan and the revision has no {file}.",
@@ -92,7 +96,7 @@ SENTENCES = {
 }
 UNKNOWN = "{message}"
 # Worth knowing of what is green.
-NOTES = (SECOND_LOOK_PASSED, VANISHED_TESTS)
+NOTES = (SECOND_LOOK_PASSED, COVERAGE_NOTED, VANISHED_TESTS)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from changes.base.errors import Invalid
-from changes.builds import complaints, second_look
+from changes.builds import complaints, coverage_gate, second_look
 from changes.builds.complaints import Wrong
+from changes.builds.coverage_gate import CoverageGate
 from changes.builds.implementations import TIMEOUT_MAX_MIN
 from changes.builds.second_look import SecondLook
 from changes.builds.triggers_rules import ANYTHING, Kind, PlanWishes
-from changes.projects import parameters
+from changes.projects import log_lines, parameters
+from changes.projects.log_lines import LogLine
 from changes.projects.parameters import Parameter
 from changes.projects.plan_options import (
     CANCEL_SUPERSEDED,
@@ -91,8 +93,12 @@ class Terms:
     is_selective: bool = False
     # New failures are run again before they count (second_look.py).
     second_look: SecondLook = second_look.NEVER
+    # How much of the code has to run.
+    coverage: CoverageGate = coverage_gate.OPEN
     # Whom to ask about it.
     owners: tuple[str, ...] = ()
+    # Which lines of its logs tell what went wrong, beside those that everybody knows.
+    log_errors: tuple[LogLine, ...] = ()
     # What may be chosen when a build is asked for; the job keeps only the values, in its steps.
     parameters: tuple[Parameter, ...] = ()
     wishes: PlanWishes = ANYTHING
@@ -115,6 +121,8 @@ class Terms:
             "selective": self.is_selective,
             "second_look": self.second_look.frozen(),
             "owners": list(self.owners),
+            **({"coverage": self.coverage.frozen()} if self.coverage.asks else {}),
+            **({"log_errors": log_lines.frozen(self.log_errors)} if self.log_errors else {}),
         }
 
 
@@ -133,7 +141,9 @@ def thawed(data: Mapping[str, Any]) -> Terms:
         cancels_superseded=bool(kept.get("cancel_superseded", False)),
         is_selective=bool(kept.get("selective", False)),
         second_look=second_look.thawed(kept.get("second_look")),
+        coverage=coverage_gate.thawed(kept.get("coverage")),
         owners=tuple(kept.get("owners", ())),
+        log_errors=tuple(log_lines.thawed(kept.get("log_errors"))),
     )
 
 
@@ -157,6 +167,7 @@ def of_options(options: Mapping[str, str]) -> Terms:
         cancels_superseded=options.get(CANCEL_SUPERSEDED) == "1",
         is_selective=options.get(SELECTIVE) == "1",
         second_look=second_look_of(options),
+        coverage=coverage_gate.of_options(options),
         parameters=stored_parameters(options.get(PARAMETERS, "")),
     )
 
@@ -197,7 +208,9 @@ def of_keys(said: Mapping[str, Any]) -> Terms:
         cancels_superseded=said.get("cancel_superseded", False),
         is_selective=said.get("selective", False),
         second_look=look_of_keys(said.get("second_look") or {}),
+        coverage=coverage_gate.of_keys(said.get("coverage")),
         owners=tuple(said.get("owners", [])),
+        log_errors=tuple(log_lines.read(said.get("log_errors", []))),
         parameters=tuple(parameters.read(said.get("parameters", []))),
         wishes=wishes_of(said.get("triggers") or {}),
     )
@@ -229,8 +242,10 @@ def wrong_keys(said: Mapping[str, Any]) -> list[Wrong]:
         wrong
         + wrong_retry(said.get("retry"))
         + wrong_look(said.get("second_look"))
+        + coverage_gate.wrong(said.get("coverage"))
         + wrong_triggers(said.get("triggers"))
         + wrong_parameters(said.get("parameters", []))
+        + wrong_log_errors(said.get("log_errors", []))
     )
 
 
@@ -239,6 +254,14 @@ def wrong_parameters(said: Any) -> list[Wrong]:
         parameters.read(said)
     except Invalid as error:
         return [Wrong(("parameters",), error.message)]
+    return []
+
+
+def wrong_log_errors(said: Any) -> list[Wrong]:
+    try:
+        log_lines.read(said)
+    except Invalid as error:
+        return [Wrong(("log_errors",), error.message)]
     return []
 
 

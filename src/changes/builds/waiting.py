@@ -90,6 +90,7 @@ def explained(seen: Look, step: JobStep, line: LaneLine | None) -> Explanation:
         not_before=step.not_before if is_pausing else None,
         ahead=sum(before.values()),
         silence_s=seen.silence_s,
+        disk=seen.disk,
     )
     waiting = waiting_rules.decide(facts)
     estimate = None
@@ -108,6 +109,7 @@ def of_lane(seen: Look, line: LaneLine) -> Waiting:
         group_limit=seen.limit_of_group(line.group),
         ahead=sum(before.values()),
         silence_s=seen.silence_s,
+        disk=seen.disk,
     )
     return waiting_rules.decide(facts)
 

@@ -19,6 +19,7 @@ class Block(StrEnum):
     """What holds it up now."""
 
     NOT_YET = "not_yet"
+    DISK_FULL = "disk_full"
     NO_AGENTS = "no_agents"
     NEVER = "never"
     AWAY = "away"
@@ -32,7 +33,9 @@ class Block(StrEnum):
 
 
 # Nobody can say when it begins: first somebody has to do something.
-UNTIL_SOMEBODY_ACTS = frozenset({Block.NO_AGENTS, Block.NEVER, Block.AWAY, Block.OUT, Block.PAUSED})
+UNTIL_SOMEBODY_ACTS = frozenset(
+    {Block.DISK_FULL, Block.NO_AGENTS, Block.NEVER, Block.AWAY, Block.OUT, Block.PAUSED}
+)
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ class Facts:
     not_before: datetime | None = None
     ahead: int = 0
     silence_s: int = 60
+    # Set while nothing is handed out at all, because a disk is full.
+    disk: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,8 @@ class Waiting:
 
 
 def decide(facts: Facts) -> Waiting:
+    if facts.disk is not None:
+        return Waiting(Block.DISK_FULL, f"Nothing is handed out, paused: {facts.disk}.")
     if facts.not_before is not None:
         return Waiting(
             Block.NOT_YET, f"It is handed out not before {facts.not_before:%Y-%m-%d %H:%M:%S} UTC."

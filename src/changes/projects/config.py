@@ -26,7 +26,7 @@ import yaml
 
 from changes.base import plain
 from changes.base.errors import Invalid
-from changes.projects import config_matrix
+from changes.projects import config_matrix, config_words
 
 FILE_NAME = ".changes.yml"
 SIZE_MAX_BYTES = 256 * 1024
@@ -36,8 +36,8 @@ NODES_MAX = 20_000
 NAME_MAX = 128
 JOB_KEYS = (
     "needs", "optional", "group", "retry", "expect_tests", "cancel_superseded", "selective", "second_look",
-    "vanished_tests",
-    "triggers", "parameters", "owners",
+    "vanished_tests", "coverage",
+    "triggers", "parameters", "owners", "log_errors",
 )  # fmt: skip
 FILE_KEYS = ("plans", "result")
 RESULTS = ("all", "any", "required-only")
@@ -98,16 +98,31 @@ class Bounded(yaml.SafeLoader):
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
         self.nodes = 0
+        self.depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self.nodes += 1
+        if problem := self.problem():
+            raise Invalid(config_words.at(self.peek_event().start_mark, problem))  # type: ignore[no-untyped-call]
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def problem(self) -> str:
         if self.check_event(yaml.events.AliasEvent):
-            raise Invalid("aliases (*name) are not supported")
+            return "aliases (*name) are not supported"
         if self.nodes > NODES_MAX:
-            raise Invalid("the file has too many values")
+            return "the file has too many values"
         if getattr(self.peek_event(), "tag", None) not in (None, "!"):  # type: ignore[no-untyped-call]
-            raise Invalid("tags (!name) are not supported")
-        return super().compose_node(parent, index)
+            return "tags (!name) are not supported"
+        return config_words.TOO_DEEP if self.depth > plain.DEPTH_MAX else ""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 -- of PyYAML
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:
+            raise config_words.value_refused(node.start_mark, error) from None
 
 
 @dataclass(frozen=True)
@@ -187,9 +202,8 @@ def load(text: str, name: str = FILE_NAME) -> tuple[Any, Lines]:
             loader.dispose()
         problem = plain.problem(data)
         lines = {} if problem or node is None else lines_of(node)
-    except (yaml.YAMLError, RecursionError, ValueError, Invalid) as error:
-        # A ValueError comes from what looks like a number or a date and is none.
-        raise Invalid(f"{name} cannot be read: {' '.join(str(error).split())}") from None
+    except (yaml.YAMLError, RecursionError, Invalid) as error:
+        raise Invalid(f"{name} cannot be read: {config_words.told(error, text)}") from None
     if problem:
         raise Invalid(f"{name} cannot be used: {problem}.")
     return data, lines

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from sqlalchemy import delete, select
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import Session
 
 from changes.base import clock, secrets
 from changes.base.errors import Invalid
@@ -61,8 +61,10 @@ def drop(session: Session, repository: Repository) -> bool:
 
 def opened(session: Session, repository: Repository) -> Credentials | None:
     """For whoever reads the repository now. None where it is open to all, or has moved elsewhere."""
-    mine = select(RepositoryCredential).where(RepositoryCredential.repository_id == repository.id)
-    found = session.execute(mine.options(undefer(RepositoryCredential.sealed))).scalar_one_or_none()
+    # Columns instead of the whole row, because every look at a repository asks for them.
+    kept = RepositoryCredential
+    mine = select(kept.server, kept.username, kept.known_hosts, kept.sealed)
+    found = session.execute(mine.where(kept.repository_id == repository.id)).one_or_none()
     if found is None or found.server != server_of(repository.url):
         return None
     secret = json.loads(secrets.unseal(found.sealed, purpose(repository, found.server)))

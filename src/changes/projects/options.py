@@ -1,6 +1,6 @@
 """Every option of a project: declared once, stored as text, kept only where it differs from its default."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import delete
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from changes.base import bell, clock, ids
 from changes.base.errors import Invalid
+from changes.projects import keep_names, log_lines
 from changes.projects.models import Project, ProjectOption
 
 OWNERS, NOTES = "project.owners", "project.notes"
@@ -32,6 +33,17 @@ GREEN_NOTIFY, GREEN_PROJECT = "green-build.notify", "green-build.project"
 NO_OR_YES = ("0", "1")
 FILES_LENGTH_MAX = 20_000
 TESTS_KEEP_MONTHS, KEEP_MONTHS_MAX = "tests.keep-months", 1200
+# By what they are called where they are cleaned away.
+KEEP_DAYS = {
+    "builds": "keep.builds-days",
+    "logs": "keep.logs-days",
+    "artifacts": "keep.artifacts-days",
+    "events": "keep.events-days",
+}
+LOG_ERRORS = "logs.errors"
+COVERAGE_MIN, COVERAGE_PATCH_MIN, COVERAGE_BELOW = "coverage.min", "coverage.patch-min", "coverage.below"
+COVERAGE_WAYS, PERCENT_MAX = ("fail", "warn"), 100
+KEEP_NAMES, KEEP_DAYS_MAX = "keep.artifact-names", 36_500
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,8 @@ class Option:
     between: tuple[int, int] | None = None
     # Who waits for an agent waits for this too, and looks again when it changes.
     concerns_queue: bool = False
+    # Whatever else makes a value wrong, in words.
+    check: Callable[[str], str | None] | None = None
 
     def problem(self, value: str) -> str | None:
         if len(value) > self.length_max:
@@ -59,7 +73,8 @@ class Option:
         is_number = value.isascii() and value.isdecimal() and len(value) <= len(str(MINUTES_MAX))
         if self.is_minutes and not (is_number and int(value) <= MINUTES_MAX):
             return f"{self.label}: a whole number of minutes up to {MINUTES_MAX}; 0 is no limit."
-        return self.problem_of_number(value)
+        wrong = self.check(value) if self.check is not None else None
+        return wrong or self.problem_of_number(value)
 
     def problem_of_number(self, value: str) -> str | None:
         if self.between is None or value == self.default:
@@ -71,6 +86,28 @@ class Option:
         return None
 
 
+# A project says them for all of its jobs that report coverage, a plan for its own.
+OF_COVERAGE = (
+    Option(
+        COVERAGE_MIN,
+        "Coverage (%)",
+        "How much of the lines that can run must run, in percent; empty asks nothing.",
+        between=(0, PERCENT_MAX),
+    ),
+    Option(
+        COVERAGE_PATCH_MIN,
+        "Coverage of changes (%)",
+        "The same of the lines that a change adds; whatever its base covered does not matter.",
+        between=(0, PERCENT_MAX),
+    ),
+    Option(
+        COVERAGE_BELOW,
+        "Less coverage",
+        "Whether a job fails that runs less, or is only told of.",
+        "fail",
+        choices=COVERAGE_WAYS,
+    ),
+)
 OF_PROJECTS = {
     option.name: option
     for option in (
@@ -195,6 +232,40 @@ OF_PROJECTS = {
             "How long each run of a test is kept; empty is as long as the server says, 0 is for ever.",
             between=(0, KEEP_MONTHS_MAX),
         ),
+        *(
+            Option(
+                name,
+                f"Keep {what} (days)",
+                f"How long after the end of a build its {what} are kept; empty is as long as the server says,"
+                " 0 is for ever.",
+                between=(0, KEEP_DAYS_MAX),
+            )
+            for what, name in KEEP_DAYS.items()
+            if what != "builds"
+        ),
+        Option(
+            KEEP_DAYS["builds"],
+            "Keep builds (days)",
+            "How long builds themselves are kept; empty is as long as the server says, 0 is for ever.",
+            between=(0, KEEP_DAYS_MAX),
+        ),
+        Option(
+            KEEP_NAMES,
+            "Keep by name",
+            "A pattern and days in each line, such as: *.whl 0. The first that fits a file's name counts.",
+            length_max=FILES_LENGTH_MAX,
+            is_lines=True,
+            check=keep_names.problem,
+        ),
+        Option(
+            LOG_ERRORS,
+            "Errors in logs",
+            "Lines that tell what went wrong, beside those that are known: one pattern in each line, such as:"
+            " error licence: ^FlexLM .* denied. A line with “ignore: ” says which tell of nothing.",
+            length_max=FILES_LENGTH_MAX,
+            is_lines=True,
+            check=log_lines.problem,
+        ),
         Option(
             AFTER_PROJECTS,
             "After projects",
@@ -203,6 +274,9 @@ OF_PROJECTS = {
         ),
     )
 }
+
+
+OF_PROJECTS |= {option.name: option for option in OF_COVERAGE}
 
 
 def with_defaults(stored: Mapping[str, str]) -> dict[str, str]:

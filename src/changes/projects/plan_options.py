@@ -15,7 +15,7 @@ from changes.base import clock, ids
 from changes.base.errors import Invalid
 from changes.projects import parameters
 from changes.projects.models import ItemOption, Plan
-from changes.projects.options import Option
+from changes.projects.options import OF_COVERAGE, Option
 
 NEEDS, OPTIONAL, GROUP = "job.needs", "job.optional", "job.group"
 RETRY_TIMES, RETRY_INCREMENT, RETRY_PATTERNS = "job.retry-times", "job.retry-increment", "job.retry-patterns"
@@ -190,6 +190,7 @@ OF_PLANS = {
             "0",
             choices=YES_OR_NO,
         ),
+        *OF_COVERAGE,
         ParametersOption(
             PARAMETERS,
             "Parameters",

@@ -4,9 +4,10 @@ import functools
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import CompoundSelect, Select, bindparam, func, or_, select
+from sqlalchemy import Select, bindparam, func, or_, select
 from sqlalchemy.orm import Session, joinedload, lazyload, selectinload
 
+from changes.base import rows
 from changes.base.errors import NotFound
 from changes.base.paging import Page, Part, part
 from changes.projects.models import (
@@ -20,6 +21,13 @@ from changes.projects.models import (
     Step,
 )
 from changes.projects.rules import PlanStatus, ProjectStatus
+
+# Asked for every build.
+ALL_OPTIONS = """
+select project_id, name, value from project_option where project_id = %(project_id)s
+union all
+select item_id, name, value from item_option where item_id = any(%(item_ids)s)
+"""
 
 
 def project(session: Session, slug_or_id: str) -> Project:
@@ -151,18 +159,10 @@ def options_with_items(
     """Of a project, and of its plans and their steps."""
     options: dict[UUID, dict[str, str]] = {item_id: {} for item_id in (project.id, *item_ids)}
     given = {"project_id": project.id, "item_ids": list(item_ids)}
-    for item_id, name, value in session.execute(all_options(), given):
+    session.flush()
+    for item_id, name, value in rows.ask(session, ALL_OPTIONS, given):
         options[item_id][name] = value
     return options.pop(project.id), options
-
-
-@functools.cache
-def all_options() -> CompoundSelect[UUID, str, str]:
-    of_project = select(ProjectOption.project_id, ProjectOption.name, ProjectOption.value)
-    of_items = select(ItemOption.item_id, ItemOption.name, ItemOption.value)
-    return of_project.where(ProjectOption.project_id == bindparam("project_id")).union_all(
-        of_items.where(ItemOption.item_id.in_(bindparam("item_ids", expanding=True)))
-    )
 
 
 def patch(session: Session, patch_id: UUID) -> Patch:

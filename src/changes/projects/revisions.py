@@ -1,17 +1,51 @@
 """From a name somebody typed to a commit we know all about."""
 
 import functools
+from dataclasses import dataclass
 
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session, lazyload
+from sqlalchemy.orm import Load, Session, lazyload
 
 from changes.base import clock, ids
 from changes.people import identities
 from changes.projects import looks, patches
-from changes.projects.models import Patch, Repository, Revision, Source
+from changes.projects.models import Patch, Project, Repository, Revision, Source
 from changes.projects.rules import RepositoryBackend
 from changes.vcs.interface import Person, RevisionSeen
+
+
+@dataclass(frozen=True)
+class KnownCommit:
+    """A commit that somebody has looked at, of a project, with its source."""
+
+    project: Project
+    revision: Revision
+    source: Source
+
+
+def known_commit(session: Session, slug: str, sha: str) -> KnownCommit | None:
+    """By one question, for what is asked again and again. None also where there may be one after a look."""
+    row = session.execute(commit_of_project(), {"slug": slug, "sha": sha}).one_or_none()
+    return None if row is None else KnownCommit(*row)
+
+
+@functools.cache
+def commit_of_project() -> Select[Project, Revision, Source]:
+    found = (
+        select(Project, Revision, Source)
+        .join(Revision, Revision.repository_id == Project.repository_id)
+        .join(
+            Source,
+            (Source.repository_id == Revision.repository_id)
+            & (Source.revision_sha == Revision.sha)
+            & Source.patch_id.is_(None),
+        )
+        .where(Project.slug == bindparam("slug"), Revision.sha == bindparam("sha"))
+        .where(Revision.config.is_not(None))
+    )
+    # Its commit and repository come with it.
+    return found.options(Load(Source).lazyload("*"))
 
 
 def find(session: Session, repository: Repository, name: str) -> Revision:

@@ -13,11 +13,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from changes.base import clock, ids
-from changes.base.errors import Conflict, Gone, Invalid, NotFound, TooLarge
+from changes.base.errors import ChangesError, Conflict, Gone, Invalid, NotFound, TooLarge
 from changes.base.paging import Page, Part, part
 from changes.base.storage import Storage
 from changes.builds.models import Job
 from changes.builds.rules import Status
+from changes.results import stored_files
 from changes.results.models import Artifact
 
 NAME_MAX = 1024
@@ -55,6 +56,15 @@ class Upload:
     size_max_bytes: int
 
 
+@dataclass(frozen=True)
+class Stored:
+    """Bytes that lie in the store by now."""
+
+    sha256: str
+    key: str
+    size_bytes: int
+
+
 class Counted:
     """Passes chunks on, and knows how many bytes went through and their digest."""
 
@@ -86,29 +96,43 @@ async def store(
     check_name(upload.name)
     async with pool.connection() as connection:
         await refuse_finished(connection, upload)
-    artifact_id = ids.new()
-    key = f"artifacts/{upload.step_id.hex}/{artifact_id.hex}"
+    key = f"artifacts/{upload.step_id.hex}/{ids.new().hex}"
     counted = Counted(chunks, upload.size_max_bytes)
     await storage.write(key, aiter(counted))
     sha256 = counted.digest.hexdigest()
     if upload.sha256 is not None and upload.sha256.lower() != sha256:
         storage.delete(key)
         raise Invalid("The bytes that arrived are not those that were announced.", ["Changes-SHA256"])
+    stored = Stored(sha256, key, counted.size_bytes)
+    try:
+        async with pool.connection() as connection:
+            kept_as = await note(connection, storage, upload, stored)
+    except ChangesError:
+        # Surely nothing was noted; after any other error it may have been.
+        storage.delete(key)
+        raise
+    if kept_as != key:
+        storage.delete(key)
+
+
+async def note(connection: AsyncConnection[Any], storage: Storage, upload: Upload, stored: Stored) -> str:
+    """The key under which the bytes are kept: an older one, where they were here before."""
+    sent = {stored.sha256: (stored.key, stored.size_bytes)}
+    keys = await stored_files.name(connection, storage, sent, clock.now())
     values = {
-        "id": artifact_id,
+        "id": ids.new(),
         "name": upload.name,
-        "size": counted.size_bytes,
-        "sha256": sha256,
-        "key": key,
+        "size": stored.size_bytes,
+        "sha256": stored.sha256,
+        "key": keys[stored.sha256],
         "now": clock.now(),
         "step_id": upload.step_id,
         "node_id": upload.node_id,
     }
-    async with pool.connection() as connection:
-        rows = await connection.execute(INSERT, values)
-        if await rows.fetchone() is None:
-            storage.delete(key)
-            await refuse_other_content(connection, upload, sha256)
+    rows = await connection.execute(INSERT, values)
+    if await rows.fetchone() is None:
+        await refuse_other_content(connection, upload, stored.sha256)
+    return keys[stored.sha256]
 
 
 def check_name(name: str) -> None:

@@ -1,9 +1,10 @@
 """Artifacts in, rows out: reads what a step left behind, then lets the step end."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from uuid import UUID
 
-from changes.base import db
+from changes.base import db, events
 from changes.builds import expand, reasons, report, second_look, settle, told_phases
 from changes.builds.collected import OUTPUT_MAX_BYTES
 from changes.builds.models import JobStep
@@ -21,6 +22,7 @@ from changes.results import (
     told,
     vanished,
 )
+from changes.results.coverage import collecting as coverage
 from changes.results.models import Artifact
 from changes.results.reading import Read
 
@@ -33,8 +35,10 @@ def collect_step(step_id: UUID) -> None:
             return
         left = artifacts.of_step(session, step_id)
         of_step = step.data
+        source = coverage.begin(session, step, left)
         files = [found for found in left if found.name in {expand.file_of(step), told_phases.FILE}]
     read = reading.read(left, step_id, of_step)
+    covered = coverage.look(source, left, of_step)
     texts = {found.name: text_of(found) for found in files}
     with db.transaction() as session:
         step = settle.lock_step(session, step_id)
@@ -48,6 +52,9 @@ def collect_step(step_id: UUID) -> None:
         else:
             testruns.store(session, step, read.tests)
         problems = problems_of(session, step, read, texts)
+        problems += coverage.end(session, step, covered, problems)
+        for rows in read.for_others:
+            events.announce(session, rows)
         if not looked_again.begins(session, step, read.tests, problems):
             excused = quarantine.excused(session, step, read.tests, names, is_whole=not read.problems)
             report.results_collected(session, step_id, problems, excused=excused)
@@ -55,7 +62,7 @@ def collect_step(step_id: UUID) -> None:
 
 def with_quarantine(read: Read, names: frozenset[str]) -> Read:
     by_report = {name: quarantine.applied(tests, names) for name, tests in read.by_report.items()}
-    return Read(quarantine.applied(read.tests, names), read.problems, by_report)
+    return replace(read, tests=quarantine.applied(read.tests, names), by_report=by_report)
 
 
 def problems_of(session: db.Session, step: JobStep, read: Read, texts: Mapping[str, str]) -> list[Problem]:

@@ -1,6 +1,7 @@
 """Plays the role of `builds.collectors.ResultCollector`."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from uuid import UUID
 
 from changes.base import jobs, rows
@@ -8,6 +9,7 @@ from changes.base.db import Session
 from changes.builds import expand, told_phases
 from changes.builds.models import JobStep
 from changes.results import quarantine, rules, shards, statistics, tasks, vanished
+from changes.results.coverage import collecting, gates
 
 # Agents of the original close theirs after their last report, unless their store failed them before.
 BUCKET_CLOSES_WITHIN_S = 30
@@ -15,18 +17,27 @@ BUCKET_CLOSES_WITHIN_S = 30
 LEFT_BEHIND = """
 select
     exists (select from store_bucket where step_id = %(step_id)s and date_closed is null),
-    array(select name from artifact where step_id = %(step_id)s)
+    array(select name from artifact where step_id = %(step_id)s),
+    exists (select from test_batch where project_id = %(project_id)s)
 """
+
+
+@dataclass(frozen=True)
+class LeftBehind:
+    """The names of its artifacts, and whether anything of its project has ever reported tests."""
+
+    artifacts: list[str]
+    has_project_tests: bool
 
 
 class ArtifactCollector:
     def collect(self, session: Session, step: JobStep) -> bool:
-        names = left_behind(session, step.id)
-        if names is None:
+        left = left_behind(session, step)
+        if left is None:
             # The end of its log is on its way; closing the bucket brings this forward.
             jobs.enqueue(session, tasks.collect_step, step.id, due_in_s=BUCKET_CLOSES_WITHIN_S)
             return True
-        if not is_anything_to_read(session, step, names):
+        if not is_anything_to_read(session, step, left):
             return False
         jobs.enqueue(session, tasks.collect_step, step.id)
         return True
@@ -36,20 +47,24 @@ class ArtifactCollector:
 
     def leave_out(self, session: Session, step_ids: Collection[UUID]) -> None:
         statistics.leave_out(session, step_ids)
+        collecting.leave_out(session, step_ids)
 
 
-def left_behind(session: Session, step_id: UUID) -> list[str] | None:
-    """The names of its artifacts; None while an agent of the original may still bring some."""
-    [(is_open, names)] = rows.ask(session, LEFT_BEHIND, {"step_id": step_id})
-    return None if is_open else names
+def left_behind(session: Session, step: JobStep) -> LeftBehind | None:
+    """None while an agent of the original may still bring some."""
+    asked = {"step_id": step.id, "project_id": step.project_id}
+    [(is_open, names, has_tests)] = rows.ask(session, LEFT_BEHIND, asked)
+    return None if is_open else LeftBehind(names, has_project_tests=has_tests)
 
 
-def is_anything_to_read(session: Session, step: JobStep, names: list[str]) -> bool:
+def is_anything_to_read(session: Session, step: JobStep, left: LeftBehind) -> bool:
     """Also where nothing is left of what should have been: then that is what is found."""
     of_ours = {expand.file_of(step), told_phases.FILE}
     return (
-        any(name in of_ours or rules.is_read(name, step.data) for name in names)
+        any(name in of_ours or rules.is_read(name, step.data) for name in left.artifacts)
         or "targets" in step.data
         or shards.must_report(session, step)
-        or vanished.must_look(session, step)
+        # It may be that all of its tests are gone.
+        or (left.has_project_tests and vanished.expectation(session, step) is not None)
+        or gates.must_judge(session, step)
     )

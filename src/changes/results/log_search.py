@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from changes.base.db import Session
 from changes.base.errors import NotFound
 from changes.protocol import CONSOLE
-from changes.results import logs
+from changes.results import log_reading, logs
 
 # What went wrong is told at the end of a log.
 TAIL_BYTES = 256 * 1024
@@ -34,7 +34,8 @@ class LogTails:
             source = logs.source_of_step(session, step_id, CONSOLE)
         except NotFound:
             return False
-        data = logs.tail(session, source, bytes_max=TAIL_BYTES)
+        start = max(0, source.size_bytes - TAIL_BYTES)
+        data = b"".join(log_reading.bytes_between(session, source, start, source.size_bytes))
         shown = data.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
         return matches(session, shown, [as_postgresql(pattern) for pattern in patterns])
 

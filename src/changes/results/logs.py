@@ -4,7 +4,7 @@ A chunk is acknowledged once it is committed, that is, on disk. Sending the same
 is success; leaving some out is refused with the offset that is expected.
 """
 
-from collections.abc import Iterator
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -13,36 +13,40 @@ from psycopg import AsyncConnection
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from changes.base import clock, ids
+from changes.base import clock, ids, storage
 from changes.base.errors import ChangesError, Gone, Invalid, NotFound
 from changes.builds.rules import Status
-from changes.protocol import LOG_CHUNK_MAX_BYTES
-from changes.results import read_times
-from changes.results.models import LogChunk, LogSource
+from changes.results import log_chunks, log_frames, read_times
+from changes.results.log_chunks import Chunk
+from changes.results.log_frames import QUICK_LEVEL, Piece
+from changes.results.models import LogSource
 
 LOG_CHANNEL = "log"
 NAME_MAX = 64
-CHUNKS_AT_ONCE = 16
-NEWEST_BYTES_MAX = 256 * 1024
+# What is as large as this goes to the blob store at once.
+BLOB_MIN_BYTES = 1024 * 1024
+# About so much is read for somebody who may be slow to take it.
+NEXT_BYTES = 512 * 1024
 
 # Pages that look at the build learn that there is something to follow now.
 OPEN = """
 with opened as (
-    insert into log_source (id, step_id, job_id, name, size_bytes, date_created)
-    values (%s, %s, %s, %s, 0, %s) on conflict (step_id, name) do nothing returning job_id
+    insert into log_source (id, step_id, job_id, name, size_bytes, newlines, date_created)
+    values (%s, %s, %s, %s, 0, 0, %s) on conflict (step_id, name) do nothing returning job_id
 )
 select pg_notify('build', replace(job.build_id::text, '-', '')) from opened join job on job.id = opened.job_id
 """
 # The first bytes of most logs, and often the only ones, in one step.
 BEGIN = """
 with opened as (
-    insert into log_source (id, step_id, job_id, name, size_bytes, date_created)
-    select %(id)s, id, job_id, %(name)s, %(size)s, %(now)s from job_step
+    insert into log_source (id, step_id, job_id, name, size_bytes, newlines, date_created)
+    select %(id)s, id, job_id, %(name)s, %(size)s, %(newlines)s, %(now)s from job_step
     where id = %(step_id)s and status <> 3 and node_id is not distinct from %(node_id)s::uuid
     on conflict (step_id, name) do nothing returning id, job_id
 ), chunk as (
-    insert into log_chunk (source_id, "offset", size_bytes, data, times)
-    select id, 0, %(size)s, %(data)s, %(times)s from opened
+    insert into log_chunk
+        (source_id, "offset", size_bytes, data, times, lines_before, frames, key, stored_bytes)
+    select id, 0, %(size)s, %(data)s, %(times)s, 0, %(frames)s, %(key)s, %(stored_bytes)s from opened
 )
 select
     pg_notify('build', replace(job.build_id::text, '-', '')),
@@ -51,27 +55,26 @@ from opened join job on job.id = opened.job_id
 """
 APPEND = """
 with source as (
-    update log_source set size_bytes = size_bytes + %(size)s
+    update log_source set
+        size_bytes = size_bytes + %(size)s, newlines = newlines + %(newlines)s, is_packed = false
     where step_id = %(step_id)s and name = %(name)s and size_bytes = %(offset)s
       and exists (select from job_step where id = %(step_id)s and status <> 3
                   and node_id is not distinct from %(node_id)s::uuid)
-    returning id
+    returning id, newlines - %(newlines)s as lines_before
 ), chunk as (
-    insert into log_chunk (source_id, "offset", size_bytes, data, times)
-    select id, %(offset)s, %(size)s, %(data)s, %(times)s from source
+    insert into log_chunk
+        (source_id, "offset", size_bytes, data, times, lines_before, frames, key, stored_bytes)
+    select id, %(offset)s, %(size)s, %(data)s, %(times)s, lines_before, %(frames)s, %(key)s, %(stored_bytes)s
+    from source
 )
 select pg_notify('log', replace(id::text, '-', '')) from source
 """
 
-
-NEWEST = """
-with source as (
-    select id, greatest(%(offset)s, size_bytes - %(bytes_max)s) as wanted from log_source where id = %(id)s
-)
-select source.wanted, chunk."offset", chunk.data
-from source join log_chunk chunk on chunk.source_id = source.id
-where chunk."offset" > source.wanted - %(chunk_max)s and chunk."offset" + chunk.size_bytes > source.wanted
-order by chunk."offset"
+# How much there is of a log that may still be written to.
+STORED = """
+select coalesce(log_source.size_bytes, 0) from job_step
+left join log_source on log_source.step_id = job_step.id and log_source.name = %(name)s
+where job_step.id = %(step_id)s and status <> 3 and node_id is not distinct from %(node_id)s::uuid
 """
 
 
@@ -115,6 +118,17 @@ def check_name(name: str) -> None:
 
 
 async def appended(connection: AsyncConnection[Any], writing: Writing, offset: int, data: bytes) -> bool:
+    values = values_of(writing, offset, data)
+    if len(data) >= BLOB_MIN_BYTES:
+        values |= await asyncio.to_thread(as_blob, writing, offset, data)
+    rows = await connection.execute(APPEND if offset else BEGIN, values)
+    is_stored = await rows.fetchone() is not None or (offset == 0 and await is_added(connection, values))
+    if not is_stored and isinstance(values["key"], str):
+        await asyncio.to_thread(storage.storage.get().delete, values["key"])
+    return is_stored
+
+
+def values_of(writing: Writing, offset: int, data: bytes) -> dict[str, object]:
     values: dict[str, object] = {
         "step_id": writing.step_id,
         "node_id": writing.node_id,
@@ -122,12 +136,43 @@ async def appended(connection: AsyncConnection[Any], writing: Writing, offset: i
         "offset": offset,
         "size": len(data),
         "data": data,
+        "newlines": data.count(b"\n"),
         "times": read_times.since(writing.times, offset) or None,
+        "frames": None,
+        "key": None,
+        "stored_bytes": None,
     }
     if offset == 0:
         values |= {"id": ids.new(), "now": clock.now()}
-    rows = await connection.execute(APPEND if offset else BEGIN, values)
-    return await rows.fetchone() is not None or (offset == 0 and await is_added(connection, values))
+    return values
+
+
+def as_blob(writing: Writing, offset: int, data: bytes) -> dict[str, object]:
+    """What is large would be written three times by the database."""
+    times = [
+        number if even % 2 else number - offset
+        for even, number in enumerate(read_times.since(writing.times, offset))
+    ]
+    frames, stored = log_frames.packed(list(log_frames.cut(Piece(data, times))), QUICK_LEVEL)
+    key = f"logs/{writing.step_id.hex}/{ids.new().hex}"
+    storage.storage.get().put(key, stored)
+    index = log_frames.index(frames)
+    return {"data": b"", "times": None, "frames": index, "key": key, "stored_bytes": len(stored)}
+
+
+def append_end(session: Session, writing: Writing, offset: int, data: bytes) -> None:
+    """The same in the transaction of a report that ends the step. A step that is over already, or is not
+    this machine's, is left to whoever takes the report.
+    """
+    check_name(writing.name)
+    values = values_of(writing, offset, data)
+    asked = session.connection().exec_driver_sql
+    if not data or asked(APPEND if offset else BEGIN, values).first() is not None:
+        return
+    row = asked(STORED, values).first()
+    # The same bytes again are success; with others the ordinary way is taken, which knows all cases.
+    if row is not None and row[0] < offset + len(data):
+        raise OffsetExpected(row[0])
 
 
 async def is_added(connection: AsyncConnection[Any], values: dict[str, object]) -> bool:
@@ -160,30 +205,27 @@ async def size_of(connection: AsyncConnection[Any], writing: Writing) -> int:
 
 async def next_bytes(connection: AsyncConnection[Any], source_id: UUID, offset: int) -> list[bytes]:
     """Some of the bytes from `offset` on; nothing at the end."""
-    rows = await connection.execute(
-        'select "offset", data from log_chunk where source_id = %s and "offset" + size_bytes > %s'
-        ' order by "offset" limit %s',
-        [source_id, offset, CHUNKS_AT_ONCE],
-    )
-    return [data[max(0, offset - start) :] for start, data in await rows.fetchall()]
+    pieces: list[bytes] = []
+    at, limit = offset, 1
+    while at - offset < NEXT_BYTES:
+        asked = log_chunks.asked_from(source_id, at, limit)
+        rows = await (await connection.execute(log_chunks.FROM_BYTE, asked)).fetchall()
+        found = [Chunk(*row) for row in rows]
+        more = await pieces_of(found, at)
+        if not more:
+            break
+        pieces += more
+        at += sum(len(piece) for piece in more)
+        limit = log_chunks.next_limit(found)
+    return pieces
 
 
-async def newest(connection: AsyncConnection[Any], source_id: UUID, offset: int) -> tuple[int, bytes]:
-    """Where it begins, and the bytes from there to the end.
-
-    They begin at `offset`, or later when that is too much.
-    """
-    values: dict[str, object] = {
-        "id": source_id,
-        "offset": offset,
-        "bytes_max": NEWEST_BYTES_MAX,
-        "chunk_max": LOG_CHUNK_MAX_BYTES,
-    }
-    rows = await (await connection.execute(NEWEST, values)).fetchall()
-    if not rows:
-        return offset, b""
-    wanted: int = rows[0][0]
-    return wanted, b"".join(data[max(0, wanted - start) :] for _, start, data in rows)
+async def pieces_of(found: list[Chunk], start: int) -> list[bytes]:
+    """What must be fetched or unpacked holds up nobody else."""
+    store = storage.storage.get()
+    if all(chunk.frames is None for chunk in found):
+        return log_chunks.pieces(store, found, start)
+    return await asyncio.to_thread(log_chunks.pieces, store, found, start)
 
 
 async def is_over(connection: AsyncConnection[Any], source_id: UUID) -> bool:
@@ -196,11 +238,27 @@ async def is_over(connection: AsyncConnection[Any], source_id: UUID) -> bool:
     return row is None or bool(row[0])
 
 
+async def opened_yet(connection: AsyncConnection[Any], step_id: UUID, name: str) -> tuple[UUID | None, bool]:
+    """The log of this name, if there is one by now; and whether the step is over, so that none will come."""
+    rows = await connection.execute(
+        "select (select id from log_source where step_id = %(id)s and name = %(name)s), status = 3"
+        " from job_step where id = %(id)s",
+        {"id": step_id, "name": name},
+    )
+    row = await rows.fetchone()
+    return (None, True) if row is None else (row[0], row[1])
+
+
 def source(session: Session, source_id: UUID) -> LogSource:
     found = session.get(LogSource, source_id)
     if found is None:
         raise NotFound("There is no such log.")
     return found
+
+
+def is_opened(session: Session, step_id: UUID, name: str) -> bool:
+    mine = select(LogSource.id).where(LogSource.step_id == step_id, LogSource.name == name)
+    return session.execute(mine).first() is not None
 
 
 def source_of_step(session: Session, step_id: UUID, name: str) -> LogSource:
@@ -217,21 +275,3 @@ def sources_of_steps(session: Session, step_ids: list[UUID]) -> dict[UUID, list[
     for each in session.execute(found).scalars():
         sources[each.step_id].append(each)
     return sources
-
-
-def chunks(session: Session, source: LogSource, *, offset: int, limit: int) -> Iterator[LogChunk]:
-    """Stored chunks that touch the given range, in order."""
-    found = (
-        select(LogChunk)
-        .where(LogChunk.source_id == source.id, LogChunk.offset < offset + limit)
-        .where(LogChunk.offset + LogChunk.size_bytes > offset)
-        .order_by(LogChunk.offset)
-    )
-    yield from session.execute(found).scalars()
-
-
-def tail(session: Session, source: LogSource, *, bytes_max: int) -> bytes:
-    """The last bytes that are stored, not more than asked for."""
-    offset = max(0, source.size_bytes - bytes_max)
-    data = b"".join(chunk.data for chunk in chunks(session, source, offset=offset, limit=bytes_max))
-    return data[-bytes_max:]

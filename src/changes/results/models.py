@@ -34,13 +34,26 @@ class LogSource(Identified, Base):
     name: Mapped[str]
     # All bytes before this offset are stored.
     size_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    # How many of their lines have an end; None where a server wrote that did not count them yet.
+    newlines: Mapped[int | None] = mapped_column(BigInteger)
+    # Whether all of it lies as it will stay (log_packing.py).
+    is_packed: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # When they were cleaned away (keeping.py).
+    date_removed: Mapped[datetime | None]
 
     step: Mapped[JobStep] = relationship()
 
-    __table_args__ = (UniqueConstraint("step_id", "name"),)
+    __table_args__ = (
+        UniqueConstraint("step_id", "name"),
+        Index("ix_log_source_loose", "id", postgresql_where=text("not is_packed")),
+    )
 
 
 class LogChunk(Base):
+    """Some bytes of a log. They are `data`, or else they are compressed (log_frames.py): then they are
+    `packed`, or lie in the blob store.
+    """
+
     __tablename__ = "log_chunk"
 
     source_id: Mapped[UUID] = mapped_column(ForeignKey("log_source.id", ondelete="CASCADE"), primary_key=True)
@@ -49,6 +62,16 @@ class LogChunk(Base):
     data: Mapped[bytes] = mapped_column(LargeBinary)
     # When it was read on its machine (read_times.py): bytes and milliseconds since 1970 in turns.
     times: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
+    # How many lines have their end before it; None where nobody has counted them.
+    lines_before: Mapped[int | None] = mapped_column(BigInteger)
+    # Of what is compressed: where which bytes and lines of it are.
+    frames: Mapped[bytes | None] = mapped_column(LargeBinary)
+    packed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    # Where it is in the blob store, and how many bytes it has there.
+    key: Mapped[str | None]
+    stored_bytes: Mapped[int | None] = mapped_column(BigInteger)
+
+    __table_args__ = (Index("ix_log_chunk_key", "key", postgresql_where=text("key is not null")),)
 
 
 class Artifact(Identified, Base):
@@ -61,10 +84,15 @@ class Artifact(Identified, Base):
     sha256: Mapped[str]
     # Where the bytes are in the blob store.
     key: Mapped[str]
+    # When they were cleaned away (keeping.py); the row still tells that they were there.
+    date_removed: Mapped[datetime | None]
 
     step: Mapped[JobStep] = relationship()
 
-    __table_args__ = (UniqueConstraint("step_id", "name"),)
+    __table_args__ = (
+        UniqueConstraint("step_id", "name"),
+        Index("ix_artifact_sha256", "sha256", postgresql_where=text("date_removed IS NULL")),
+    )
 
 
 class ArtifactUpload(Base):
@@ -193,7 +221,27 @@ class TestDay(Base):
     duration_ms: Mapped[int] = mapped_column(BigInteger)
     longest_ms: Mapped[int]
 
-    __table_args__ = (Index("ix_test_day_of_test", "test_id", "day"),)
+    __table_args__ = (
+        Index("ix_test_day_of_test", "test_id", "day"),
+        # One in twenty, or fewer.
+        Index("ix_test_day_flaky", "project_id", "day", "test_id", postgresql_where=text("flaky > 0")),
+    )
+
+
+class ProjectDay(Base):
+    """The runs of all tests of a project on one day: the sums of TestDay, of which there are thousands."""
+
+    __tablename__ = "project_day"
+
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    tests: Mapped[int]
+    runs: Mapped[int] = mapped_column(BigInteger)
+    passed: Mapped[int] = mapped_column(BigInteger)
+    failed: Mapped[int] = mapped_column(BigInteger)
+    flaky: Mapped[int] = mapped_column(BigInteger)
+    double_reruns: Mapped[int] = mapped_column(BigInteger)
+    duration_ms: Mapped[int] = mapped_column(BigInteger)
 
 
 class ItemStat(Base):

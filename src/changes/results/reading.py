@@ -15,6 +15,7 @@ from changes.builds.reasons import Reason
 from changes.builds.report import Problem
 from changes.builds.rules import Result
 from changes.results import rules
+from changes.results.events import AnalyticsKept
 from changes.results.formats import analytics, detect, manifest
 from changes.results.formats.seen import Limits, Malformed, TestSeen, TextBudget, merge_duplicates
 from changes.results.models import Artifact
@@ -31,6 +32,8 @@ class Read:
     problems: list[Problem]
     # The same tests by the name of their report.
     by_report: dict[str, list[TestSeen]] = field(default_factory=dict)
+    # Rows for tables of somebody else's that may be sent on.
+    for_others: list[AnalyticsKept] = field(default_factory=list)
 
 
 def read(left: Sequence[Artifact], step_id: UUID, of_step: Mapping[str, Any]) -> Read:
@@ -40,7 +43,7 @@ def read(left: Sequence[Artifact], step_id: UUID, of_step: Mapping[str, Any]) ->
     result = read_reports(reports, [found.name for found in left])
     for found, kind in wanted:
         if kind == Kind.ANALYTICS:
-            result.problems.extend(wrong_analytics(found))
+            look_at_analytics(found, result)
         elif kind == Kind.MANIFEST:
             result.problems.extend(wrong_manifest(found, step_id))
     return result
@@ -65,12 +68,12 @@ def read_reports(found: Sequence[tuple[Artifact, Kind]], names: Collection[str])
             problems.append(malformed(artifact, error))
         reruns = rules.attempts_before(artifact.name, names)
         by_report[artifact.name] = [with_reruns(test, reruns) for test in merge_duplicates(mine)]
-    tests = (test for tests in by_report.values() for test in tests)
+    tests = [test for tests in by_report.values() for test in tests]
     return Read(merge_duplicates(tests), problems, by_report)
 
 
 def with_reruns(test: TestSeen, reruns: int) -> TestSeen:
-    return replace(test, reruns=max(test.reruns, reruns)) if reruns else test
+    return test._replace(reruns=max(test.reruns, reruns)) if reruns else test
 
 
 def wrong_manifest(artifact: Artifact, step_id: UUID) -> list[Problem]:
@@ -84,13 +87,16 @@ def wrong_manifest(artifact: Artifact, step_id: UUID) -> list[Problem]:
     return [] if said is None or said.replace("-", "").lower() == step_id.hex else [wrong]
 
 
-def wrong_analytics(artifact: Artifact) -> list[Problem]:
+def look_at_analytics(artifact: Artifact, result: Read) -> None:
+    known = settings.get().analytics_project_tables
     try:
         with opened(artifact) as stream:
-            analytics.read(stream)
+            found = analytics.read(stream)
+        if not found.is_dry_run:
+            analytics.check_table(found, known)
+            result.for_others.append(AnalyticsKept(artifact.id, found.table))
     except (Malformed, NotFound) as error:
-        return [malformed(artifact, error)]
-    return []
+        result.problems.append(malformed(artifact, error))
 
 
 def malformed(artifact: Artifact, error: Malformed | NotFound) -> Problem:

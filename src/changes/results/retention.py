@@ -4,7 +4,7 @@ The sums of the days stay for ever. A month is one transaction: readers see it a
 wait only while the tables change places.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -90,10 +90,14 @@ class Changed(Exception):
 # --- looking -----------------------------------------------------------------------------
 
 
-def preview(session: Session, *, keep_months: int) -> list[Month]:
-    """The months of which something would go now, oldest first."""
+def preview(session: Session, *, keep_months: int, sizes: Mapping[str, int] | None = None) -> list[Month]:
+    """The months of which something would go now, oldest first. `sizes` of their tables where they are
+    known already.
+    """
     limits = limits_of(session, keep_months)
-    sizes = {row[0]: row[1] for row in session.execute(text(SIZES), {"schema": partitions.SCHEMA})}
+    if sizes is None:
+        rows = session.execute(text(SIZES), {"schema": partitions.SCHEMA})
+        sizes = {row[0]: row[1] for row in rows}
     past = [month for month in stored_months(sizes) if run_numbers.least_at(month) < limits.most]
     counts = counted(session, limits)
     told = [told_month(month, counts.get(month, (0, 0)), sizes) for month in past]
@@ -112,7 +116,7 @@ def limits_of(session: Session, keep_months: int) -> Limits:
     )
 
 
-def stored_months(sizes: dict[str, int]) -> list[datetime]:
+def stored_months(sizes: Mapping[str, int]) -> list[datetime]:
     names = sorted(name for name in sizes if name.startswith("test_run_"))
     return [partitions.month_called(name) for name in names]
 
@@ -137,7 +141,7 @@ def bounds(limits: Limits, begin: int, end: int) -> dict[str, object]:
     }
 
 
-def told_month(month: datetime, counts: tuple[int, int], sizes: dict[str, int]) -> Month:
+def told_month(month: datetime, counts: tuple[int, int], sizes: Mapping[str, int]) -> Month:
     kept, gone = counts
     how = retention_rules.way(kept=kept, gone=gone)
     size = sum(sizes.get(partitions.name_of(table, month), 0) for table in partitions.TABLES)

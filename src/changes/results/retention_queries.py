@@ -7,16 +7,13 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from changes.builds.models import Build
-from changes.projects.models import Project, ProjectOption
-from changes.projects.options import TESTS_KEEP_MONTHS
 from changes.results import partitions
 
-OWN_SHOWN = 100
 STORED = """
-select count(*) filter (where relname like 'test\\_run\\_%'), coalesce(sum(pg_total_relation_size(oid)), 0),
-    coalesce(sum(greatest(reltuples, 0)) filter (where relname like 'test\\_run\\_%'), 0)
+select relname, pg_total_relation_size(oid), greatest(reltuples, 0)
 from pg_class where relkind = 'r' and relnamespace = cast(:schema as regnamespace)
 """
+RUNS = "test_run_"
 
 
 @dataclass(frozen=True)
@@ -24,20 +21,20 @@ class Stored:
     """`runs` is as the database estimates it: nobody counts a billion rows."""
 
     months: int
-    size_bytes: int
     runs: int
+    # Of each table of a month.
+    sizes: dict[str, int]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(self.sizes.values())
 
 
 def stored(session: Session) -> Stored:
-    row = session.execute(text(STORED), {"schema": partitions.SCHEMA}).one()
-    return Stored(months=row[0], size_bytes=int(row[1]), runs=int(row[2]))
-
-
-def projects_with_own(session: Session) -> list[tuple[Project, int]]:
-    """Those that do not keep their runs as long as the server says; 0 is for ever."""
-    own = select(Project, ProjectOption.value).join(ProjectOption, ProjectOption.project_id == Project.id)
-    mine = own.where(ProjectOption.name == TESTS_KEEP_MONTHS).order_by(Project.name).limit(OWN_SHOWN)
-    return [(row[0], int(row[1])) for row in session.execute(mine)]
+    rows = session.execute(text(STORED), {"schema": partitions.SCHEMA}).all()
+    of_runs = [row for row in rows if row[0].startswith(RUNS)]
+    sizes = {str(row[0]): int(row[1]) for row in rows}
+    return Stored(months=len(of_runs), runs=int(sum(row[2] for row in of_runs)), sizes=sizes)
 
 
 def pinned(session: Session, *, limit: int) -> Sequence[Build]:

@@ -10,11 +10,15 @@ from changes.builds.models import Job, JobStep
 from changes.results.formats.junit import TestSeen
 from changes.results.models import ItemStat
 
+# Steps tell of the same lines again: what these are of a job or build is not the sum of its steps, but is
+# counted where their reports are put together (coverage/making.py).
+MERGED = ("lines_covered", "lines_uncovered", "diff_lines_covered", "diff_lines_uncovered")
 SUM_UP = """
 insert into item_stat (item_id, name, value)
 select :item_id, stat.name, sum(stat.value)
 from item_stat stat join job_step step on step.id = stat.item_id
 where step.replacement_id is null and step.job_id in ({jobs})
+    and not stat.name = any(:merged)
 group by stat.name
 on conflict (item_id, name) do update set value = excluded.value
 """
@@ -23,19 +27,31 @@ on conflict (item_id, name) do update set value = excluded.value
 def of_tests(tests: Sequence[TestSeen]) -> dict[str, int]:
     return {
         "test_count": len(tests),
-        "test_failures": sum(test.result == "failed" for test in tests),
-        "test_duration": sum(test.duration_ms or 0 for test in tests),
-        "test_rerun_count": sum(test.reruns > 0 for test in tests),
+        "test_failures": [test.result for test in tests].count("failed"),
+        "test_duration": sum([test.duration_ms or 0 for test in tests]),
+        "test_rerun_count": sum([test.reruns > 0 for test in tests]),
     }
 
 
 def record(session: Session, step: JobStep, build_id: UUID, numbers: Mapping[str, int]) -> None:
     """Under the build's lock, so that two steps that end together both count."""
-    session.execute(delete(ItemStat).where(ItemStat.item_id == step.id))
+    mine = ItemStat.item_id == step.id
+    session.execute(delete(ItemStat).where(mine, ItemStat.name.not_in(MERGED)))
     session.add_all(ItemStat(item_id=step.id, name=name, value=value) for name, value in numbers.items())
     session.flush()
     sum_up_job(session, step.job_id)
     sum_up_build(session, build_id)
+
+
+def put_coverage(
+    session: Session, item_ids: Collection[UUID], numbers: Mapping[UUID, Mapping[str, int]]
+) -> None:
+    """What is not among the numbers is not known of these items any more. Under the build's lock."""
+    mine = ItemStat.item_id.in_(item_ids)
+    session.execute(delete(ItemStat).where(mine, ItemStat.name.in_(MERGED)))
+    for item_id, known in numbers.items():
+        session.add_all(ItemStat(item_id=item_id, name=name, value=value) for name, value in known.items())
+    session.flush()
 
 
 def leave_out(session: Session, step_ids: Collection[UUID]) -> None:
@@ -53,12 +69,14 @@ def leave_out(session: Session, step_ids: Collection[UUID]) -> None:
 
 
 def sum_up_job(session: Session, job_id: UUID) -> None:
-    session.execute(text(SUM_UP.format(jobs=":job_id")), {"item_id": job_id, "job_id": job_id})
+    values = {"item_id": job_id, "job_id": job_id, "merged": list(MERGED)}
+    session.execute(text(SUM_UP.format(jobs=":job_id")), values)
 
 
 def sum_up_build(session: Session, build_id: UUID) -> None:
     of_build = "select id from job where build_id = :build_id"
-    session.execute(text(SUM_UP.format(jobs=of_build)), {"item_id": build_id, "build_id": build_id})
+    values = {"item_id": build_id, "build_id": build_id, "merged": list(MERGED)}
+    session.execute(text(SUM_UP.format(jobs=of_build)), values)
 
 
 def of_items(session: Session, item_ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:

@@ -1,22 +1,45 @@
 """Background work on results."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from changes.base import db, jobs
+from changes.base import db, jobs, storage
 from changes.base.process import settings
-from changes.builds.events import BuildFinished
-from changes.results import collect, flaky, origin_search, packing, quarantine, retention, testdays
+from changes.builds.events import BuildFinished, StepFailed
+from changes.results import (
+    collect,
+    disk,
+    disk_use,
+    flaky,
+    keeping,
+    log_errors,
+    log_packing,
+    origin_search,
+    orphans,
+    packing,
+    quarantine,
+    retention,
+    testdays,
+)
+from changes.results.figures import counting
 
 
 def sum_up_tests() -> None:
-    """As long as there is something, so that what came at night is summed up by the morning."""
+    until_nothing_is_left(testdays.sum_up)
+
+
+def count_work() -> None:
+    until_nothing_is_left(counting.count_stale)
+
+
+def until_nothing_is_left(do_some: Callable[[Session], int]) -> None:
+    """In one transaction after the other, so that what came at night is done by the morning."""
     is_more = True
     while is_more:
         with db.transaction() as session:
-            is_more = testdays.sum_up(session) > 0
+            is_more = do_some(session) > 0
 
 
 def look_for_flaky_tests() -> None:
@@ -39,13 +62,41 @@ def drop_old_tests() -> None:
         months = [each.month for each in retention.preview(session, keep_months=keep_months)]
     for month in months:
         with db.transaction() as session:
-            retention.tidy(session, month, keep_months=keep_months)
+            keeping.note_month(session, retention.tidy(session, month, keep_months=keep_months))
     packing.pack(db.database.get())
 
 
+def pack_logs() -> None:
+    log_packing.pack_all()
+
+
+def clean_away() -> None:
+    keeping.clean(storage.storage.get(), settings.get())
+
+
+def sweep_files() -> None:
+    orphans.sweep(storage.storage.get())
+
+
 @jobs.task
-def drop_old_tests_now(_asked: UUID) -> None:
+def clean_away_now(asked: UUID) -> None:
+    """All that is kept no longer, runs of tests too, in the name of who asked."""
+    with db.transaction() as session:
+        by = keeping.who_asked(session, asked)
+    keeping.clean(storage.storage.get(), settings.get(), asked_by=by)
     drop_old_tests()
+
+
+def watch_disk() -> None:
+    current = settings.get()
+    places = disk.places(current, storage.storage.get())
+    with db.transaction() as session:
+        disk.watch(session, places, quota_bytes=current.disk_quota_bytes)
+
+
+def measure_disk_use() -> None:
+    with db.transaction() as session:
+        disk_use.measure(session)
 
 
 @jobs.task
@@ -53,10 +104,21 @@ def collect_step(step_id: UUID) -> None:
     collect.collect_step(step_id)
 
 
+@jobs.task
+def look_through_logs(step_id: UUID) -> None:
+    log_errors.look_through(step_id)
+
+
+def after_failures(session: Session, failed: Sequence[StepFailed]) -> None:
+    for event in failed:
+        jobs.enqueue(session, look_through_logs, event.step_id)
+
+
 # --- searches for what broke a test ---------------------------------------------------------------------
 
 
 def after_builds(session: Session, ended: Sequence[BuildFinished]) -> None:
+    counting.note(session, [event.build_id for event in ended])
     for search_id in origin_search.waiting_for(session, [event.build_id for event in ended]):
         jobs.enqueue(session, advance_origin, search_id)
 

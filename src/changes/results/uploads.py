@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
@@ -16,7 +17,7 @@ from changes.base.errors import ChangesError, Conflict, Gone, Invalid, NotFound,
 from changes.base.storage import Storage
 from changes.builds.models import JobStep
 from changes.builds.rules import Status
-from changes.results import artifacts
+from changes.results import artifacts, stored_files
 from changes.results.artifacts import Counted, Upload
 from changes.results.logs import OffsetExpected
 from changes.results.models import ArtifactUpload
@@ -199,28 +200,46 @@ async def store_many(pool: Pool, store: Storage, batch: Upload, files: list[Smal
     made = {name: ids.new() for name in wanted}
     keys = {name: f"artifacts/{batch.step_id.hex}/{artifact_id.hex}" for name, artifact_id in made.items()}
     await asyncio.to_thread(store.put_all, {keys[name]: wanted[name].data for name in wanted})
+    async with pool.connection() as connection:
+        digests, kept = await note_many(connection, store, batch, (made, keys, wanted))
+    for key in set(keys.values()) - kept:
+        await asyncio.to_thread(store.delete, key)
+    for name, file in wanted.items():
+        if name not in digests:
+            raise Gone("This step is over.")
+        if digests[name] != file.sha256.lower():
+            refused[name] = f"The step has another artifact {name!r} already."
+    return sorted(refused.items())
+
+
+async def note_many(
+    connection: AsyncConnection[Any],
+    store: Storage,
+    batch: Upload,
+    files: tuple[dict[str, UUID], dict[str, str], dict[str, Small]],
+) -> tuple[dict[str, str], set[str]]:
+    """By name the digest that the step has now, and the keys that are in use."""
+    made, keys, wanted = files
+    sizes = [len(each.data) for each in wanted.values()]
+    digests = [each.sha256.lower() for each in wanted.values()]
+    sent = {digest: (keys[name], size) for name, digest, size in zip(wanted, digests, sizes, strict=True)}
+    kept = await stored_files.name(connection, store, sent, clock.now())
     values = {
         "ids": list(made.values()),
         "names": list(wanted),
-        "sizes": [len(each.data) for each in wanted.values()],
-        "digests": [each.sha256.lower() for each in wanted.values()],
-        "keys": list(keys.values()),
+        "sizes": sizes,
+        "digests": digests,
+        "keys": [kept[digest] for digest in digests],
         "now": clock.now(),
         "step_id": batch.step_id,
         "node_id": batch.node_id,
     }
-    async with pool.connection() as connection:
-        rows = await connection.execute(artifacts.INSERT_MANY, values)
-        stored = {row[0] for row in await rows.fetchall()}
-        rows = await connection.execute(artifacts.DIGESTS, [batch.step_id, list(wanted)])
-        digests = dict(await rows.fetchall())
-    for name in wanted.keys() - stored:
-        await asyncio.to_thread(store.delete, keys[name])
-        if name not in digests:
-            raise Gone("This step is over.")
-        if digests[name] != wanted[name].sha256.lower():
-            refused[name] = f"The step has another artifact {name!r} already."
-    return sorted(refused.items())
+    rows = await connection.execute(artifacts.INSERT_MANY, values)
+    stored = {row[0] for row in await rows.fetchall()}
+    rows = await connection.execute(artifacts.DIGESTS, [batch.step_id, list(wanted)])
+    known = dict(await rows.fetchall())
+    in_vain = [key for name, key in keys.items() if name not in stored and key in kept.values()]
+    return known, set(kept.values()) - await stored_files.take_back(connection, in_vain)
 
 
 def clean(session: Session) -> int:

@@ -39,19 +39,6 @@ class Expectation:
     way: str
 
 
-def must_look(session: Session, step: JobStep) -> bool:
-    """A job that reported nothing at all is looked at too, where others of its plan did."""
-    if not has_tests(session, step.project_id):
-        return False
-    return expectation(session, step) is not None
-
-
-def has_tests(session: Session, project_id: UUID) -> bool:
-    """Asked first, for it costs next to nothing, and most steps end there."""
-    mine = select(TestBatch.id).where(TestBatch.project_id == project_id).limit(1)
-    return session.execute(mine).first() is not None
-
-
 def problems(session: Session, step: JobStep) -> list[Problem]:
     """Called under the build's lock, with the tests of the step stored. A warning is only noted."""
     expected = expectation(session, step)

@@ -166,16 +166,15 @@ def in_browser(session: Session, request: Request) -> User | None:
 
 
 def by_token(session: Session, secret: str) -> Caller:
-    token = tokens.recognise(session, secret)
+    token = tokens.known(session, secret)
     if token is None:
         raise NotSignedIn("This token is unknown or was revoked.")
-    owner = token.user
+    owner = token.owner
     if owner is None:
         return Caller(token.scope, token_id=token.id, name=f"token {token.name}")
     scope = rules.scope_of_token(token.scope, rules.scope_of_user(is_admin=owner.is_admin))
-    patterns = tuple(owner.project_permissions)
     name = f"token {token.name}"
-    return Caller(scope, owner.id, token.id, name=name, email=owner.email, patterns=patterns)
+    return Caller(scope, owner.id, token.id, name, owner.email, owner.project_permissions)
 
 
 def by_user(user: User) -> Caller:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI, Request
 from psycopg import OperationalError
 
+from changes.base import room
 from changes.people import messages
 
 # A ring is never lost for longer than this.
@@ -14,8 +15,17 @@ LOOK_EVERY_S = 60.0
 
 
 def shown(request: Request) -> str:
+    return kept_as(request, "banner")
+
+
+def of_disk(request: Request) -> str:
+    """Why nothing is handed out, for those who can do something about it."""
+    return kept_as(request, "disk_word")
+
+
+def kept_as(request: Request, name: str) -> str:
     app = request.scope.get("app")
-    return str(getattr(app.state, "banner", "")) if app is not None else ""
+    return str(getattr(app.state, name, "")) if app is not None else ""
 
 
 @asynccontextmanager
@@ -36,4 +46,5 @@ async def keep(app: FastAPI) -> None:
             with suppress(OperationalError):
                 async with app.state.pool.connection() as connection:
                     app.state.banner = await messages.in_words(connection)
+                    app.state.disk_word = await room.in_one_sentence(connection)
             await follower.next(LOOK_EVERY_S)

@@ -20,7 +20,7 @@ from changes.base import db, idempotency
 from changes.base.errors import NotSignedIn
 from changes.people.rules import Scope
 from changes.projects import looks
-from changes.web import answers, auth
+from changes.web import answers, auth, tables
 from changes.web.auth import Caller
 
 HEADER = "Idempotency-Key"
@@ -37,6 +37,8 @@ class Call:
     session: db.Session
     caller: Caller
     once: idempotency.Request | None = None
+    # Of the table that a GET asks for instead of JSON (tables.py).
+    table: tables.Wanted | None = None
 
     def may_administer(self, slug: str) -> bool:
         return self.caller.may_administer(slug)
@@ -47,6 +49,8 @@ class Call:
 
     def answer(self, data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
         self.remember(data, status)
+        if self.table is not None:
+            return tables.answer(data, self.table, headers or {})
         return answers.json(data, status, headers)
 
     def answer_secret(self, data: dict[str, Any], name: str) -> Response:
@@ -90,7 +94,7 @@ def begin(request: Request, needed: Scope) -> Iterator[Call]:
             stored = idempotency.begin(session, once)
             if stored is not None:
                 raise Replayed(stored.status or 200, stored.body or b"")
-        yield Call(session, caller, once)
+        yield Call(session, caller, once, tables.wanted(request))
 
 
 def with_looks(request: Request, act: Callable[[], Response]) -> Response:
@@ -142,14 +146,14 @@ def open_to_all(request: Request) -> Iterator[Call]:
 
 
 def repeatable(request: Request, caller: Caller) -> idempotency.Request | None:
-    if request.method != "POST":
+    key, once = request.headers.get(HEADER), getattr(request.state, "once", None)
+    if request.method != "POST" or (key is None and not once):
         return None
     digest = digest_of(request)
-    key = request.headers.get(HEADER)
-    if key is None and getattr(request.state, "once", None):
+    if key is None:
         # Somebody who goes back and types something else asks for something else.
-        key = f"form {request.state.once} {digest}"
-    return None if key is None else idempotency.Request(asker=caller.key, key=key, digest=digest)
+        key = f"form {once} {digest}"
+    return idempotency.Request(asker=caller.key, key=key, digest=digest)
 
 
 def as_text(value: object) -> str:

@@ -10,6 +10,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from psycopg import OperationalError as PsycopgOperationalError
+from psycopg.errors import DiskFull
 from psycopg_pool import PoolTimeout
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
@@ -29,6 +30,7 @@ HTTP_STATUS: dict[type[errors.ChangesError], int] = {
     errors.Gone: 410,
     errors.TooLarge: 413,
     errors.OtherVersion: 426,
+    errors.Full: 507,
     errors.TooOften: 429,
     errors.Unavailable: 503,
 }
@@ -54,7 +56,11 @@ def tell(
     return page
 
 
-HEADERS: dict[int, dict[str, str]] = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
+HEADERS: dict[int, dict[str, str]] = {
+    401: {"WWW-Authenticate": "Bearer"},
+    503: {"Retry-After": "5"},
+    507: {"Retry-After": "30"},
+}
 
 
 def answer_known(request: Request, error: errors.ChangesError) -> Response:
@@ -83,6 +89,8 @@ def first_line(error: Exception) -> str:
 
 
 def answer_database_away(request: Request, error: Exception) -> Response:
+    if isinstance(getattr(error, "orig", error), DiskFull):
+        return tell(request, 507, "The disk of the database is full.", [], {"Retry-After": "30"})
     log.warning("database away", path=paths.printable(request.url.path), error=first_line(error))
     return tell(request, 503, "The database is away; please ask again.", [], {"Retry-After": "1"})
 

@@ -10,22 +10,19 @@ import random
 import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
-from psycopg import OperationalError
 from pydantic import Field
 
 from changes.base.bell import Bell, Follower
 from changes.base.errors import Invalid, Unavailable
 from changes.people.rules import Scope
-from changes.results import logs
-from changes.web import call, log_lines
+from changes.web import call
+from changes.web.live_log import FollowedLog, FollowedLogs
 from changes.web.log_lines import Place
-from changes.web.pages import drawing
 from changes.web.params import Parameters, TextList, parameters
 
 pages = APIRouter()
@@ -67,7 +64,7 @@ def listen(request: Request, asked: Annotated[Asked, parameters(Asked)]) -> Resp
         raise Unavailable("Too many pages are open here; this one will ask again.")
     # How long the answer takes says nothing about us.
     request.state.held = True
-    told = events(bell, request.app.state.pool, named, asked)
+    told = events(bell, request.app.state.followed_logs, named, asked)
     return StreamingResponse(told, media_type="text/event-stream", headers=HEADERS)
 
 
@@ -83,9 +80,9 @@ def topics(named: list[str]) -> dict[str, str]:
     return {ALL.get(name, name): name for name in named}
 
 
-async def events(bell: Bell, pool: Any, named: dict[str, str], asked: Asked) -> AsyncIterator[str]:
+async def events(bell: Bell, logs: FollowedLogs, named: dict[str, str], asked: Asked) -> AsyncIterator[str]:
     """At most four times a second, and a word now and then so that both sides know of each other."""
-    followed = FollowedLog(asked.log, Place(asked.offset, asked.line)) if asked.log else None
+    followed = FollowedLog(logs, asked.log, Place(asked.offset, asked.line)) if asked.log else None
     log_topics = [followed.topic] if followed else []
     with bell.following(*named, *log_topics) as follower:
         for topic in (*named, *log_topics):
@@ -94,7 +91,8 @@ async def events(bell: Bell, pool: Any, named: dict[str, str], asked: Asked) -> 
         yield BEAT
         async for rung in rings(bell, follower):
             if followed and (followed.topic in rung or followed.is_behind):
-                yield await followed.news(pool)
+                news = await followed.news()
+                yield event("log", news) if news else BEAT
             changed = [named[topic] for topic in rung if topic in named]
             yield event("changed", changed) if changed else BEAT
 
@@ -115,32 +113,3 @@ async def rings(bell: Bell, follower: Follower) -> AsyncIterator[list[str]]:
 
 def event(name: str, data: object) -> str:
     return f"event: {name}\ndata: {json.dumps(data)}\n\n"
-
-
-@dataclass
-class FollowedLog:
-    source_id: UUID
-    place: Place
-    is_behind: bool = False
-
-    @property
-    def topic(self) -> str:
-        return f"log:{self.source_id.hex}"
-
-    async def news(self, pool: Any) -> str:
-        """The lines since the last time, drawn; of too many only the last."""
-        try:
-            async with pool.connection() as connection:
-                start, data = await logs.newest(connection, self.source_id, self.place.offset)
-        except OperationalError:
-            # The database is away; the next beat looks again.
-            self.is_behind = True
-            return BEAT
-        self.is_behind = False
-        if not data:
-            return BEAT
-        news = log_lines.read_on(self.place, start, data)
-        self.place = news.end
-        components: Any = drawing.templates.env.globals["ui"]
-        html = str(components.log_news(news))
-        return event("log", {"html": html, "offset": news.end.offset, "line": news.end.line})

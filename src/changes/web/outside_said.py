@@ -90,7 +90,7 @@ class BuildSaid(EndSaid):
     tag: Annotated[OptionalText, Field(max_length=TAG_MAX)] = None
     log: Annotated[Files, Field(description="what it printed")] = []
     junit: Annotated[Files, Field(description="test reports")] = []
-    coverage: Annotated[Files, Field(description="Cobertura reports")] = []
+    coverage: Annotated[Files, Field(description="reports of coverage")] = []
 
     @property
     def is_ended(self) -> bool:

@@ -69,12 +69,16 @@ Flag = Annotated[bool, BeforeValidator(blank_is_false)]
 def parameters(model: type[Model]) -> Any:
     """A FastAPI dependency that reads `model` from wherever its values stand."""
 
-    async def read(request: Request) -> Model:
-        asked = model.model_validate(await merged(request))
-        request.state.asked = asked
-        return asked
+    async def depend(request: Request) -> Model:
+        return await read(request, model)
 
-    return Depends(read)
+    return Depends(depend)
+
+
+async def read(request: Request, model: type[Model]) -> Model:
+    asked = model.model_validate(await merged(request))
+    request.state.asked = asked
+    return asked
 
 
 def form_of_strangers(model: type[Model]) -> Any:

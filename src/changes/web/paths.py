@@ -5,7 +5,7 @@ import re
 from starlette.convertors import Convertor
 
 # What follows is a secret that opens the door.
-SECRET_PATHS = re.compile("^(/auth/link/|/original/|/hooks/repositories/[^/]*/)[^/]*")
+SECRET_PATHS = re.compile("^(/auth/link/|/original/|/files/|/hooks/repositories/[^/]*/)[^/]*")
 
 
 def printable(path: str) -> str:

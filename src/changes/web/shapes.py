@@ -17,7 +17,8 @@ from changes.people.models import AdminMessage, Author, Token, User
 from changes.projects.models import Patch, Plan, Project, Repository, Revision, Source, Step
 from changes.projects.rules import RepositoryBackend, RepositoryStatus
 from changes.results import read_times
-from changes.results.models import Artifact, LogChunk, LogSource
+from changes.results.logparts import Part
+from changes.results.models import Artifact, LogSource
 
 SPECIAL_LABELS: list[tuple[IntEnum, str]] = [
     *STATUS_LABELS.items(),
@@ -35,6 +36,10 @@ Json = dict[str, Any]
 def when(moment: datetime | None) -> str | None:
     """UTC without a zone, as old clients parse it."""
     return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+
+
+def when_ms(moment_ms: int | None) -> str | None:
+    return None if moment_ms is None else when(datetime.fromtimestamp(moment_ms / 1000, UTC))
 
 
 def enum(value: IntEnum) -> Json:
@@ -342,28 +347,31 @@ def log_source(each: LogSource) -> Json:
         "step": {"id": each.step_id.hex},
         "name": each.name,
         "size": each.size_bytes,
+        "isRemoved": each.date_removed is not None,
         "urls": [{"url": f"{raw}?raw=1", "type": "raw"}, {"url": raw, "type": "chunked", "priority": 1}],
         "dateCreated": when(each.date_created),
     }
 
 
-def log_chunk(each: LogChunk) -> Json:
+def log_part(source: LogSource, each: Part) -> Json:
     return {
-        "source": {"id": each.source_id.hex},
+        "source": {"id": source.id.hex},
         "text": each.data.decode("utf-8", "replace"),
         "offset": each.offset,
-        "size": each.size_bytes,
+        "size": len(each.data),
         "times": [{"offset": at, "read": when(moment)} for at, moment in read_times.pairs(each.times)],
     }
 
 
 def artifact(each: Artifact) -> Json:
+    is_gone = each.date_removed is not None
     return {
         "id": each.id.hex,
         "jobstep": {"id": each.step_id.hex},
         "name": each.name,
         "size": each.size_bytes,
         "sha256": each.sha256,
-        "url": f"{settings.get().base_url}/api/0/artifacts/{each.id.hex}/content/",
+        "url": None if is_gone else f"{settings.get().base_url}/api/0/artifacts/{each.id.hex}/content/",
         "dateCreated": when(each.date_created),
+        "dateRemoved": when(each.date_removed),
     }

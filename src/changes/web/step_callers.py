@@ -13,6 +13,12 @@ from changes.builds import nodes, step_tokens
 from changes.web import asking, auth
 
 
+def agent_key(request: Request) -> str | None:
+    """None for a step's own token, and for nothing."""
+    secret = auth.bearer(request)
+    return None if secret is None or step_tokens.is_one(secret) else secret
+
+
 @asynccontextmanager
 async def holding(request: Request, step_id: UUID) -> AsyncIterator[tuple[AsyncConnection[Any], UUID]]:
     """A connection, and the machine in whose name is spoken; whether it holds the step is asked later."""

@@ -1,6 +1,7 @@
 """The machine and the services: what the doctor says when one of them is not well."""
 
 import shutil
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 from tests import factories
 from tests.app.doctor.test_rows import A_TASK, sick
 from tests.builds import agents
+from tests.results.log_texts import BLOB, a_log
 from tests.scenarios.running import free_port
 
 from changes.app.doctor import database, host, main, work
@@ -22,6 +24,7 @@ from changes.base.db import Database
 from changes.base.settings import Loaded, Settings
 from changes.base.storage import Storage
 from changes.projects.rules import RepositoryBackend
+from changes.results.models import LogChunk
 
 PERIOD = (
     "insert into task (id, name, child_id, state, due_at, sent_at, date_created, date_finished) values"
@@ -266,12 +269,33 @@ def test_an_artifact_that_was_cut_off_is_named(session: Session, settings: Setti
 
 
 @pytest.mark.parametrize(
+    ("harm", "state"),
+    [
+        (lambda _storage, _key: None, State.OK),
+        (lambda storage, key: storage.delete(key), State.BROKEN),
+        (lambda storage, key: storage.put(key, b"a"), State.BROKEN),
+    ],
+    ids=["whole", "gone", "cut off"],
+)
+def test_packed_logs_are_looked_for(
+    session: Session, settings: Settings, harm: Callable[[Storage, str], None], state: State
+) -> None:
+    source = a_log(session, b"a line\n" * 1000, BLOB)
+    chunk = session.query(LogChunk).filter_by(source_id=source.id).one()
+    harm(Storage(settings.blob_url), chunk.key or "")
+
+    found = host.check_logs(session.connection(), Storage(settings.blob_url))
+
+    assert (found.state, str(source.id) in found.text) == (state, state != State.OK)
+
+
+@pytest.mark.parametrize(
     ("free_mb", "state"), [(100, State.BROKEN), (1000, State.WARNING), (50_000, State.OK)]
 )
 def test_a_disk_that_is_nearly_full_is_told(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, free_mb: int, state: State
 ) -> None:
-    usage = SimpleNamespace(free=free_mb * 1024**2)
+    usage = SimpleNamespace(free=free_mb * 1024**2, total=10**12)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
 
     assert host.check_disk(settings, Storage(settings.blob_url)).state == state

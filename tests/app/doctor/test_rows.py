@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from tests.app.doctor import world
 from tests.app.doctor.world import World
 from tests.conftest import copy_of_template
+from tests.results.log_texts import BLOB, PACKED, a_log_of
 
 from changes.app import plugins
 from changes.app.demo import filling
@@ -18,6 +19,7 @@ from changes.base import db, ids, jobs, process, storage
 from changes.base.db import Database
 from changes.base.settings import Settings
 from changes.base.storage import Storage
+from changes.projects import mirrors
 from changes.results import collect
 
 OF_SUMS = {"counts-of-parts", "verdicts-follow-parts"}
@@ -41,6 +43,12 @@ insert into concurrency_group (id, date_created, name, "limit") values (gen_rand
 A_LIMIT = """
 insert into project_option (id, date_created, project_id, name, value)
 select gen_random_uuid(), now(), project_id, 'queue.limit', '0' from job_step where id = :running
+"""
+A_DAY = "insert into project_day values (:project, current_date, 1, 1, 1, 0, 0, 0, 0)"
+COVERAGE = """
+insert into build_coverage (build_id, project_id, date_merged, is_of_commit, report_count, file_count,
+    lines_covered, lines_uncovered)
+values (:passed_build, :project, now() - interval '1 h', true, 1, 1, 7, 0)
 """
 # How to break exactly that.
 BREAKS = {
@@ -76,7 +84,9 @@ BREAKS = {
     "numbers-of-builds": ["update project set last_build_number = 0 where id = :project"],
     "numbers-of-jobs": ["update build set last_job_number = 0 where id = :passed_build"],
     "tests-of-steps": ["delete from test_batch where step_id = :passed"],
+    "sums-of-days": [A_DAY],
     "sums-of-jobs-and-builds": ["update item_stat set value = value + 1 where item_id = :passed_build"],
+    "coverage-of-builds": [COVERAGE],
     "actions-once": ["alter table event drop constraint uq_event_type_item_id_key", AN_EVENT, AN_EVENT],
     "news-have-listeners": [
         "insert into outbox (id, type, data, date_created) values (gen_random_uuid(), 'x', '{}', now())"
@@ -104,10 +114,18 @@ BREAKS = {
     "counts-of-parts": ["""update build set tally = '{"3.1"\\: 7}' where id = :passed_build"""],
     "verdicts-follow-parts": ["update build set result = 1 where id = :failed_build"],
 }
+MENDED = (
+    "numbers-of-builds",
+    "numbers-of-jobs",
+    "sums-of-days",
+    "sums-of-jobs-and-builds",
+    "counts-of-parts",
+)
 LOGS_BROKEN = [
     'delete from log_chunk where "offset" = 0',
     'delete from log_chunk where "offset" = 8',
     "update log_chunk set data = 'x' where \"offset\" = 4",
+    "update log_chunk set frames = decode(repeat('01000000', 4), 'hex') where \"offset\" = 4",
     "update log_source set size_bytes = size_bytes + 1",
 ]
 
@@ -139,6 +157,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Datab
         made = Database(url, pool_size=2)
         process.settings.set(Settings(home=home, base_url="http://changes.test"))
         storage.storage.set(Storage((home / "blobs").as_uri()))
+        mirrors.folder.set(home / "repos")
         plugins.introduce()
         jobs.bell.set(jobs.nobody_rings)
         db.database.set(made)
@@ -216,6 +235,24 @@ def test_a_log_that_lacks_bytes_at_any_place_is_found(
     assert "logs-without-holes" in examine(session, settings, monkeypatch)
 
 
+@pytest.mark.parametrize("form", [PACKED, BLOB])
+def test_a_log_that_is_packed_has_no_hole(
+    session: Session, settings: Settings, healthy: World, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_log_of(session, b"a line\n" * 200_000, [(600_000, form), (700_000, form)])
+
+    assert "logs-without-holes" not in examine(session, settings, monkeypatch)
+
+
+def test_lines_that_several_steps_ran_are_no_sum_of_theirs(
+    session: Session, settings: Settings, healthy: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    covered = "insert into item_stat (item_id, name, value) values (:{}, 'lines_covered', {})"
+    run(session, healthy, [covered.format("passed", 5), covered.format("passed_build", 4)])
+
+    assert "sums-of-jobs-and-builds" not in examine(session, settings, monkeypatch)
+
+
 def test_silence_while_no_web_server_ran_is_nobodys(
     session: Session, settings: Settings, healthy: World
 ) -> None:
@@ -243,7 +280,7 @@ def test_what_is_miscounted_is_counted_anew_and_nothing_else(
     with database.transaction() as session:
         made = world.make(session, passed)
     with database.transaction() as session:
-        for name in ("numbers-of-builds", "numbers-of-jobs", "sums-of-jobs-and-builds", "counts-of-parts"):
+        for name in MENDED:
             run(session, made, BREAKS[name])
         run(
             session,
@@ -257,7 +294,7 @@ def test_what_is_miscounted_is_counted_anew_and_nothing_else(
 
     with database.transaction() as session:
         after = examine(session, settings, monkeypatch)
-    assert len(before) == 6, before
+    assert len(before) == len(MENDED) + 2, before
     assert set(after) == {"over-has-a-date"}
 
 

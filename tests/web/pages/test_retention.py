@@ -63,4 +63,4 @@ def test_the_page_has_it_done_at_a_click(browser: TestClient, session: Session) 
     send(browser, only_form(browser, HERE, HERE))
 
     asked = session.execute(select(Task.name)).scalars().all()
-    assert asked.count("results.drop_old_tests_now") == 1
+    assert asked.count("results.clean_away_now") == 1

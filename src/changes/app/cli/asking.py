@@ -22,7 +22,6 @@ def add_to(app: typer.Typer) -> None:
     app.command()(login)
     app.add_typer(project, name="project")
     app.command()(build)
-    app.command()(log)
     app.command()(status)
 
 
@@ -139,20 +138,6 @@ def follow(asked: Server, build_id: str) -> dict[str, Any]:
         if each["status"]["id"] == "finished":
             return each
         wait_s = WAIT_S
-
-
-def log(
-    step: Annotated[str, typer.Argument(help="Id of a job step.")],
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the step ends.")] = False,
-    name: Annotated[str, typer.Option(help="Which of its logs.")] = "console",
-) -> None:
-    """Print the log of a step."""
-    query: dict[str, object] = {"raw": 1, "offset": 0}
-    if follow:
-        query["follow"] = "true"
-    for piece in servers.connect().stream(f"/jobsteps/{step}/logs/{name}/", **query):
-        sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
 
 
 def status(

@@ -7,12 +7,16 @@ import typer
 from changes.app.cli import (
     acting,
     admin,
+    artifacts,
     asking,
+    card,
     config,
+    coverage,
     demo,
     doctor,
     flaky,
     kept,
+    log,
     original,
     origins,
     queue,
@@ -22,11 +26,13 @@ from changes.app.cli import (
     retention,
     running,
     secrets,
+    stats,
     tests,
     trying,
     upkeep,
     waiting,
     why_built,
+    why_failed,
 )
 from changes.app.cli.output import fail
 
@@ -59,8 +65,11 @@ def about(
 running.add_to(app)
 admin.add_to(app)
 asking.add_to(app)
+log.add_to(app)
+artifacts.add_to(app)
 waiting.add_to(app)
 acting.add_to(app)
+card.add_to(app)
 report.add_to(app)
 doctor.add_to(app)
 queue.add_to(app)
@@ -73,8 +82,11 @@ kept.add_to(app)
 retention.add_to(app)
 trying.add_to(app)
 tests.add_to(app)
+coverage.add_to(app)
 why_built.add_to(app)
+why_failed.add_to(app)
 flaky.add_to(app)
+stats.add_to(app)
 origins.add_to(app)
 config.add_to(app)
 demo.add_to(app)

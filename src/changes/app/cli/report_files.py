@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from changes.results.rules import is_junit
+from changes.results.rules import is_coverage, is_junit
 
 LOG_NAME_MAX = 64
 
@@ -70,9 +70,9 @@ def junit_name(path: Path) -> str:
 
 
 def coverage_name(path: Path) -> str:
-    name = Path(plain_name(path))
-    is_known = name.suffix != ".xml" or name.name == "coverage.xml" or name.name.endswith(".coverage.xml")
-    return str(name if is_known else name.with_suffix(".coverage.xml"))
+    """Whatever it is called: its format is told by how it begins."""
+    name = plain_name(path)
+    return name if is_coverage(name) else str(Path(name).with_suffix(".coverage.xml"))
 
 
 def log_name(path: Path, number: int, console: str) -> str:

@@ -1,6 +1,6 @@
-"""changes pin | unpin | retention: what is kept of tests, and for how long."""
+"""changes pin | unpin | retention: what is kept, and for how long."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -38,22 +38,32 @@ def retention(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show which runs of tests are older than they are kept, and let them go now."""
+    """Show what is older than it is kept, and let it go now."""
     asked = servers.connect()
     found = asked.get("/retention/")
     if as_json:
         say_json(found)
-    elif found["months"]:
+    else:
+        show(found)
+    is_something = bool(found["months"]) or any(each["items"] for each in found["kinds"])
+    if is_something and not dry_run:
+        asked.post("/retention/")
+        tell("It is being done.")
+
+
+def show(found: dict[str, Any]) -> None:
+    gone = [each for each in found["kinds"] if each["items"]]
+    if gone:
+        kinds = [(each["kind"], each["items"], megabytes(each["bytesBack"])) for each in gone]
+        table(["WHAT", "GONE", "MB BACK"], kinds)
+    if found["months"]:
         rows = [
             (each["month"], each["way"], each["runsGone"], each["runsKept"], megabytes(each["bytesBack"]))
             for each in found["months"]
         ]
         table(["MONTH", "HOW", "RUNS GONE", "RUNS KEPT", "MB BACK"], rows)
-    else:
+    if not gone and not found["months"]:
         say("Nothing is older than it is kept.")
-    if found["months"] and not dry_run:
-        asked.post("/retention/")
-        tell("It is being done.")
 
 
 def megabytes(size_bytes: int) -> str:

@@ -14,7 +14,7 @@ import urllib3
 
 from changes.app.cli.output import tell
 from changes.app.cli.server import Answer, Server
-from changes.protocol import LOG_CHUNK_MAX_BYTES
+from changes.protocol import LOG_CHUNK_SURE_BYTES
 
 AS_JSON = {"Content-Type": "application/json"}
 AS_BYTES = {"Content-Type": "application/octet-stream"}
@@ -73,7 +73,7 @@ def begin(server: Server, fields: dict[str, object]) -> Answer:
 
 
 def chunks_of(file: BinaryIO) -> Iterable[bytes]:
-    while data := file.read(LOG_CHUNK_MAX_BYTES):
+    while data := file.read(LOG_CHUNK_SURE_BYTES):
         yield data
 
 
@@ -132,7 +132,7 @@ class Feed(threading.Thread):
             tell(f"changes: nothing more is reported: {answer.error}")
 
     def send(self) -> Answer:
-        wanted = min(LOG_CHUNK_MAX_BYTES, self.size_bytes - self.offset)
+        wanted = min(LOG_CHUNK_SURE_BYTES, self.size_bytes - self.offset)
         data = os.pread(self.spool.fileno(), wanted, self.offset)
         answer = self.part.append(self.log_name, self.offset, data)
         if not answer.is_refusal:

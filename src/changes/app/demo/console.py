@@ -78,7 +78,7 @@ def of_command(dice: Dice, ran: Ran, runs: Sequence[Run]) -> Iterator[str]:
         return
     yield from WRITERS.get(ran.shape.tool, plain)(dice)
     if ran.return_code:
-        yield f"{RED}{BOLD}error{OFF}: {complaint(dice, ran.shape.tool)}"
+        yield from complaint(dice, ran.shape.tool)
 
 
 def of_tests(dice: Dice, runs: Sequence[Run]) -> Iterator[str]:
@@ -110,8 +110,10 @@ def chatter(dice: Dice, lines: int) -> Iterator[str]:
 
 def pip(dice: Dice) -> Iterator[str]:
     yield f"{DIM}Resolved {len(PACKAGES)} packages in {dice.randint(4, 40)}ms{OFF}"
+    yield "::group::Packages"
     for name in PACKAGES:
         yield f" {GREEN}+{OFF} {BOLD}{name}{OFF}=={dice.randint(0, 9)}.{dice.randint(0, 30)}"
+    yield "::endgroup::"
 
 
 def npm(dice: Dice) -> Iterator[str]:
@@ -146,16 +148,33 @@ def plain(dice: Dice) -> Iterator[str]:
     yield from (f"{DIM}[{number}/8]{OFF} working, {dice.randint(10, 900)} items" for number in range(1, 9))
 
 
-def complaint(dice: Dice, tool: str) -> str:
-    line = dice.randint(10, 300)
+def complaint(dice: Dice, tool: str) -> list[str]:
+    """In the words of the tools themselves: the line that says why, and what follows from it."""
+    line, error = dice.randint(10, 300), f"{RED}{BOLD}error{OFF}"
     found = {
-        "ruff": f"src/app/service.py:{line}:5: F841 Local variable `answer` is assigned to but never used",
-        "mypy": f'src/app/service.py:{line}: Incompatible return value type (got "None", expected "str")',
-        "npm": f"src/pages/Checkout.tsx({line},11): TS2345: Argument of type 'undefined' is not assignable",
-        "gradle": f"e: Login.kt: ({line}, 17): Unresolved reference: sessionStore",
-        "docker": 'process "/bin/sh -c uv sync --frozen" did not complete successfully: exit code: 1',
+        "ruff": [
+            f"src/app/service.py:{line}:5: {RED}F841{OFF} Local variable `answer` is never used",
+            "Found 1 error.",
+        ],
+        "mypy": [
+            f'src/app/service.py:{line}: {error}: Incompatible return value type (got "None")',
+            "Found 1 error in 1 file (checked 212 source files)",
+        ],
+        "npm": [
+            f"src/pages/Checkout.tsx({line},11): {error} TS2345: Type 'undefined' is not assignable.",
+            "npm error code ELIFECYCLE",
+        ],
+        "gradle": [
+            f"e: file:///src/app/Login.kt:{line}:17 Unresolved reference: sessionStore",
+            "> Task :app:compileDebugKotlin FAILED",
+            "FAILURE: Build failed with an exception.",
+        ],
+        "docker": [
+            f"#9 {line / 10:.1f} E: Failed to fetch http://deb.debian.org/debian/pool/main/o/openssl.deb",
+            'ERROR: failed to solve: process "/bin/sh -c uv sync" did not complete: exit code: 1',
+        ],
     }
-    return found.get(tool, f"item {line} does not match its checksum")
+    return found.get(tool, [f"{error}: item {line} does not match its checksum"])
 
 
 WRITERS = {"pip": pip, "npm": npm, "gradle": gradle, "docker": docker}

@@ -8,7 +8,7 @@ from itertools import count
 
 import psycopg
 
-from changes.app.demo import catalogue, fates, verdicts
+from changes.app.demo import catalogue, covered, fates, origins, rooms, told, verdicts
 from changes.app.demo.catalogue import ProjectShape
 from changes.app.demo.dice import Dice
 from changes.app.demo.ground import Builder
@@ -17,11 +17,14 @@ from changes.app.demo.people import MACHINES
 from changes.app.demo.play import Machines, Player
 from changes.app.demo.rows import Connection, Ids, Rows
 from changes.app.demo.write import Detail, Writer
+from changes.base import storage
 from changes.base.db import Database
 from changes.base.errors import Conflict
 from changes.base.storage import Storage
 from changes.builds import averages
 from changes.results import partitions, testdays
+from changes.results.figures import counting
+from changes.results.figures.counting import Days
 
 COUNT_BUILDS = """
 update project set last_build_number = counted.number
@@ -90,7 +93,20 @@ def fill(into: Into, wanted: Wanted) -> int:
         with into.database.transaction() as session:
             with_sums = testdays.sum_up(session) > 0
     with into.database.transaction() as session:
+        today = wanted.now.date()
+        month = Days(today - timedelta(days=MONTH_DAYS + 1), today + timedelta(days=1))
+        counting.count(session, project_ids, month)
+    with into.database.transaction() as session:
         verdicts.tell(session)
+        origins.tell(session)
+    # Whoever reads a log asks the process where it lies.
+    storage.storage.set(into.storage)
+    with into.database.transaction() as session:
+        told.tell(session, wanted.seed)
+    with into.database.transaction() as session:
+        covered.tell(session, wanted.seed)
+    with into.database.transaction() as session:
+        rooms.note(session, into.storage)
     return written
 
 

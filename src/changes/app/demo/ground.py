@@ -170,7 +170,8 @@ class Builder:
             }
             self.rows.add(Step, **row, plan_id=plan_id, date_modified=self.since, **recipe)
             steps.append({"id": row["id"].hex, **recipe, "options": {}})
-        return PlacedPlan(plan_id, {"snapshot": {"steps": steps, "options": {}}})
+        terms = {"owners": [f"the {shape.cluster} team"]}
+        return PlacedPlan(plan_id, {"snapshot": {"steps": steps, "options": {}}, "terms": terms})
 
     def tests(self, project_id: UUID, suite: Suite) -> None:
         for test in suite.tests:

@@ -89,8 +89,30 @@ def diff(dice: Dice, words: tuple[str, ...]) -> bytes:
 
      def close(self) -> None:
          self.backend.close()
-"""
+{NEW_FILE.format(word=word, seconds=limit)}"""
     return text.encode()
+
+
+NEW_FILE = '''diff --git a/src/{word}/limits.py b/src/{word}/limits.py
+new file mode 100644
+--- /dev/null
++++ b/src/{word}/limits.py
+@@ -0,0 +1,14 @@
++"""How long {word} may take, and what is told of the rest."""
++
++from contextlib import contextmanager
++
++from orbit.clock import deadline
++
++
++@contextmanager
++def limited(seconds={seconds}):
++    """Ends what takes longer."""
++    with deadline(seconds) as left:
++        yield left
++    if left.is_over:
++        raise TimeoutError(f"{word} took longer than {{seconds}} s")
+'''
 
 
 def test_names(suite: str, words: tuple[str, ...], count: int) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from changes.app.demo import console
+from changes.app.demo import clocks, console, left
 from changes.app.demo.ground import Ground, PlacedProject
 from changes.app.demo.lives import life_of, talk, vars_of
 from changes.app.demo.month import Change, Request
@@ -52,6 +52,8 @@ class Writer:
         self.rows, self.ids, self.ground, self.storage, self.now = rows, ids, ground, storage, now
         self.dice = ids.dice
         self.sources = Sources({}, {})
+        # By digest: where the bytes lie.
+        self.kept: dict[str, str] = {}
 
     def first_commits(self, heads: dict[str, str], at: datetime) -> None:
         """What the first changes of each repository stand on."""
@@ -328,24 +330,30 @@ class JobWriter:
 
     def files(self, job_id: UUID, step_id: UUID, attempt: Attempt, runs: list[Run]) -> None:
         text = console.of_attempt(self.dice, attempt, runs, self.now)
-        self.log(job_id, step_id, attempt.state.date_started or self.now, text)
+        end = attempt.state.date_finished or self.now
+        self.log(job_id, step_id, (attempt.state.date_started or end, end), text)
         if runs:
-            end = attempt.state.date_finished or self.now
-            self.artifact(job_id, step_id, end, ("junit.xml", console.junit(runs)))
+            for file in (("junit.xml", console.junit(runs)), *left.files(runs)):
+                self.artifact(job_id, step_id, end, file)
 
-    def log(self, job_id: UUID, step_id: UUID, at: datetime, text: bytes) -> None:
+    def log(self, job_id: UUID, step_id: UUID, during: tuple[datetime, datetime], text: bytes) -> None:
+        at, took = during[0], during[1] - during[0]
         source_id = self.ids.at(at)
-        about = {"name": CONSOLE, "size_bytes": len(text)}
+        about = {"name": CONSOLE, "size_bytes": len(text), "newlines": text.count(b"\n")}
         self.rows.add(LogSource, id=source_id, date_created=at, step_id=step_id, job_id=job_id, **about)
         for offset in range(0, len(text), CHUNK_BYTES):
             data = text[offset : offset + CHUNK_BYTES]
-            self.rows.add(LogChunk, source_id=source_id, offset=offset, size_bytes=len(data), data=data)
+            place = {"offset": offset, "size_bytes": len(data), "lines_before": text.count(b"\n", 0, offset)}
+            times = clocks.read_times(text, offset, len(data), at, took)
+            self.rows.add(LogChunk, source_id=source_id, **place, data=data, times=times)
 
     def artifact(self, job_id: UUID, step_id: UUID, at: datetime, file: tuple[str, bytes]) -> None:
         name, data = file
         artifact_id = self.ids.at(at)
-        key = f"artifacts/{step_id.hex}/{artifact_id.hex}"
-        self.writer.storage.put(key, data)
+        digest = hashlib.sha256(data).hexdigest()
+        key = self.writer.kept.setdefault(digest, f"artifacts/{step_id.hex}/{artifact_id.hex}")
+        if key.endswith(artifact_id.hex):
+            self.writer.storage.put(key, data)
         self.rows.add(
             Artifact,
             id=artifact_id,
@@ -354,7 +362,7 @@ class JobWriter:
             job_id=job_id,
             name=name,
             size_bytes=len(data),
-            sha256=hashlib.sha256(data).hexdigest(),
+            sha256=digest,
             key=key,
         )
 

@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 from changes.app.doctor import looking
 from changes.app.doctor.findings import Finding, broken, ok, warning
 from changes.app.doorbell import BrokerAway
-from changes.base import ids
+from changes.base import ids, room
 from changes.base.errors import NotFound
 from changes.base.settings import Settings
 from changes.base.storage import Storage, StorageError
+from changes.results import disk
 
 FREE_MIN_BYTES = 200 * 1024**2
 FREE_LOW_BYTES = 2 * 1024**3
@@ -23,8 +24,18 @@ HG_BACKEND = 2
 NAMES_SHOWN = 5
 
 # Of the others as many as lie in some pages of the table, wherever those are.
-NEWEST_ARTIFACTS = "select name, key, size_bytes from artifact order by id desc limit :sample"
-SOME_ARTIFACTS = "select name, key, size_bytes from artifact tablesample system (1) limit :sample"
+NEWEST_ARTIFACTS = (
+    "select name, key, size_bytes from artifact where date_removed is null order by id desc limit :sample"
+)
+# Their keys begin with ids, which begin with the time.
+NEWEST_LOGS = (
+    "select 'log ' || source_id as name, key, stored_bytes from log_chunk"
+    " where key is not null order by key desc limit :sample"
+)
+SOME_ARTIFACTS = (
+    "select name, key, size_bytes from artifact tablesample system (1)"
+    " where date_removed is null limit :sample"
+)
 
 
 def check_settings(settings: Settings, warnings: tuple[str, ...]) -> Finding:
@@ -80,18 +91,30 @@ def check_artifacts(connection: Connection, storage: Storage) -> Finding:
     return ok("artifacts", f"The bytes of artifacts are there ({len(rows)} looked at)")
 
 
+def check_logs(connection: Connection, storage: Storage) -> Finding:
+    found = looking.rows(connection, NEWEST_LOGS, {"sample": SAMPLE})
+    missing = [row.name for row in found if storage.size_of(row.key) != row.stored_bytes]
+    if missing:
+        text = f"{len(missing)} of {len(found)} packed logs that were looked at are gone or cut off"
+        shown = ", ".join(missing[:NAMES_SHOWN])
+        return broken(
+            "packed-logs", f"{text}: {shown}", "Restore the files from the backup of the same time."
+        )
+    return ok("packed-logs", f"The bytes of packed logs are there ({len(found)} looked at)")
+
+
 def check_disk(settings: Settings, storage: Storage) -> Finding:
-    folders = [settings.home, *([storage.folder] if storage.folder else [])]
-    free_bytes, folder = min((shutil.disk_usage(existing(path)).free, path) for path in folders)
-    text = f"{free_bytes / 1024**3:.1f} GB are free on the disk of {folder}"
-    advice = "Free some space, or move the home to a larger disk."
+    places = disk.places(settings, storage)
+    least = min(places, key=lambda place: place.free_bytes - place.free_min_bytes)
+    free_bytes = least.free_bytes
+    text = f"{room.in_words(free_bytes)} are free on the disk of {least.folder}"
+    advice = "Look at /admin/disk/, keep less, or move the home to a larger disk."
+    if free_bytes < least.free_min_bytes:
+        limit = room.in_words(least.free_min_bytes)
+        return broken("disk", f"{text}, and below {limit} no step is handed out", advice)
     if free_bytes < FREE_MIN_BYTES:
         return broken("disk", text, advice)
     return warning("disk", text, advice) if free_bytes < FREE_LOW_BYTES else ok("disk", text)
-
-
-def existing(path: Path) -> Path:
-    return next(each for each in (path, *path.parents) if each.exists())
 
 
 def check_home(home: Path) -> Finding:

@@ -69,6 +69,7 @@ def in_snapshot(connection: Connection, current: Settings, storage: Storage | No
     found += patiently("tools", lambda: [host.check_tools(connection)])
     if storage is not None:
         found += patiently("artifacts", lambda: [host.check_artifacts(connection, storage)])
+        found += patiently("packed-logs", lambda: [host.check_logs(connection, storage)])
     return found + rows.check(connection, current)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from changes.app.doctor import queue
 from changes.base.db import Database
 from changes.builds import settle
-from changes.results import statistics
+from changes.results import run_numbers, statistics, testdays
 
 LAST_BUILD_NUMBERS = """
 update project set last_build_number = counted.highest
@@ -40,8 +40,9 @@ update job_phase set tally = null from job where job.id = job_id and job.build_i
 """
 TESTS_OF_STEPS = """
 update item_stat set value = (
-    select count(*) from test_run join test_batch batch on test_run.id >= batch.id and test_run.id < end_id
-    where step_id = item_id and (item_stat.name = 'test_count' or test_run.result = 2)
+    select count(*) from test_run run join test_batch batch
+        on run.id >= batch.id and run.id < batch.end_id and run.id & :batch_mask = batch.id
+    where step_id = item_id and (item_stat.name = 'test_count' or run.result = 2)
 )
 where name in ('test_count', 'test_failures') and item_id in (
     select job_step.id from job_step join job on job.id = job_id where build_id = :build_id
@@ -56,6 +57,7 @@ def mend(database: Database, names: list[str]) -> int:
         for statement in (LAST_BUILD_NUMBERS, LAST_JOB_NUMBERS):
             session.execute(text(statement))
         queue.mend(session)
+        testdays.count_anew(session)
         build_ids = {build_id for name in names for build_id in builds_of(session, name)}
     for build_id in sorted(build_ids):
         with database.transaction() as session:
@@ -76,7 +78,7 @@ def builds_of(session: Session, name: str) -> list[UUID]:
 
 def count_anew(session: Session, build_id: UUID) -> None:
     for statement in OF_BUILD:
-        session.execute(text(statement), {"build_id": build_id})
+        session.execute(text(statement), {"build_id": build_id, "batch_mask": run_numbers.BATCH_MASK})
     for job_id in session.execute(
         text("select id from job where build_id = :id"), {"id": build_id}
     ).scalars():

@@ -222,10 +222,25 @@ COUNTS = [
         ") stat join lateral ("
         " select count(*) as tests, count(*) filter (where result = 2) as failures"
         " from test_run run join test_batch batch on run.id >= batch.id and run.id < batch.end_id"
+        " and run.id & :batch_mask = batch.id"
         " where step_id = stat.item_id"
         ") counted on true left join item_stat failed"
         " on failed.item_id = stat.item_id and failed.name = 'test_failures'"
         " where stat.value <> tests or coalesce(failed.value, 0) <> failures limit :limit",
+        "`changes doctor --fix` counts anew.",
+        can_be_mended=True,
+    ),
+    Question(
+        "sums-of-days",
+        "The numbers of a project's tests on a day are the sums of its tests",
+        "select 'project ' || slug || ' on ' || day from ("
+        " select * from project_day where day >= current_date - 7"
+        ") shown full join ("
+        " select project_id, day, count(*) as tests, sum(runs) as runs, sum(failed) as failed from test_day"
+        " where day >= current_date - 7 group by 1, 2"
+        ") counted using (project_id, day) join project on project.id = project_id"
+        " where (shown.tests, shown.runs, shown.failed)"
+        " is distinct from (counted.tests, counted.runs, counted.failed) limit :limit",
         "`changes doctor --fix` counts anew.",
         can_be_mended=True,
     ),
@@ -237,12 +252,29 @@ COUNTS = [
         " join job on job.build_id = newest.id join job_step step on step.job_id = job.id"
         " join item_stat stat on stat.item_id = step.id"
         " cross join lateral (values (job.id), (newest.id)) as item(id)"
-        " where step.replacement_id is null group by item.id, stat.name"
+        " where step.replacement_id is null and not stat.name = any(:merged) group by item.id, stat.name"
         ") select 'item ' || summed.id || ' (' || summed.name || ')' from summed left join item_stat shown"
         " on shown.item_id = summed.id and shown.name = summed.name"
         " where shown.value is distinct from summed.value limit :limit",
         "`changes doctor --fix` counts anew.",
         can_be_mended=True,
+    ),
+    Question(
+        "coverage-of-builds",
+        "The covered lines of a build are those that its reports have together",
+        "select 'build ' || told.build_id from ("
+        " select build_id, lines_covered, lines_uncovered from build_coverage"
+        " where date_merged < now() - interval '2 min' order by build_id desc limit :newest / 10"
+        ") told join build on build.id = told.build_id and build.status = 3 left join lateral ("
+        " select sum(bit_count(can)) as executable, sum(bit_count(ran)) as covered"
+        " from build_coverage_pack pack, unnest(pack.executable, pack.covered) as each (can, ran)"
+        " where pack.build_id = told.build_id"
+        ") counted on true left join item_stat shown"
+        " on shown.item_id = told.build_id and shown.name = 'lines_covered'"
+        " where lines_covered <> coalesce(counted.covered, 0)"
+        " or lines_covered + lines_uncovered <> coalesce(counted.executable, 0)"
+        " or lines_covered <> coalesce(shown.value, 0) limit :limit",
+        "The next report of a step of it is counted with all others. " + TELL,
     ),
 ]
 
@@ -278,12 +310,16 @@ LOGS = [
         "logs-without-holes",
         "The bytes of every log are there, in order and without holes",
         "select 'log ' || source.id from ("
-        " select id, size_bytes from log_source order by id desc limit :newest"
+        " select id, size_bytes from log_source where date_removed is null order by id desc limit :newest"
         ") source left join lateral ("
         ' select max("offset" + size_bytes) as ends, count(*) filter (where "offset" <> coalesce(before, 0)'
-        " or octets <> size_bytes) as holes from ("
-        ' select "offset", size_bytes, octet_length(data) as octets,'
-        ' lag("offset" + size_bytes) over (order by "offset") as before'
+        " or octets is distinct from size_bytes) as holes from ("
+        ' select "offset", size_bytes, lag("offset" + size_bytes) over (order by "offset") as before,'
+        # Of what is compressed: the first number of each frame.
+        " case when frames is null then octet_length(data) else ("
+        " select sum(get_byte(frames, at) + 256 * get_byte(frames, at + 1) + 65536 * get_byte(frames, at + 2)"
+        " + 16777216 * cast(get_byte(frames, at + 3) as bigint))"
+        " from generate_series(0, octet_length(frames) - 16, 16) as at) end as octets"
         " from log_chunk where source_id = source.id) chunk"
         ") counted on true where coalesce(ends, 0) <> source.size_bytes or holes > 0 limit :limit",
         "The database lost acknowledged bytes: look at its disk, and whether fsync is on.",
@@ -296,7 +332,8 @@ CRASHES = [
         "tests-once",
         "No test is stored twice for one step",
         "select 'step ' || step_id from test_run run"
-        " join test_batch batch on run.id >= batch.id and run.id < batch.end_id where step_id in ("
+        " join test_batch batch on run.id >= batch.id and run.id < batch.end_id"
+        " and run.id & :batch_mask = batch.id where step_id in ("
         " select item_id from item_stat where name = 'test_count' order by item_id desc limit :newest"
         ") group by step_id, test_id having count(*) > 1 limit :limit",
         TELL,

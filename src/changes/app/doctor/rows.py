@@ -10,6 +10,7 @@ from changes.app.doctor.looking import NotKnown
 from changes.app.doctor.questions import Question
 from changes.base import bell
 from changes.base.settings import Settings
+from changes.results import run_numbers, statistics
 
 # As builds/hearing.py asks: silence while no web server ran is nobody's.
 COULD_HEAR = (
@@ -34,6 +35,8 @@ def values_of(connection: Connection, settings: Settings) -> dict[str, Any]:
     return {
         "limit": COUNTED_MAX + 1,
         "newest": questions.NEWEST,
+        "merged": list(statistics.MERGED),
+        "batch_mask": run_numbers.BATCH_MASK,
         "silence_s": silence_s,
         "outside_min": settings.outside_silence_max_min,
         "could_hear": looking.value(connection, COULD_HEAR, heard),

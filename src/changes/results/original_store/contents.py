@@ -23,13 +23,7 @@ from changes.results.original_store.models import StoreArtifact
 TRIES = 3
 OVERLAPPING = "Overlapping ranges detected: this piece begins at {offset}, and the log has {size} bytes."
 HOLDER = "select node_id from job_step where id = %s"
-STORED = """
-select chunk."offset", chunk.data from log_source source
-join log_chunk chunk on chunk.source_id = source.id
-where source.step_id = %s and source.name = %s
-    and chunk."offset" < %s and chunk."offset" + chunk.size_bytes > %s
-order by chunk."offset"
-"""
+SOURCE = "select id from log_source where step_id = %s and name = %s"
 SIZE = "select size_bytes from log_source where step_id = %s and name = %s"
 KEEP = """
 with kept as (
@@ -94,12 +88,14 @@ async def is_stored(connection: AsyncConnection[Any], writing: Writing, offset: 
 async def read(connection: AsyncConnection[Any], step_id: UUID, log: str, span: tuple[int, int]) -> bytes:
     """What there is of these bytes."""
     begin, end = span
-    rows = await (await connection.execute(STORED, [step_id, log, end, begin])).fetchall()
-    if not rows:
-        return b""
-    first = rows[0][0]
-    data = b"".join(bytes(each[1]) for each in rows)
-    return data[max(0, begin - first) : end - first]
+    rows = await (await connection.execute(SOURCE, [step_id, log])).fetchall()
+    data = b""
+    while rows and begin + len(data) < end:
+        pieces = await logs.next_bytes(connection, rows[0][0], begin + len(data))
+        if not pieces:
+            break
+        data += b"".join(pieces)
+    return data[: end - begin]
 
 
 async def upload(

@@ -28,7 +28,9 @@ from changes.web.params import (
     documented,
     documented_query,
     parameters,
+    read,
 )
+from changes.web.short_way import ShortWay
 
 api = APIRouter(tags=["builds"])
 TESTS_SHOWN = 25
@@ -97,6 +99,14 @@ def create_builds(request: Request, asked: Annotated[NewBuilds, parameters(NewBu
     """
     change_id = ids.parse(asked.change) if asked.change else None
     return call.with_looks(request, lambda: new_builds(request, asked, change_id))
+
+
+async def create_builds_shortly(request: Request) -> Response:
+    return await run_in_threadpool(create_builds, request, await read(request, NewBuilds))
+
+
+def short_ways(prefix: str) -> list[ShortWay]:
+    return [ShortWay(f"{prefix}/builds/", create_builds_shortly)]
 
 
 def new_builds(request: Request, asked: NewBuilds, change_id: UUID | None) -> Response:

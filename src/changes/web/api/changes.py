@@ -14,12 +14,12 @@ from changes.builds import ask, of_changes
 from changes.builds.models import Build
 from changes.people import users
 from changes.people.rules import Scope
-from changes.projects import change_queries, changes, comments, interdiff, queries, versions
+from changes.projects import change_queries, changes, interdiff, queries, versions
 from changes.projects.change_queries import ChangeFilter
 from changes.projects.changes import NewChange
 from changes.projects.models import Change, Project
-from changes.projects.rules import ChangeState, CommentTarget
-from changes.web import call, change_shapes, paging, remarks
+from changes.projects.rules import ChangeState
+from changes.web import call, change_shapes, paging
 from changes.web.api.builds import NAME_MAX, NewBuilds, new_builds, summaries
 from changes.web.params import (
     OptionalText,
@@ -59,12 +59,6 @@ class NewChanges(NewVersion):
 
 class ChangedChange(Parameters):
     state: Annotated[str, Field(pattern="^(open|abandoned)$")]
-
-
-class NewComment(Parameters):
-    text: Annotated[str, Field(min_length=1)]
-    path: str = ""
-    line: Annotated[int | None, Field(ge=1, lt=2**31)] = None
 
 
 @api.get("/changes/", openapi_extra=documented_query(ChangeList, paged=True))
@@ -194,22 +188,3 @@ def compare_versions(request: Request, change_id: UUID, earlier: int, later: int
                 ]
             }
         )
-
-
-@api.get("/changes/{change_id:uuid}/comments/")
-def list_comments(request: Request, change_id: UUID) -> Response:
-    """Newest first."""
-    with call.begin(request, Scope.READ) as this:
-        change_queries.change(this.session, change_id)
-        said = comments.of(this.session, CommentTarget.CHANGE, [change_id])
-        return this.answer([change_shapes.comment(each) for each in reversed(said)])
-
-
-@api.post("/changes/{change_id:uuid}/comments/", openapi_extra=documented(NewComment))
-def comment(
-    request: Request, change_id: UUID, asked: Annotated[NewComment, parameters(NewComment)]
-) -> Response:
-    with call.begin(request, Scope.WRITE) as this:
-        found = change_queries.change(this.session, change_id)
-        said = remarks.say(this, CommentTarget.CHANGE, found.id, comments.Said(asked.text))
-        return this.answer(change_shapes.comment(said))

@@ -14,9 +14,10 @@ from changes.builds.queries import BuildFilter
 from changes.people.rules import Scope
 from changes.projects import change_queries, commits, queries, versions
 from changes.projects.models import Project, Revision, Source
-from changes.web import call, change_shapes, paging, shapes
+from changes.web import call, change_shapes, covered_sources, paging, shapes
 from changes.web.api.builds import summaries
 from changes.web.call import Call
+from changes.web.covered_sources import SourceAsked
 from changes.web.params import Parameters, TextList, documented_query, parameters
 
 api = APIRouter(tags=["changes"])
@@ -103,13 +104,21 @@ def list_builds_of_commit(request: Request, project_id: str, sha: str) -> Respon
         return listed(request, this, builds.builds(this.session, page, wanted), page)
 
 
-@api.get(f"{PROJECT}sources/{{source_id:uuid}}/")
-def show_source(request: Request, project_id: str, source_id: UUID) -> Response:
+@api.get(f"{PROJECT}sources/{{source_id:uuid}}/", openapi_extra=documented_query(SourceAsked))
+def show_source(
+    request: Request,
+    project_id: str,
+    source_id: UUID,
+    asked: Annotated[SourceAsked, parameters(SourceAsked)],
+) -> Response:
     """With its diff; of a commit, what it brought."""
     with call.begin(request, Scope.READ) as this:
-        source = source_of(this, queries.project(this.session, project_id), source_id)
+        project = queries.project(this.session, project_id)
+        source = source_of(this, project, source_id)
         diff = versions.bytes_of(this.session, source).decode("utf-8", "replace")
-        return this.answer({**change_shapes.version(source), "diff": diff, "tailsInfo": source.data})
+        told = {"diff": diff, "tailsInfo": source.data}
+        told |= covered_sources.told(this, source, asked, project.id)
+        return this.answer({**change_shapes.version(source), **told})
 
 
 @api.get(

@@ -8,28 +8,17 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from changes.base.errors import Invalid, NotFound
+from changes.base.errors import Invalid
 from changes.builds import anatomy, attempts, queries, step_summary
 from changes.builds.models import JobStep
 from changes.builds.step_summary import Counted
 from changes.people.rules import Scope
 from changes.results import artifacts, logs, statistics
-from changes.results.models import LogSource
 from changes.web import call, paging, shapes, streams
 from changes.web.params import Flag, OptionalText, Parameters, documented_query, parameters
 
 api = APIRouter(tags=["jobs"])
-BYTES_SHOWN = 50_000
-BYTES_SHOWN_MAX = 1024 * 1024
-OFFSET_MAX = 2**62
 TOLD_OF_ATTEMPTS = ("id", "attempt", "origin", "status", "result", "node", "dateStarted", "dateFinished")
-
-
-class LogPart(Parameters):
-    offset: Annotated[int, Field(le=OFFSET_MAX, description="-1 shows the tail")] = -1
-    limit: Annotated[int, Field(description="bytes, rounded up to whole chunks; JSON only")] = -1
-    raw: Annotated[str | None, Field(description="anything: plain text instead of JSON")] = None
-    follow: Annotated[Flag, Field(description="with raw: goes on until the step ends")] = False
 
 
 @api.get("/jobs/{job_id:uuid}/")
@@ -145,42 +134,6 @@ def list_artifacts_of_step(request: Request, step_id: UUID) -> Response:
         queries.step(this.session, step_id)
         found = artifacts.of_step(this.session, step_id)
         return this.answer({"artifacts": [shapes.artifact(each) for each in found]})
-
-
-@api.get("/jobsteps/{step_id:uuid}/logs/{name}/", openapi_extra=documented_query(LogPart))
-def show_log_of_step(
-    request: Request, step_id: UUID, name: str, asked: Annotated[LogPart, parameters(LogPart)]
-) -> Response:
-    with call.begin(request, Scope.READ) as this:
-        queries.step(this.session, step_id)
-        return show(request, this, logs.source_of_step(this.session, step_id, name), asked)
-
-
-@api.get("/jobs/{job_id:uuid}/logs/{source_id:uuid}/", openapi_extra=documented_query(LogPart))
-def show_log(
-    request: Request, job_id: UUID, source_id: UUID, asked: Annotated[LogPart, parameters(LogPart)]
-) -> Response:
-    with call.begin(request, Scope.READ) as this:
-        source = logs.source(this.session, source_id)
-        if source.job_id != job_id:
-            raise NotFound("The job has no such log.")
-        return show(request, this, source, asked)
-
-
-def show(request: Request, this: call.Call, source: LogSource, asked: LogPart) -> Response:
-    if asked.raw is not None:
-        return streams.log(request, source, offset=max(0, asked.offset), follow=asked.follow)
-    limit = min(asked.limit, BYTES_SHOWN_MAX) if asked.limit > 0 else BYTES_SHOWN
-    offset = asked.offset if asked.offset >= 0 else max(0, source.size_bytes - limit)
-    chunks = list(logs.chunks(this.session, source, offset=offset, limit=limit))
-    end = chunks[-1].offset + chunks[-1].size_bytes if chunks else offset
-    return this.answer(
-        {
-            "source": shapes.log_source(source),
-            "chunks": [shapes.log_chunk(chunk) for chunk in chunks],
-            "nextOffset": end,
-        }
-    )
 
 
 @api.get("/artifacts/{artifact_id:uuid}/content/")

@@ -1,6 +1,7 @@
 """/projects/ and /repositories/."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -17,7 +18,7 @@ from changes.builds.rules import Cause, Result
 from changes.people.rules import Scope
 from changes.projects import change, create, options, queries
 from changes.projects.change import ProjectChange, RepositoryChange
-from changes.projects.models import Repository
+from changes.projects.models import Project, Repository
 from changes.projects.rules import (
     ProjectStatus,
     RepositoryBackend,
@@ -25,7 +26,8 @@ from changes.projects.rules import (
     listens_here_only,
 )
 from changes.results import statistics
-from changes.web import call, option_fields, paging, shapes
+from changes.results.figures import reading
+from changes.web import call, option_fields, paging, shapes, statistics_shapes
 from changes.web.params import (
     Flag,
     OptionalText,
@@ -171,18 +173,22 @@ def list_projects(request: Request, asked: Annotated[ProjectList, parameters(Pro
     with call.begin(request, Scope.READ) as this:
         status = ProjectStatus[asked.status.upper()] if asked.status else None
         part = queries.projects(this.session, page, query=asked.query, status=status)
-        ids_shown = [project.id for project in part.rows]
-        last = builds.last_builds(this.session, ids_shown, passed=False)
-        passing = builds.last_builds(this.session, ids_shown, passed=True)
-        shaped = [
-            {
-                **shapes.project(project),
-                "lastBuild": shapes.build(last[project.id]) if project.id in last else None,
-                "lastPassingBuild": shapes.build(passing[project.id]) if project.id in passing else None,
-            }
-            for project in part.rows
-        ]
+        shaped = with_builds(this.session, part.rows)
         return this.answer(shaped, headers=paging.link_header(request, page, part))
+
+
+def with_builds(session: Session, projects: Sequence[Project]) -> list[dict[str, Any]]:
+    shown = [project.id for project in projects]
+    last = builds.last_builds(session, shown, passed=False)
+    passing = builds.last_builds(session, shown, passed=True)
+    return [
+        {
+            **shapes.project(project),
+            "lastBuild": shapes.build(last[project.id]) if project.id in last else None,
+            "lastPassingBuild": shapes.build(passing[project.id]) if project.id in passing else None,
+        }
+        for project in projects
+    ]
 
 
 @api.get("/projects/{project_id}/")
@@ -191,9 +197,10 @@ def show_project(request: Request, project_id: str) -> Response:
         project = queries.project(this.session, project_id)
         return this.answer(
             {
-                **shapes.project(project),
+                **with_builds(this.session, [project])[0],
                 "repository": shapes.repository(project.repository),
                 "options": options.with_defaults(queries.options(this.session, project)),
+                "stats": statistics_shapes.of_week(*reading.last_weeks(this.session, project.id)),
             }
         )
 

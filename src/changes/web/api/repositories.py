@@ -7,11 +7,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from changes.base import db
-from changes.base.errors import Conflict
+from changes.base.errors import Conflict, Unavailable
 from changes.people.rules import Scope
-from changes.projects import heads, hooks, queries, tasks
+from changes.projects import files, heads, hooks, queries, tasks
 from changes.projects.rules import RepositoryBackend, RepositoryStatus
-from changes.web import call, change_shapes, paging, shapes
+from changes.web import call, change_shapes, paging, shapes, streams
 from changes.web.params import Parameters, body_of, documented_query, parameters
 
 api = APIRouter(prefix="/repositories", tags=["repositories"])
@@ -46,6 +46,19 @@ def list_branches(
         repository = queries.repository(this.session, repository_id)
         found = heads.listed(this.session, repository, query=asked.branch)
         return this.answer([change_shapes.branch(each) for each in found])
+
+
+@api.get("/{repository_id:uuid}/files/{revision}/{path:path}")
+def show_file(request: Request, repository_id: UUID, revision: str, path: str) -> Response:
+    """Its bytes, at most 16 MB of them."""
+    with call.begin(request, Scope.READ) as this:
+        repository = queries.repository(this.session, repository_id)
+        place = files.place(this.session, repository, revision, path)
+    found = files.read(place)
+    if found.content is None:
+        raise Unavailable("This file is too large to be sent; a clone of the repository has it.")
+    kind = "application/octet-stream" if found.is_binary else "text/plain; charset=utf-8"
+    return Response(found.content, media_type=kind, headers=streams.FOREIGN)
 
 
 @api.get("/{repository_id:uuid}/projects/", openapi_extra=documented_query(paged=True))

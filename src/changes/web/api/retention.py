@@ -5,32 +5,45 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from changes.base import ids, jobs
+from changes.base import jobs
 from changes.base.process import settings
 from changes.builds import pins, queries
 from changes.people.rules import Scope
-from changes.results import retention, tasks
+from changes.results import keeping, retention, tasks
+from changes.results.keeping import Told
+from changes.results.keeping_models import CleanUp
 from changes.results.retention import Month
-from changes.web import call
+from changes.web import call, shapes
 from changes.web.api.builds import summaries
 
 api = APIRouter(tags=["retention"])
+HISTORY_TOLD = 50
 
 
 @api.get("/retention/")
 def show_retention(request: Request) -> Response:
-    """What would go of the runs of tests now, month by month, and how much room comes back."""
+    """What would go now: runs of tests month by month, the rest by kind; and what went the last times."""
     keep_months = settings.get().test_runs_keep_months
     with call.begin(request, Scope.ADMIN) as this:
         months = retention.preview(this.session, keep_months=keep_months)
-        return this.answer({"keepMonths": keep_months, "months": [shape(each) for each in months]})
+        told = keeping.preview(this.session, settings.get())
+        history = keeping.history(this.session, limit=HISTORY_TOLD)
+        return this.answer(
+            {
+                "keepMonths": keep_months,
+                "months": [shape(each) for each in months],
+                "keepDays": {kind.value: days for kind, days in keeping.usual_days(settings.get()).items()},
+                "kinds": [shape_kind(each) for each in told],
+                "history": [shape_past(each) for each in history],
+            }
+        )
 
 
 @api.post("/retention/")
 def tidy_now(request: Request) -> Response:
     """Does it now, in the background, instead of within six hours."""
     with call.begin(request, Scope.ADMIN) as this:
-        jobs.enqueue(this.session, tasks.drop_old_tests_now, ids.new())
+        jobs.enqueue(this.session, tasks.clean_away_now, keeping.ask(this.session, this.caller.asker))
         return this.answer_nothing()
 
 
@@ -42,6 +55,27 @@ def shape(each: Month) -> dict[str, Any]:
         "runsGone": each.gone,
         "bytes": each.size_bytes,
         "bytesBack": each.bytes_back,
+    }
+
+
+def shape_kind(each: Told) -> dict[str, Any]:
+    return {
+        "kind": each.kind.value,
+        "items": each.items,
+        "bytes": each.size_bytes,
+        "bytesBack": each.freed_bytes,
+    }
+
+
+def shape_past(each: CleanUp) -> dict[str, Any]:
+    return {
+        "kind": each.kind,
+        "askedBy": each.asked_by or None,
+        "items": each.items,
+        "bytes": each.size_bytes,
+        "bytesBack": each.freed_bytes,
+        "durationMs": each.took_ms,
+        "dateCreated": shapes.when(each.date_created),
     }
 
 

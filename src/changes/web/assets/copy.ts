@@ -25,7 +25,7 @@ async function copy(button: HTMLButtonElement): Promise<void> {
 }
 
 // The clipboard is only there on https and localhost; many run this inside their walls on plain http.
-async function written(text: string): Promise<boolean> {
+export async function written(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     return true;

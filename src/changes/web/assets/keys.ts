@@ -20,7 +20,7 @@ export function start(): void {
 
 function act(key: string, at: number): boolean {
   if (key === "?") return showKeys();
-  if (key === "j" || key === "k") return step(key === "j" ? 1 : -1);
+  if ((key === "j" || key === "k") && !byKeys(key)) return step(key === "j" ? 1 : -1);
   const sequence = at - typedAt < SEQUENCE_MS && typed ? `${typed} ${key}` : key;
   const found = byKeys(sequence) ?? byKeys(key);
   typed = found || key.length > 1 ? "" : key;
@@ -31,8 +31,15 @@ function act(key: string, at: number): boolean {
   return true;
 }
 
+// What the page is about goes before its frame: / is the field of a log rather than the one above.
 function byKeys(keys: string): HTMLElement | null {
-  return document.querySelector<HTMLElement>(`[data-keys="${CSS.escape(keys)}"]`);
+  const found = all().filter((each) => each.dataset.keys === keys);
+  return found.find((each) => each.closest("main")) ?? found[0] ?? null;
+}
+
+// What only shows how something looks does nothing.
+function all(): HTMLElement[] {
+  return [...document.querySelectorAll<HTMLElement>("[data-keys]:not([data-sample] *)")];
 }
 
 // Moves along what the page lists: rows, builds, failures.
@@ -56,16 +63,17 @@ function showKeys(): boolean {
 }
 
 function groups(): HTMLElement[] {
+  const search: [string, string][] = byKeys("/")?.closest("main") ? [] : [["/", "Search"]];
   const everywhere: [string, string][] = [
-    ["/", "Search"],
+    ...search,
     ["Ctrl+K", "Go to anything"],
     ["?", "This list"],
     ["Esc", "Close what is open"],
   ];
   if (document.querySelector(ITEM)) everywhere.push(["j", "Next in the list"], ["k", "Previous in the list"]);
   const found = new Map<string, [string, string][]>([["Everywhere", everywhere]]);
-  for (const each of document.querySelectorAll<HTMLElement>("[data-keys]")) {
-    if (each.dataset.keys === "/") continue;
+  for (const each of all()) {
+    if (each.dataset.keys === "/" && !each.closest("main")) continue;
     const group = each.dataset.keysGroup ?? "This page";
     found.set(group, [...(found.get(group) ?? []), [each.dataset.keys ?? "", nameOf(each)]]);
   }

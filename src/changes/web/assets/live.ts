@@ -46,8 +46,6 @@ let telling = 0;
 export function start(): void {
   if (!mark()) return;
   regions.start(drawSoon);
-  log.start(reconnect);
-  log.begin();
   document.addEventListener("visibilitychange", () => (document.hidden ? rest() : wake()));
   // A page that comes back out of the browser's memory has lost its connection without a word.
   addEventListener("pageshow", (event) => event.persisted && reconnect());
@@ -176,6 +174,8 @@ async function drawn(): Promise<number | null> {
     const answer = regions.draw(fresh);
     drawnAt = Date.now();
     renew(fresh);
+    log.adopt();
+    log.renew(fresh);
     if (wants() !== before) reconnect();
     say(answer);
     return null;

@@ -1,40 +1,33 @@
-// A log that grows: adds the lines the server drew, follows when the reader is at the end, and otherwise says how many
-// new lines there are. The page keeps the last of them; the whole log has an address of its own.
-import { element } from "./elements";
-import { still } from "./live_still";
+// The log on this page, if there is one: its viewer, and what the stream says of it while it grows.
+import * as marked from "./log_marked";
+import { type News, View } from "./log_view";
 
-const LINES_KEPT = 5000;
-const AT_END_PX = 24;
+export type { News };
 
-export type News = { html: string; offset: number; line: number };
+let view: View | null = null;
 
-let missed = 0;
-// What the reader did last, not where the end is now: the box may have changed its size meanwhile.
-let follows = true;
-// The reader reads far back in a page that is full: nothing is added until he comes to the end.
-let isFull = false;
-
-// `again` begins to listen anew, from where the page is.
-export function start(again: () => void): void {
-  document.addEventListener("click", (event) => {
-    const box = event.target instanceof Element && event.target.closest("[data-show-end]") ? scroller() : null;
-    if (box) toEnd(box);
+export function start(): void {
+  adopt();
+  addEventListener("hashchange", () => {
+    const span = marked.fromAddress(location.hash);
+    if (span) view?.goToMarked(span);
   });
-  // The event of scrolling does not bubble.
-  document.addEventListener(
-    "scroll",
-    (event) => {
-      if (event.target !== scroller()) return;
-      follows = isAtEnd(scroller());
-      if (!follows) return;
-      sayMissed(0);
-      if (isFull) again();
-      isFull = false;
-    },
-    { capture: true, passive: true },
-  );
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && view?.figure.matches(".log-full")) view.setFull(false);
+  });
 }
 
+// A page gets a log with its first line.
+export function adopt(): void {
+  const found = document.querySelector<HTMLElement>("#log [data-log]");
+  if (found && found !== view?.figure) view = new View(found);
+}
+
+export function isThere(): boolean {
+  return view?.figure.isConnected ?? false;
+}
+
+// What is followed; nothing when it has ended.
 export function figure(): HTMLElement | null {
   return document.querySelector<HTMLElement>("[data-live-log]");
 }
@@ -45,54 +38,11 @@ export function place(): Record<string, string> {
   return liveLog ? { log: liveLog, offset: offset ?? "0", line: line ?? "1" } : {};
 }
 
-// A reader who comes to a running step looks at its end, unless he was sent to a line.
-export function begin(): void {
-  const box = scroller();
-  if (box && !location.hash) box.scrollTop = box.scrollHeight;
-  follows = box === null || isAtEnd(box);
-}
-
 export function add(news: News): void {
-  const [log, box, list] = [figure(), scroller(), figure()?.querySelector("ol")];
-  if (!log || !box || !list || isFull) return;
-  const made = document.createElement("template");
-  made.innerHTML = news.html;
-  const open = list.querySelector("[data-open]");
-  const count = made.content.childElementCount - (open ? 1 : 0);
-  if (!follows && list.childElementCount + count > LINES_KEPT) {
-    isFull = true;
-    sayMissed(missed + count);
-    return;
-  }
-  still(() => {
-    if (open && made.content.firstElementChild?.id === open.id) open.replaceWith(made.content);
-    else list.append(made.content);
-    while (list.childElementCount > LINES_KEPT) list.firstElementChild?.remove();
-    if (follows) box.scrollTop = box.scrollHeight;
-  });
-  log.dataset.offset = String(news.offset);
-  log.dataset.line = String(news.line);
-  sayMissed(follows ? 0 : missed + count);
+  view?.add(news);
 }
 
-function scroller(): HTMLElement | null {
-  return figure()?.querySelector<HTMLElement>(".log-lines") ?? null;
-}
-
-function isAtEnd(box: HTMLElement | null): boolean {
-  return box !== null && box.scrollHeight - box.scrollTop - box.clientHeight < AT_END_PX;
-}
-
-function toEnd(box: HTMLElement): void {
-  box.scrollTop = box.scrollHeight;
-  box.focus({ preventScroll: true });
-}
-
-function sayMissed(count: number): void {
-  missed = Math.max(0, count);
-  const shown = figure()?.querySelector("[data-show-end]");
-  const text = `${missed.toLocaleString("en")} new line${missed === 1 ? "" : "s"}`;
-  if (missed === 0) shown?.remove();
-  else if (shown) shown.textContent = text;
-  else figure()?.append(element("button", { class: "live-pill", type: "button", "data-show-end": "" }, text));
+export function renew(fresh: Document): void {
+  const next = fresh.querySelector<HTMLElement>("#log [data-log]");
+  if (next && view && next.id === view.figure.id) view.renew(next);
 }

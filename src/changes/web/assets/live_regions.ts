@@ -40,7 +40,8 @@ export function start(pressed: () => void): void {
 // Fails when the server cannot be reached or is not well; the caller asks again.
 export async function fetched(): Promise<Document | Refusal> {
   const answer = await fetch(location.pathname + location.search, {
-    headers: { Accept: "text/html" },
+    // A page that has its log need not be sent it again.
+    headers: { Accept: "text/html", ...(document.querySelector("#log [data-log]") ? { "Changes-Has": "log" } : {}) },
     redirect: "manual",
     cache: "no-store",
     signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
@@ -67,7 +68,9 @@ export function draw(fresh: Document): "live" | "held" {
   verdict.follow(fresh);
   const changed = [...document.querySelectorAll<HTMLElement>("[data-live]")]
     .map((old) => ({ old, next: fresh.getElementById(old.id) }))
-    .filter((each): each is Change => each.next !== null && !each.old.isEqualNode(each.next));
+    .filter((each): each is Change => each.next !== null && !each.old.isEqualNode(each.next))
+    // A log is in the hands of its viewer.
+    .filter((each) => !each.old.querySelector("[data-log]"));
   // Looked at before anything moves.
   const [used, free] = [changed.filter((each) => isInUse(each.old)), changed.filter((each) => !isInUse(each.old))];
   holds = used.map((each) => () => isInUse(each.old));
@@ -81,9 +84,6 @@ export function draw(fresh: Document): "live" | "held" {
 }
 
 function swap({ old, next }: Change): void {
-  // A log that was followed stays as it is, with the reader's place in it, when the step has ended.
-  const followed = old.querySelector("[data-live-log]");
-  if (followed) next.querySelector(".log-block")?.replaceWith(followed.cloneNode(false));
   const fragment = document.createDocumentFragment();
   fragment.append(document.importNode(next, true));
   morph?.(old, fragment, false);

@@ -1,111 +1,177 @@
-"""Colours of a terminal as classes: the sixteen of SGR and bold, nothing else. Pure.
+"""Lines of a log as a terminal ends up with them: its colours as classes, nothing else that it obeys. Pure.
 
 What is printed was written by other people's programs, so nothing of it ever becomes markup: a line is
-pieces of plain text, each with the names of our own classes.
+pieces of plain text, each with the names of our own classes. What is not seen is named.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-# Colours and whatever else a terminal would obey: cursors, titles, links, other character sets.
-ESCAPES = re.compile(r"\x1b(?:\[([0-?]*)[ -/]*([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+from changes.web.pages import unseen
+from changes.web.pages.ansi_styles import PLAIN, Style, changed
+
+# A colour, what erases a line, and what is dropped: cursors, titles, links, images, character sets, bells.
+# What has no end on its line is shown as the text that it is.
+ESCAPES = re.compile(
+    r"\x1b\[(?P<parameters>[0-?]{0,200})[ -/]{0,4}(?P<command>[@-~])"
+    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"
+    r"|\x1b[ -/]{1,4}[0-~]|\x1b[0-OQ-WYZ\\`-~]"
+    r"|(?P<returned>\r)|(?P<back>\x08)|[\x07\x0e\x0f]"
+)
 LINE_CHARACTERS = 2000
+# So much of a line is looked at, colours included: of a progress bar its end, of all else its beginning.
+RAW_CHARACTERS = 2 * LINE_CHARACTERS
 PIECES_MAX = 100
-NORMAL, BOLD, NOT_BOLD, DEFAULT_COLOUR = 0, 1, 22, 39
-# What follows is a colour of a larger palette, "38;5;200" or "38;2;10;20;30": none of ours.
-EXTENDED_INK = 38
-EXTENDED = {EXTENDED_INK, 48}
-EXTENDED_LENGTH = {5: 2, 2: 4}
+UNSEEN_CLASS = "code-unseen"
+TO_COLUMN, ERASE, COLOUR = "G", "K", "m"
+FIRST_COLUMN = {"", "0", "1"}
 
 
-@dataclass(frozen=True)
-class Style:
-    """`colour` is 0 to 15, as terminals number them; None is the colour of plain text."""
-
-    colour: int | None = None
-    is_bold: bool = False
-
-    @property
-    def classes(self) -> str:
-        names = [f"ansi-{self.colour}"] if self.colour is not None else []
-        return " ".join([*names, "ansi-bold"] if self.is_bold else names)
-
-
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     text: str
-    classes: str
+    classes: str = ""
 
 
 Line = list[Piece]
-PLAIN = Style()
+Run = tuple[str, Style]
 
 
-def lines(raw: list[str]) -> list[Line]:
+class Drawn(NamedTuple):
+    """A line in pieces, the style that the next one begins with, and how many characters are not shown."""
+
+    pieces: Line
+    style: Style
+    left_out: int = 0
+
+
+def lines(raw: Iterable[str], style: Style = PLAIN) -> list[Line]:
     """A colour lasts until it is changed, so it goes on from line to line."""
-    style, drawn = PLAIN, []
+    found = []
     for each in raw:
-        pieces, style = draw(each, style)
-        drawn.append(pieces)
-    return drawn
+        drawn = draw(each, style)
+        style = drawn.style
+        rest = [Piece(f"{drawn.left_out:,} more characters", UNSEEN_CLASS)] if drawn.left_out else []
+        found.append([*drawn.pieces, *rest])
+    return found
 
 
-def draw(raw: str, style: Style) -> tuple[Line, Style]:
-    """One line as a terminal ends up with it: progress bars paint over themselves."""
-    before, returned, last = raw.rstrip("\r").rpartition("\r")
-    if returned:
-        style = list(styled(before, style))[-1][1]
-    pieces: Line = []
-    left = LINE_CHARACTERS
-    for text, now in styled(last, style):
-        style = now
-        shown = CONTROLS.sub("", text)
-        if shown and left > 0 and len(pieces) < PIECES_MAX:
-            cut = f"{shown[:left]}…" if len(shown) > left else shown
-            pieces = joined(pieces, Piece(cut, now.classes))
-            left -= len(shown)
-    return pieces, style
-
-
-def joined(pieces: Line, new: Piece) -> Line:
-    if pieces and pieces[-1].classes == new.classes:
-        return [*pieces[:-1], Piece(pieces[-1].text + new.text, new.classes)]
-    return [*pieces, new]
-
-
-def styled(text: str, style: Style) -> Iterator[tuple[str, Style]]:
-    """Runs of text with the style they have; the last one also says what the next line begins with."""
-    at = 0
-    for escape in ESCAPES.finditer(text):
-        yield text[at : escape.start()], style
-        at = escape.end()
-        if escape[2] == "m":
-            style = changed(style, escape[1])
-    yield text[at:], style
-
-
-def changed(style: Style, parameters: str) -> Style:
-    codes = [int(code) if code.isdecimal() else 0 for code in parameters.replace(":", ";").split(";")]
-    while codes:
-        code, *codes = codes
-        if code in EXTENDED:
-            style = with_code(style, DEFAULT_COLOUR) if code == EXTENDED_INK else style
-            codes = codes[EXTENDED_LENGTH.get(codes[0], 1) if codes else 0 :]
-        else:
-            style = with_code(style, code)
+def style_after(raw: Iterable[str]) -> Style:
+    """What the line after these begins with."""
+    style = PLAIN
+    for each in raw:
+        if "\x1b" in each:
+            style = printed(looked_at(each)[0], style).style
     return style
 
 
-def with_code(style: Style, code: int) -> Style:
-    if code == NORMAL:
-        return PLAIN
-    if code in {BOLD, NOT_BOLD}:
-        return Style(style.colour, is_bold=code == BOLD)
-    if code == DEFAULT_COLOUR:
-        return Style(None, style.is_bold)
-    for first, offset in ((30, 0), (90, 8)):
-        if first <= code < first + 8:
-            return Style(code - first + offset, style.is_bold)
-    return style
+def draw(raw: str, style: Style) -> Drawn:
+    shown, left_out = looked_at(raw)
+    screen = printed(shown, style)
+    runs = screen.runs()
+    too_long = max(0, sum(len(text) for text, _ in runs) - LINE_CHARACTERS)
+    return Drawn(pieces(runs), screen.style, left_out + too_long)
+
+
+def text_of(raw: str) -> str:
+    """The whole line as it is read, without colours."""
+    return "".join(text for text, _ in printed(raw.rstrip("\r"), PLAIN).runs())
+
+
+def printed(shown: str, style: Style) -> "Screen":
+    screen, end = Screen(style), 0
+    for escape in ESCAPES.finditer(shown):
+        screen.write(shown[end : escape.start()])
+        screen.obey(escape)
+        end = escape.end()
+    screen.write(shown[end:])
+    return screen
+
+
+def looked_at(raw: str) -> tuple[str, int]:
+    """The part of a line that is drawn, and how many characters of its end are not."""
+    raw = raw.rstrip("\r")
+    if len(raw) <= RAW_CHARACTERS:
+        return raw, 0
+    returned = raw.find("\r", -RAW_CHARACTERS)
+    if returned >= 0:
+        return raw[returned + 1 :], 0
+    return raw[:RAW_CHARACTERS], len(raw) - RAW_CHARACTERS
+
+
+@dataclass
+class Screen:
+    """One row of a terminal: what was written since the cursor was last at its beginning lies over what
+    stood there before.
+    """
+
+    style: Style
+    over: list[Run] = field(default_factory=list)
+    under: deque[Run] = field(default_factory=deque)
+
+    def write(self, text: str) -> None:
+        if text:
+            self.over.append((text, self.style))
+
+    def obey(self, escape: re.Match[str]) -> None:
+        command, parameters = escape["command"], escape["parameters"]
+        if command == COLOUR:
+            self.style = changed(self.style, parameters)
+        elif command == ERASE:
+            self.erase(parameters)
+        elif escape["returned"] or (command == TO_COLUMN and parameters in FIRST_COLUMN):
+            self.go_back()
+        elif escape["back"] and self.over:
+            text, style = self.over.pop()
+            if text[:-1]:
+                self.over.append((text[:-1], style))
+
+    def erase(self, parameters: str) -> None:
+        """To the end of the row, or all of it; whoever erases all begins anew."""
+        if parameters in {"", "0", "2"}:
+            self.under.clear()
+        if parameters == "2":
+            self.over = []
+
+    def go_back(self) -> None:
+        """What is covered is taken away once, so a row of many returns is no more work."""
+        covered = sum(len(text) for text, _ in self.over)
+        while self.under and covered >= len(self.under[0][0]):
+            covered -= len(self.under.popleft()[0])
+        if self.under and covered:
+            text, style = self.under.popleft()
+            self.under.appendleft((text[covered:], style))
+        self.under.extendleft(reversed(self.over))
+        self.over = []
+
+    def runs(self) -> list[Run]:
+        self.go_back()
+        return list(self.under)
+
+
+def pieces(runs: list[Run]) -> Line:
+    """What cannot be seen is named, and a very long line ends."""
+    found: Line = []
+    room = LINE_CHARACTERS
+    for text, style in runs:
+        for part, is_unseen in unseen.parts(text[:room]):
+            join(found, Piece(part, UNSEEN_CLASS if is_unseen else style.classes))
+        room = max(0, room - len(text))
+    return found
+
+
+def join(found: Line, new: Piece) -> None:
+    """Neighbours that look the same are one; a line of too many looks goes on without them."""
+    if len(found) == PIECES_MAX:
+        found[-1] = Piece(found[-1].text + new.text)
+    elif found and found[-1].classes == new.classes != UNSEEN_CLASS:
+        found[-1] = Piece(found[-1].text + new.text, new.classes)
+    else:
+        found.append(new)
+
+
+def decoded(raw: bytes) -> str:
+    """Each byte that is no character stays one of its own, to be named."""
+    return raw.decode("utf-8", "surrogateescape")

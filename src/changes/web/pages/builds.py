@@ -16,9 +16,11 @@ from changes.builds.around import Around
 from changes.builds.models import Build
 from changes.builds.rules import Result, Status, is_to_repeat
 from changes.projects import queries as projects
-from changes.results import causes, logparts, suite, testruns
+from changes.results import against_base, causes, logparts, suite, testruns
+from changes.results.against_base import Compared, News
+from changes.results.coverage import queries as coverage
 from changes.web import call
-from changes.web.pages import drawing, logview, said, states, story, timelines
+from changes.web.pages import covered_lines, drawing, logview, said, states, story, timelines, told
 from changes.web.paging import DIGITS_MAX, whole_number
 
 pages = APIRouter()
@@ -30,6 +32,12 @@ TIMELINE_CALM_ROWS = 12
 TAILS_SHOWN = 3
 TAIL_BYTES = 16 * 1024
 BAD = (Result.FAILED, Result.INFRA_FAILED)
+# How each kind of failure is shown: its word, its colour, and what it means.
+NEWS_WORDS = {
+    News.NEW: ("new", "failed", "It did not fail in the build that this one is compared with"),
+    News.STILL: ("still failing", "quiet", "It failed in the build that this one is compared with"),
+    News.FLAKY: ("flaky", "quarantined", "It is new here, but lately it passed only when it was run again"),
+}
 
 
 @pages.get("/projects/{slug}/builds/{reference}/")
@@ -51,7 +59,7 @@ def show_build(request: Request, slug: str, reference: str) -> Response:
             **what_stands_around(found, near),
             **what_may_be_repeated(found, ran),
             **what_ran(build, ran, page),
-            **what_tests_said(this.session, build),
+            **what_it_said(this.session, build, near),
             "tails": tails(this.session, ran),
             "happenings": story.happenings(build, [each.step for each in ran.steps], found.whys),
             **said.of_build(this, found, [each.job for each in ran.jobs]),
@@ -137,11 +145,28 @@ def what_ran(build: Build, ran: Anatomy, page: Page) -> dict[str, Any]:
     }
 
 
+def what_it_said(session: Session, build: Build, near: Around) -> dict[str, Any]:
+    """Its tests, its logs, its steps."""
+    tests = what_tests_said(session, build)
+    has_failed_tests = tests["failed_count"] > 0
+    shown = told.of_build(session, build, near.base, has_failed_tests=has_failed_tests)
+    return {**tests, "told": shown, **what_ran_of_the_code(session, build)}
+
+
+def what_ran_of_the_code(session: Session, build: Build) -> dict[str, Any]:
+    return {"coverage": coverage.of_build(session, build), "coverage_states": covered_lines.STATES}
+
+
 def what_tests_said(session: Session, build: Build) -> dict[str, Any]:
     counts = testruns.counts_of_build(session, build.id)
     failed_count = counts.get(Result.FAILED, 0)
-    failed = suite.failures(session, build.id, limit=TESTS_SHOWN) if failed_count else []
+    compared = against_base.compare(session, build) if failed_count else Compared(None)
+    new = compared.of_kind(News.NEW)
+    failed = suite.failures(session, build.id, limit=TESTS_SHOWN, first=new) if failed_count else []
     return {
+        "base": compared.base,
+        "news": {test_id: NEWS_WORDS[kind] for test_id, kind in compared.news.items()},
+        "new_count": len(new),
         "test_parts": [(states.OF_RESULT[result], counts[result]) for result in sorted(counts)],
         "test_count": sum(counts.values()),
         "failed_count": failed_count,

@@ -17,9 +17,10 @@ from changes.projects.change_queries import ChangeFilter
 from changes.projects.models import Change, Comment, Project, Source
 from changes.projects.rules import ChangeKind, ChangeState, CommentTarget
 from changes.results import origin_queries
+from changes.results.coverage import queries as coverage
 from changes.web import call, paging, remarks
 from changes.web.call import Call
-from changes.web.pages import diffs, drawing, forms, life
+from changes.web.pages import covered_lines, diffs, drawing, forms, life, told
 from changes.web.pages import said as said_here
 from changes.web.pages.plan_edit import Confirmed
 from changes.web.params import Parameters, parameters
@@ -96,6 +97,10 @@ def lived(this: Call, change_id: UUID) -> dict[str, Any]:
         "change": change,
         "moments": life.moments(change, sources, builds, said, repeated),
         "newest": newest[0] if newest else None,
+        "newest_project": newest[1] if newest else None,
+        "coverage": coverage.of_build(this.session, newest[0]) if newest else None,
+        "coverage_states": covered_lines.STATES,
+        "told": told.of_build(this.session, newest[0]) if newest else told.Told(),
         "projects": list(projects.values()),
         "broken": origin_queries.broken_by(this.session, commits_of(change, sources)),
         "topics": [f"change:{change_id.hex}", *topics_of(projects.values())],

@@ -8,10 +8,25 @@ from fastapi import APIRouter, Request, Response
 from changes.base import clock, ids
 from changes.people.models import User
 from changes.projects.models import Comment
+from changes.results.card_models import Card
 from changes.web import call
-from changes.web.pages import columns, design_builds, diffs, drawing, states
+from changes.web.pages import (
+    columns,
+    design_builds,
+    design_coverage,
+    design_logs,
+    diffs,
+    drawing,
+    highlight,
+    lines,
+    markdown,
+    phrasing,
+    states,
+)
 from changes.web.pages.charts import Point, Span
 from changes.web.pages.columns import Column, ColumnChart
+from changes.web.pages.files import FileDrawn, Row
+from changes.web.pages.lines import Line, LineChart
 from changes.web.pages.states import State
 
 pages = APIRouter()
@@ -26,6 +41,12 @@ TONES = [
     "quarantined",
     "quiet",
     "accent",
+]
+A_FILE = [
+    "def refund(order: Order) -> Receipt:",
+    '    """Once, whatever is asked."""',
+    "    with ledger.lock(order.id):",
+    "        return book(order)  # noted by its number",
 ]
 A_DIFF = """\
 diff --git a/payments/refund.py b/payments/refund.py
@@ -47,6 +68,14 @@ A_LOG = [
     "tests/payments/test_refund.py:88: AssertionError",
     "1 failed, 92 passed in 14.21s",
 ]
+A_CARD = """\
+It grew by **12 kB**, mostly `vendor.js`.
+
+| File | Now | Changed |
+|:--|--:|--:|
+| `app.js` | 412 kB | +2 kB |
+| `vendor.js` | 1,290 kB | +10 kB |
+"""
 # How long each of the last builds took, and how it ended: one letter each.
 HISTORY_S = [
     212,
@@ -97,6 +126,7 @@ def samples() -> dict[str, Any]:
         "long_ago": clock.now() - timedelta(days=70),
         "points": history(),
         "column_chart": figures_of_days(),
+        "line_chart": times_of_days(),
         "timeline": timeline(),
         "test_parts": [
             (states.PASSED, 1182),
@@ -104,11 +134,29 @@ def samples() -> dict[str, Any]:
             (states.QUARANTINED_FAILED, 4),
             (states.SKIPPED, 41),
         ],
+        **texts(),
+    }
+
+
+def texts() -> dict[str, Any]:
+    """What machines and people have written."""
+    return {
         "diff": diffs.drawn(diffs.parse(A_DIFF)),
         "long_diff": diffs.Drawn([], 1, 2, 7, has_asked=False, beside=frozenset()),
+        "files": {"light": a_file("light", 1), "dark": a_file("dark", 201)},
         "remarks": {side: remark() for side in ("light", "dark")},
         "log": A_LOG,
+        "view": {"light": design_logs.viewer(410), "dark": design_logs.viewer(510)},
+        "card": {side: Card(key=f"size-{side}", title="Size of the bundle") for side in ("light", "dark")},
+        "card_text": markdown.drawn(A_CARD),
+        "covered": design_coverage.sample(),
     }
+
+
+def a_file(side: str, first: int) -> FileDrawn:
+    told = highlight.coloured([highlight.Block("python", A_FILE)])[0]
+    rows = [Row(number, pieces, number == first + 2) for number, pieces in enumerate(told, first)]
+    return FileDrawn(f"payments/{side}.py", rows, len(rows), 2, 7)
 
 
 def remark() -> Comment:
@@ -133,6 +181,16 @@ def figures_of_days() -> ColumnChart:
     top = columns.top_of_counts(drawn)
     edge = (f"{top:g}", f"{top / 2:g}", "0")
     return ColumnChart(columns.placed(drawn, top), columns.width_of(drawn), edge, "14 days ago", "Today")
+
+
+def times_of_days() -> LineChart:
+    """With a day that nothing is known of."""
+    half: list[float | None] = [95, 110, 102, None, 98, 140, 133, 120]
+    most = [None if seconds is None else seconds * 2 + 30 for seconds in half]
+    today = clock.now().date()
+    days = [today - timedelta(days=back) for back in reversed(range(len(half)))]
+    drawn = [Line("Half of them", "running", half), Line("95 of 100", "quarantined", most)]
+    return lines.chart(days, drawn, [60.0, 300.0, 600.0], "s", phrasing.duration)
 
 
 def timeline() -> list[dict[str, Any]]:

@@ -10,7 +10,8 @@ from changes.people.models import Author
 from changes.projects.models import Plan, Project, Revision, Source
 from changes.projects.rules import PlanStatus
 from changes.results.models import Artifact
-from changes.web.pages import ansi, story
+from changes.web.pages import ansi, artifact_words, previews, story
+from changes.web.pages.artifact_words import Thumbnail
 
 SHA = "c0ffee4212ab34cd56ef78900987fe65dc43ba21"
 # Title, status, result, seconds, tests, failing tests, tags.
@@ -20,6 +21,11 @@ ROWS = [
     ("Name the currency in receipts", Status.FINISHED, Result.PASSED, 203, 1230, 0, []),
     ("Update the base image", Status.FINISHED, Result.INFRA_FAILED, 12, 0, 0, []),
 ]
+CODE = b"def refund(amount):\n    # Under a lock.\n    return -amount\n"
+PICTURE = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 4 3'%3E"
+    "%3Cpath d='M0 3 4 0v3z'/%3E%3C/svg%3E"
+)
 TAIL = [
     "\x1b[1m$ pytest -q tests/payments\x1b[0m",
     "\x1b[31mF\x1b[32m.................................\x1b[0m [100%]",
@@ -45,11 +51,23 @@ def sample(now: datetime) -> dict[str, Any]:
         "estimates": {builds[0].id.hex: estimate},
         "revision": builds[0].source.revision,
         "tail": ansi.lines(TAIL),
+        "plans": plans(project, now),
+        **files(),
+    }
+
+
+def files() -> dict[str, Any]:
+    return {
         "artifacts": [
             Artifact(id=ids.new(), name="reports/junit.xml", size_bytes=48_213),
             Artifact(id=ids.new(), name="payments.whl", size_bytes=3_402_117),
         ],
-        "plans": plans(project, now),
+        "strange": artifact_words.name_parts("invoice\u202efdp.exe"),
+        "text": previews.text("refund.py", CODE, size_bytes=len(CODE)),
+        "pictures": [
+            Thumbnail("#builds", PICTURE, artifact_words.name_parts(name), kind)
+            for name, kind in (("test-failed-1.png", "image"), ("video.webm", "video"))
+        ],
     }
 
 

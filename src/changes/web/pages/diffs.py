@@ -1,6 +1,5 @@
 """A unified diff as rows to draw: a part of it at a time, in colours, with what was said beside its lines."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from uuid import UUID
 
 from changes.projects.diffs import FileDiff, Line, parse, text_of
 from changes.projects.models import Comment
-from changes.web.pages import highlight
+from changes.web.pages import highlight, unseen
 from changes.web.pages.highlight import Block, Piece
 
 __all__ = ["Asked", "Drawn", "FileDiff", "FileShown", "Line", "Row", "drawn", "parse", "text_of"]
@@ -18,11 +17,6 @@ PART_LINES = 1500
 # Of one line, so that a program on one line is not a page of megabytes.
 SHOWN_MAX_CHARS = 2000
 CODE = ("same", "added", "removed")
-# What is not seen, or turns what is seen round: a reader of a diff must be told of it.
-UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
-)
-UNSEEN_NAMES = {"\r": "CR"}
 Place = tuple[str, int]
 
 
@@ -160,11 +154,5 @@ def readable(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def named(piece: Piece) -> Iterator[Piece]:
-    end = 0
-    for odd in UNSEEN.finditer(piece.text):
-        if odd.start() > end:
-            yield piece._replace(text=piece.text[end : odd.start()])
-        yield Piece(UNSEEN_NAMES.get(odd[0], f"U+{ord(odd[0]):04X}"), "unseen")
-        end = odd.end()
-    if piece.text[end:]:
-        yield piece._replace(text=piece.text[end:])
+    for text, is_unseen in unseen.parts(piece.text):
+        yield Piece(text, "unseen") if is_unseen else piece._replace(text=text)

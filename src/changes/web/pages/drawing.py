@@ -65,15 +65,17 @@ SIGNS = {"passed": "✓", "failed": "✗", "infra": "⚠", "aborted": "⊘", "ru
 SIGN_OTHERWISE = "·"
 PRODUCT = "Changes"
 TIMES = ("duration", "machine_duration", "ago", "exact", "machine_time", "number")
-FILTERS = (*TIMES, "initials", "avatar_colour", "share", "size", "gist", "tracker")
+FILTERS = (*TIMES, "initials", "avatar_colour", "share", "percent", "points", "size", "gist", "tracker")
 # Text, address, icon, keys.
 NAVIGATION = [
     ("Home", "/", "home", "g h"),
     ("Projects", "/projects/", "project", "g p"),
     ("Changes", "/changes/", "commit", "g c"),
+    ("Failures", "/failures/", "warning", "g f"),
     ("Plans", "/plans/", "plan", "g l"),
     ("Queue", "/queue/", "queue", "g q"),
     ("Nodes", "/nodes/", "node", "g n"),
+    ("Statistics", "/statistics/", "chart", "g s"),
 ]
 
 
@@ -109,6 +111,7 @@ def shell(request: Request) -> dict[str, Any]:
         "may_build": asking(request).scope in (Scope.WRITE, Scope.ADMIN),
         "may_administer": asking(request).may_administer,
         "admin_message": banner.shown(request),
+        "disk_word": banner.of_disk(request) if asking(request).scope == Scope.ADMIN else "",
         "proof": auth.proof_of(request),
         # Every drawing of a form is sent once, however often its button is pressed.
         "once": ids.new().hex,
@@ -190,6 +193,7 @@ def environment() -> Environment:
     env.globals |= {
         "coloured": ansi.lines,
         "counted": phrasing.counted,
+        "covered_line": links.covered_line,
         "favicon": favicon,
         "head": links.head,
         "now": clock.now,

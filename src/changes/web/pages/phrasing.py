@@ -1,5 +1,6 @@
 """Figures and moments as people read them. Pure: whoever knows the clock passes it in."""
 
+import math
 import zlib
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ KILO = 1000
 GIST_CHARACTERS = 160
 UNITS = ("kB", "MB", "GB", "TB")
 AVATAR_COLOURS = 8
+# Of percent: less is told as no change.
+POINTS_LEAST = 0.05
 
 
 def duration(seconds: float | None) -> str:
@@ -71,6 +74,18 @@ def share(part: float | None) -> str:
     if percent in {0, 100} and part not in {0.0, 1.0}:
         return "< 1 %" if percent == 0 else "> 99 %"
     return f"{percent} %"
+
+
+def percent(part: float | None) -> str:
+    """To a tenth, and never rounded up to all of it."""
+    return NOTHING if part is None else f"{math.floor(part * 1000) / 10:.1f} %"
+
+
+def points(more: float | None) -> str:
+    """Of percent, by which something grew."""
+    if more is None:
+        return NOTHING
+    return "no change" if abs(more) < POINTS_LEAST else f"{more:+.1f} points".replace("-", "\N{MINUS SIGN}")
 
 
 def gist(text: str) -> str:

@@ -12,7 +12,7 @@ from pydantic import Field
 from changes.base import clock
 from changes.projects import queries
 from changes.projects.models import Project
-from changes.results import tests_of_project
+from changes.results import owners, tests_of_project
 from changes.results.tests_of_project import TREND_DAYS, DayOfTests, NewestFailure, TestsAsked, TestSums
 from changes.web import call, paging
 from changes.web.pages import columns, drawing, phrasing
@@ -61,6 +61,7 @@ def show_tests(request: Request, slug: str) -> Response:
             **lists,
             "failing": newest_first(lists["failing"], newest),
             "newest": newest,
+            "asked": owners.of_runs(this.session, [each.run_id for each in newest.values()]),
             "days": days,
             "latest": days[-1] if days else None,
             "charts": charts(days, today),

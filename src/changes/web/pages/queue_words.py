@@ -9,6 +9,7 @@ from changes.builds.waiting_rules import Block, Waiting
 
 WORDS = {
     Block.NOT_YET: "a pause",
+    Block.DISK_FULL: "a disk is full",
     Block.NO_AGENTS: "no agent",
     Block.NEVER: "no machine could ever run it",
     Block.AWAY: "its machines are silent",
@@ -23,7 +24,12 @@ WORDS = {
 REASONS = [("", "Any"), *((block.value, words) for block, words in WORDS.items() if block != Block.NOT_YET)]
 # Somebody has to do something about these.
 TONES = {Block.NO_AGENTS: "failed", Block.NEVER: "failed", Block.AWAY: "infra", Block.OUT: "infra"}
-TONES |= {Block.PAUSED: "quarantined", Block.LIMIT: "quarantined", Block.GROUP_LIMIT: "quarantined"}
+TONES |= {
+    Block.DISK_FULL: "failed",
+    Block.PAUSED: "quarantined",
+    Block.LIMIT: "quarantined",
+    Block.GROUP_LIMIT: "quarantined",
+}
 
 
 @dataclass(frozen=True)

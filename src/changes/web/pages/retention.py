@@ -1,14 +1,14 @@
-"""How long runs of tests are kept, for administrators; and the button that keeps a build."""
+"""How long things are kept, and what would go now, for administrators; and the button that keeps a build."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 
-from changes.base import ids, jobs
+from changes.base import jobs
 from changes.base.process import settings
 from changes.builds import pins
 from changes.people.rules import Scope
-from changes.results import retention, retention_queries, tasks
+from changes.results import keeping, retention, retention_queries, tasks
 from changes.web import call
 from changes.web.pages import drawing
 from changes.web.pages.build_actions import place_of
@@ -19,20 +19,27 @@ from changes.web.params import parameters
 pages = APIRouter()
 HERE = "/admin/retention/"
 PINNED_SHOWN = 100
+HISTORY_SHOWN = 25
+OWN_SHOWN = 100
 
 
 @pages.get(HERE)
 def show_retention(request: Request) -> Response:
     keep_months = settings.get().test_runs_keep_months
     with call.acting(request, Scope.ADMIN) as this:
-        months = retention.preview(this.session, keep_months=keep_months)
+        stored = retention_queries.stored(this.session)
+        months = retention.preview(this.session, keep_months=keep_months, sizes=stored.sizes)
+        wishes = keeping.wishes_of(this.session)
         values = {
             "keep_months": keep_months,
             "months": months,
             "bytes_back": sum(each.bytes_back for each in months),
             "runs_gone": sum(each.gone for each in months),
-            "stored": retention_queries.stored(this.session),
-            "own": retention_queries.projects_with_own(this.session),
+            "stored": stored,
+            "kinds": keeping.preview(this.session, settings.get(), wishes),
+            "days": keeping.usual_days(settings.get()),
+            "history": keeping.history(this.session, limit=HISTORY_SHOWN),
+            "own": [each for each in wishes if each.own][:OWN_SHOWN],
             "pinned": retention_queries.pinned(this.session, limit=PINNED_SHOWN),
         }
         return drawing.page(request, "retention.html", values)
@@ -41,7 +48,7 @@ def show_retention(request: Request) -> Response:
 @pages.post(HERE)
 def tidy_now(request: Request, _asked: Annotated[Confirmed, parameters(Confirmed)]) -> Response:
     with call.acting(request, Scope.ADMIN) as this:
-        jobs.enqueue(this.session, tasks.drop_old_tests_now, ids.new())
+        jobs.enqueue(this.session, tasks.clean_away_now, keeping.ask(this.session, this.caller.asker))
         return this.go(HERE, "It is being done.")
 
 

@@ -8,22 +8,25 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from changes.base.db import Session
+from changes.builds import anatomy
 from changes.builds.models import Build
 from changes.builds.rules import Result
 from changes.projects import comments
 from changes.projects.rules import CommentTarget
-from changes.results import against_base, artifacts, cause_queries, causes, suite, testruns
+from changes.results import against_base, artifacts, cause_queries, causes, suite, test_files, testruns
 from changes.results.against_base import Compared, FixedTest, News
+from changes.results.models import Artifact
 from changes.results.suite import Package, PastRun, SuiteAsked
 from changes.web import call, paging
-from changes.web.pages import drawing, said, states
-from changes.web.pages.builds import find, frame_of
+from changes.web.pages import artifact_words, drawing, file_places, said, states
+from changes.web.pages.builds import NEWS_WORDS, find, frame_of
 from changes.web.pages.charts import Point
 from changes.web.params import Parameters, parameters
 
 pages = APIRouter()
 TESTS_PER_PAGE = 100
 HISTORY_SHOWN = 40
+FILES_SHOWN = 25
 MS_PER_S = 1000
 MESSAGE_CHARACTERS = 200_000
 RESULT_CHOICES = [
@@ -42,12 +45,6 @@ SORT_CHOICES = [
     ("slowest", "Slowest first"),
     ("retries", "Most reruns first"),
 ]
-# How each kind of failure is shown: its word, its colour, and what it means.
-NEWS_WORDS = {
-    News.NEW: ("new", "failed", "It did not fail in the build that this one is compared with"),
-    News.STILL: ("still failing", "quiet", "It failed in the build that this one is compared with"),
-    News.FLAKY: ("flaky", "quarantined", "It is new here, but lately it passed only when it was run again"),
-}
 BAD = (Result.FAILED, Result.QUARANTINED_FAILED)
 
 
@@ -148,15 +145,23 @@ def show_run(request: Request, slug: str, reference: str, run_id: UUID) -> Respo
             "run": run,
             "test": test,
             "step": step,
-            "said": message[:MESSAGE_CHARACTERS],
+            "said": file_places.told(this.session, build.source, message[:MESSAGE_CHARACTERS]),
             "is_cut": len(message) > MESSAGE_CHARACTERS,
-            "artifacts": artifacts.of_step(this.session, step.id),
+            **files_of(artifacts.of_step(this.session, step.id), test.name, message),
             "points": points(slug, past),
             "seen_before": seen_before(run.outside_id, past),
             "cause": cause_queries.of_runs(this.session, [run.id]).get(run.id),
             "verdicts": causes.VERDICTS,
+            "asked": anatomy.owners_of(this.session, step.job_id),
         }
         return drawing.page(request, "test.html", values)
+
+
+def files_of(left: Sequence[Artifact], test: str, message: str) -> dict[str, Any]:
+    """Those of this test, and how many its step left in all."""
+    here = [each for each in left if each.date_removed is None]
+    mine = test_files.of_test(test, message, here)
+    return {"files": artifact_words.thumbnails(mine), "artifacts": here[:FILES_SHOWN], "left": len(here)}
 
 
 def points(slug: str, past: Sequence[PastRun]) -> list[Point]:

@@ -1,0 +1,152 @@
+"""Which rows are kept no longer, as one condition for looking and for doing.
+
+`asked` has for each project until when what ended is kept no longer; null keeps it for ever.
+"""
+
+import re
+
+from changes.results.keeping_rules import Kind
+
+VALUE = re.compile(r"(?<!:):([a-z_]+)")
+# Runs, is pinned, or is what others refer to: the newest green of a branch, the newest of a project, the
+# build of a snapshot that is used, one that an open search looks at, one that is being repeated.
+IS_NEEDED = """
+    build.status <> 3 or build.date_pinned is not null
+    or exists (select from latest_green_build green where green.build_id = build.id)
+    or exists (select from snapshot where snapshot.build_id = build.id and snapshot.status in (0, 1, 4))
+    or exists (
+        select from origin_place place join origin_search search on search.id = place.search_id
+        where place.build_id = build.id and search.state = 0
+    )
+    or exists (select from build again where again.retried_id = build.id and again.status <> 3)
+    or not exists (
+        select from build newer
+        where newer.project_id = build.project_id and newer.id > build.id and newer.status = 3
+    )
+"""
+ENDED = "coalesce(build.date_finished, build.date_created)"
+ASKED = """
+join unnest(cast(:project_ids as uuid[]), cast(:before as timestamptz[])) as asked (project_id, before)
+    on asked.project_id = build.project_id
+"""
+# The first rule of the project that fits the name, else what holds for all its files.
+BY_NAME = """
+left join lateral (
+    select true as is_found, rule.before from unnest(
+        cast(:rule_projects as uuid[]), cast(:rule_likes as text[]), cast(:rule_before as timestamptz[])
+    ) with ordinality as rule (project_id, pattern, before, place)
+    where rule.project_id = build.project_id
+        and (artifact.name like rule.pattern or artifact.name like '%/' || rule.pattern)
+    order by rule.place limit 1
+) own on true
+"""
+FROM = {
+    Kind.ARTIFACTS: f"""
+        from artifact join job on job.id = artifact.job_id join build on build.id = job.build_id
+        {ASKED} {BY_NAME}
+        where artifact.date_removed is null and not ({IS_NEEDED})
+            and {ENDED} < case when own.is_found then own.before else asked.before end
+    """,
+    Kind.LOGS: f"""
+        from log_source join job on job.id = log_source.job_id join build on build.id = job.build_id {ASKED}
+        where log_source.date_removed is null and {ENDED} < asked.before and not ({IS_NEEDED})
+    """,
+    Kind.BUILDS: f"from build {ASKED} where {ENDED} < asked.before and not ({IS_NEEDED})",
+    # What is told of no build belongs to no project, and is kept as long as the server says.
+    Kind.EVENTS: f"""
+        from event left join build on build.id = event.item_id
+        left join unnest(cast(:project_ids as uuid[]), cast(:before as timestamptz[]))
+            as asked (project_id, before) on asked.project_id = build.project_id
+        where event.date_created < case when build.id is null then :usual else asked.before end
+            and (build.id is null or not ({IS_NEEDED}))
+    """,
+}
+TABLE = {Kind.ARTIFACTS: "artifact", Kind.LOGS: "log_source", Kind.BUILDS: "build", Kind.EVENTS: "event"}
+# In the database and in the store.
+IN_ROW = "pg_column_size(chunk.data) + coalesce(pg_column_size(chunk.packed), 0)"
+CHUNK_BYTES = f"{IN_ROW} + coalesce(chunk.stored_bytes, 0)"
+SIZE = {
+    Kind.ARTIFACTS: "artifact.size_bytes",
+    Kind.LOGS: f"""(
+        select sum({CHUNK_BYTES}) from log_chunk chunk where chunk.source_id = log_source.id
+    )""",  # noqa: S608 -- put together from the constants above
+    Kind.BUILDS: f"""(
+        select sum(file.size_bytes) from artifact file join job on job.id = file.job_id
+        where job.build_id = build.id and file.date_removed is null
+    ) + coalesce((
+        select sum({CHUNK_BYTES}) from log_chunk chunk join log_source on log_source.id = chunk.source_id
+        join job on job.id = log_source.job_id where job.build_id = build.id
+    ), 0)""",  # noqa: S608 -- the same
+    Kind.EVENTS: "pg_column_size(event)",
+}
+
+
+def chosen(kind: Kind) -> str:
+    """The oldest first; of one that somebody works on now, the next time."""
+    return f"select {TABLE[kind]}.id {FROM[kind]} order by 1 limit :limit"
+
+
+def still(kind: Kind) -> str:
+    """Of these the ones that may go, held until they are gone."""
+    name = TABLE[kind]
+    return f"select {name}.id {FROM[kind]} and {name}.id = any(:ids) for update of {name} skip locked"
+
+
+# Bytes that no other artifact has come back; the rest is kept for those.
+ALONE = f"""
+with gone as (select artifact.id, artifact.sha256, artifact.size_bytes {FROM[Kind.ARTIFACTS]}),
+same as (select sha256, max(size_bytes) as size_bytes, count(*) as files from gone group by sha256)
+select 'artifacts', null::uuid, null::bigint, coalesce(sum(same.size_bytes), 0) from same where same.files = (
+    select count(*) from artifact where artifact.sha256 = same.sha256 and artifact.date_removed is null
+)
+"""  # noqa: S608 -- put together from the constants above
+
+
+def counted(kind: Kind) -> str:
+    """By project: how many, and how many bytes they say they take."""
+    size = f"coalesce(sum({SIZE[kind]}), 0)"
+    return f"select '{kind.value}', build.project_id, count(*), {size} {FROM[kind]} group by 2"
+
+
+def of_kind(kind: Kind, statement: str) -> str:
+    """With values of its own, so that all kinds can be asked for at once."""
+    return VALUE.sub(lambda found: f":{found[1]}_{kind.value}", statement)
+
+
+# A row without a count is what `ALONE` tells.
+PREVIEW = " union all ".join(
+    [
+        *(of_kind(kind, f"({counted(kind)})") for kind in FROM),
+        of_kind(Kind.ARTIFACTS, f"({ALONE})"),
+    ]
+)
+REMOVE_LOGS = f"""
+with gone as (
+    delete from log_chunk chunk where source_id = any(:ids)
+    returning key, {IN_ROW} as row_bytes, {CHUNK_BYTES} as chunk_bytes
+), source as (
+    update log_source set date_removed = now(), is_packed = true where id = any(:ids)
+)
+select array_agg(key) filter (where key is not null), coalesce(sum(chunk_bytes), 0),
+    coalesce(sum(row_bytes), 0) from gone
+"""  # noqa: S608 -- put together from the constants above
+REMOVE_ARTIFACTS = "update artifact set date_removed = now() where id = any(:ids)"
+LOGS_OF_BUILDS = """
+select log_source.id from log_source join job on job.id = log_source.job_id
+where job.build_id = any(:ids) and log_source.date_removed is null
+"""
+FILES_OF_BUILDS = """
+select artifact.id from artifact join job on job.id = artifact.job_id where job.build_id = any(:ids)
+"""
+REMOVE_NUMBERS = """
+delete from item_stat where item_id = any(:ids)
+    or item_id in (select id from job where build_id = any(:ids))
+    or item_id in (
+        select step.id from job_step step join job on job.id = step.job_id where job.build_id = any(:ids)
+    )
+"""
+REMOVE_TOLD = """
+delete from event where item_id = any(:ids) or item_id in (select id from job where build_id = any(:ids))
+"""
+REMOVE_BUILDS = "delete from build where id = any(:ids)"
+REMOVE_EVENTS = "delete from event where id = any(:ids)"
