@@ -23,7 +23,7 @@ up: program ## Run the whole system on http://localhost:5000 and build a first p
 	@exec $(RUN)/changes up
 
 test: venv system-packages ## Run the whole suite (under 10 minutes)
-	$(RUN)/pytest -n 2 --dist loadfile -m "not long"
+	$(RUN)/pytest -n 3 --dist loadfile -m "not long"
 
 FAST := base people projects builds results vcs agent
 test-fast: tools ## Run the fast half, about a minute: rules, formats, verbs, house rules

@@ -61,7 +61,8 @@ def test_the_environment_has_nothing_of_the_agent(house: House, monkeypatch: pyt
         assert refused_here(report)
         return
     names = {line.partition("=")[0] for line in lines_of(step.console)} - {"PWD", "SHLVL", "_", "OLDPWD"}
-    base = {"PATH", "HOME", "LANG", "TERM", "TMPDIR", "CI", "CHANGES_STEP_MARK", "CHANGES_LOGS"}
+    base = {"PATH", "HOME", "LANG", "TERM", "TMPDIR", "CI", "CHANGES_STEP_MARK"}
+    base |= {"CHANGES_LOGS", "CHANGES_CARDS"}
     assert names == base | {"odd-name"}
 
 

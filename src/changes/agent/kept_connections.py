@@ -38,6 +38,7 @@ class Connections:
     _kept: deque[http.client.HTTPConnection] = field(default_factory=deque)
     _tls: list[ssl.SSLContext] = field(default_factory=list)
     _guard: threading.Lock = field(default_factory=threading.Lock)
+    _is_closed: threading.Event = field(default_factory=threading.Event)
 
     def ask(self, call: Call, *, anew: bool = False) -> tuple[int, bytes]:
         """Status and body of the answer. `anew`: not by a connection that may be dead already."""
@@ -51,8 +52,11 @@ class Connections:
         return answer
 
     def close(self) -> None:
-        while self._kept:
-            self._kept.pop().close()
+        """A call that is on its way closes its own connection when it is back."""
+        with self._guard:
+            self._is_closed.set()
+            while self._kept:
+                self._kept.pop().close()
 
     def _answer(self, connection: http.client.HTTPConnection, call: Call) -> tuple[int, bytes]:
         if connection.sock is None:
@@ -80,11 +84,12 @@ class Connections:
             connection.close()
 
     def _keep(self, connection: http.client.HTTPConnection) -> None:
-        # The server said that it closes its end, or enough are kept.
-        if connection.sock is None or len(self._kept) >= self.kept_max:
-            connection.close()
-        else:
-            self._kept.append(connection)
+        with self._guard:
+            # The server said that it closes its end, or enough are kept.
+            if connection.sock is None or len(self._kept) >= self.kept_max or self._is_closed.is_set():
+                connection.close()
+            else:
+                self._kept.append(connection)
 
     def _new(self) -> http.client.HTTPConnection:
         address, timeout_s = urlsplit(self.base), self.connect_timeout_s

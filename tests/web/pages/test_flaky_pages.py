@@ -12,7 +12,7 @@ from changes.results import cause_queries, flaky, quarantine, testdays, testruns
 from changes.results.formats import seen as formats
 from changes.results.quarantine import Wanted
 
-QUESTIONS_MAX = 8
+QUESTIONS_MAX = 10
 
 
 @pytest.fixture

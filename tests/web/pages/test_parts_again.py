@@ -162,4 +162,4 @@ def test_a_build_that_waits_and_is_red_at_once_asks_no_more_than_a_page_may(
     session.refresh(build)
     assert not build.is_finished
 
-    assert questions(HERE) <= 8
+    assert questions(HERE) <= 10

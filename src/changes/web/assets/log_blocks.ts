@@ -6,6 +6,8 @@ export const BLOCK_LINES = 250;
 const BLOCKS_KEPT = 60;
 const BLOCKS_AT_ONCE = 6;
 const WAIT_MS = 40;
+// What the server has just not had, it may have a little later.
+const AGAIN_MS = 1000;
 const RETRY_MS = 500;
 const RETRY_MAX_MS = 15_000;
 const ANSWER_WITHIN_MS = 30_000;
@@ -21,7 +23,9 @@ export class Blocks {
   private wanted: number[] = [];
   private asking: { blocks: number[]; cut: AbortController } | null = null;
   private timer = 0;
+  private again = 0;
   private failures = 0;
+  private answeredAt = new Map<number, number>();
 
   // `came` hears of new rows and of how many lines there are; `told` of trouble, and of its end.
   constructor(
@@ -58,13 +62,19 @@ export class Blocks {
 
   // Those lines are about to be looked at, the most urgent first.
   want(lines: number[]): void {
-    const missing = lines.filter((line) => this.outdated.has(blockOf(line)) || !this.get(line)).map(blockOf);
-    this.wanted = [...new Set(missing)];
+    const missing = new Set(lines.filter((line) => this.outdated.has(blockOf(line)) || !this.get(line)).map(blockOf));
+    this.wanted = [...missing].filter((block) => this.outdated.has(block) || !this.wasJustAsked(block));
+    clearTimeout(this.again);
+    if (this.wanted.length < missing.size) this.again = window.setTimeout(() => this.want(lines), AGAIN_MS);
     for (const block of new Set(lines.map(blockOf))) this.touch(block);
     const asked = this.asking?.blocks ?? [];
     if (this.wanted.length === 0 || this.wanted.slice(0, BLOCKS_AT_ONCE).every((block) => asked.includes(block))) return;
     if (this.asking && !asked.some((block) => this.wanted.includes(block))) this.asking.cut.abort();
     if (this.failures === 0) this.later(WAIT_MS);
+  }
+
+  private wasJustAsked(block: number): boolean {
+    return performance.now() - (this.answeredAt.get(block) ?? -AGAIN_MS) < AGAIN_MS;
   }
 
   retry(): void {
@@ -126,6 +136,7 @@ export class Blocks {
       const block = Number(list.dataset.block);
       this.keep(block, [...list.children] as Row[]);
       this.outdated.delete(block);
+      this.answeredAt.set(block, performance.now());
     }
     this.came(Number(whole?.getAttribute("data-total") ?? 0));
   }
@@ -137,6 +148,7 @@ export class Blocks {
       const [oldest] = this.blocks.keys();
       this.blocks.delete(oldest);
       this.outdated.delete(oldest);
+      this.answeredAt.delete(oldest);
     }
   }
 

@@ -295,7 +295,7 @@ export class View {
 
   private async jump(by: number): Promise<void> {
     if (this.jumps.length === 0) return;
-    const here = this.at || this.lineAtEdge();
+    const here = this.standsAt(by);
     const before = this.jumps.filter((line) => line < here).length;
     let at = by > 0 ? this.jumps.findIndex((line) => line > here) : before - 1;
     if (at < 0 && by > 0 && this.search.isOn && !this.search.isComplete) {
@@ -306,6 +306,13 @@ export class View {
     if (at < 0) at = by > 0 ? 0 : this.jumps.length - 1;
     this.goTo(this.jumps[at]);
     this.countJumps(at);
+  }
+
+  // Where the last jump led, as long as that is in sight; else what is in sight comes first.
+  private standsAt(by: number): number {
+    if (this.at && this.scroller.inSight(this.folds.rowOf(this.at))) return this.at;
+    const last = Math.min(this.scroller.first + this.scroller.screen, this.folds.count(this.total) - 1);
+    return by > 0 ? this.lineAtEdge() - 1 : this.folds.lineAt(last) + 1;
   }
 
   private countJumps(at = -1): void {
@@ -343,6 +350,9 @@ export class View {
   // What the page says of it when it was drawn again: the end of it, and what was found to be wrong.
   renew(fresh: HTMLElement): void {
     if (fresh.dataset.liveLog === undefined && this.isGrowing) this.end(fresh);
+    // Another log of the step may have begun.
+    const [names, now] = [this.figure, fresh].map((each) => each.querySelector(".log-bar > :is(.tabs, .log-name)"));
+    if (names && now && !names.isEqualNode(now)) names.replaceWith(document.importNode(now, true));
     if (fresh.dataset.errors === this.figure.dataset.errors) return;
     this.figure.dataset.errors = fresh.dataset.errors ?? "";
     this.countJumps();

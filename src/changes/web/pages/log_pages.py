@@ -129,7 +129,8 @@ def show_groups(request: Request, log_id: UUID, asked: Annotated[Size, parameter
         ]
         is_final = not log.is_running and asked.total == total
         kept = f"private, max-age={KEPT_FOR_S}" if is_final else "no-store"
-        return JSONResponse({"total": total, "groups": groups}, headers={"Cache-Control": kept})
+        headers = {"Cache-Control": kept, "X-Content-Type-Options": "nosniff"}
+        return JSONResponse({"total": total, "groups": groups}, headers=headers)
 
 
 def numbered(lines: Iterable[Line]) -> Iterable[tuple[int, str]]:

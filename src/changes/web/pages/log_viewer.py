@@ -10,11 +10,10 @@ from uuid import UUID
 from fastapi import Request
 
 from changes.base.db import Session
-from changes.base.errors import NotFound
 from changes.builds import queries
 from changes.builds.models import Command, JobStep
 from changes.protocol import CONSOLE
-from changes.results import log_errors, log_reading, logs
+from changes.results import log_errors, log_places, log_reading, logs
 from changes.results.log_reading import Source
 from changes.results.models import Artifact, LogSource
 from changes.web.pages import links, logview
@@ -157,8 +156,5 @@ def live_from(session: Session, log: Log, shown: Shown) -> Mapping[str, int]:
 
 
 def find(session: Session, log_id: UUID) -> Log:
-    """A log of a step, or a file that a step left behind."""
-    source: Source | None = session.get(LogSource, log_id) or session.get(Artifact, log_id)
-    if source is None:
-        raise NotFound("There is no such log.")
+    source = log_places.source(session, log_id)
     return Log(source, source.step, queries.commands_of(session, [source.step_id]))
