@@ -17,6 +17,7 @@ from bench.wire import Caller
 
 SLOTS = 8
 CALLERS = 4
+WARM_UP = 40
 END_WITHIN_S = 120
 LOOK_EVERY_S = 0.01
 OURS = "select count(*) from build where status = 3 and result = 1"
@@ -46,6 +47,7 @@ class Race:
 
         with agents.real(self.up, SLOTS):
             projects.build_to_the_end(self.up, self.project)
+            self._per_minute(OURS, WARM_UP, self.up.caller, ask)
             return self._per_minute(OURS, count, self.up.caller, ask)
 
     def floor(self, count: int) -> float:
@@ -53,7 +55,7 @@ class Race:
             caller.post("/trigger")
 
         with floor.agent(self.bare, SLOTS, *self.checkout):
-            self._per_minute(FLOOR, SLOTS, self.bare.caller, ask)
+            self._per_minute(FLOOR, WARM_UP, self.bare.caller, ask)
             return self._per_minute(FLOOR, count, self.bare.caller, ask)
 
     def _per_minute(

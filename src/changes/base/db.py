@@ -222,6 +222,19 @@ def count_at_once(session: Session, counting: str, values: Mapping[str, Any]) ->
     return int(session.connection().exec_driver_sql(counting, dict(values)).scalar_one())
 
 
+def do_at_once(session: Session, statement: str, values: Mapping[str, Any]) -> None:
+    """For what may stay when we fail, and holds a row that others want: committed in a transaction of its
+    own, which sees nothing of what this one has done.
+    """
+    owner: Database | None = session.info.get(OWNER)
+    if owner is None:
+        session.flush()
+        session.connection().exec_driver_sql(statement, dict(values))
+        return
+    with owner.counting.connect() as connection:
+        connection.exec_driver_sql(statement, dict(values))
+
+
 def after_commit(session: Session, act: Callable[[], None]) -> None:
     """For what must not happen when the transaction fails: ringing a bell, sending a task."""
     session.info.setdefault(AFTER_COMMIT, []).append(act)

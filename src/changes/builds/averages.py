@@ -3,16 +3,18 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from changes.base import db
 from changes.builds.models import Build, JobPlan
 
 # 3 is finished, 1 is passed; 50 is how far back it is looked for jobs that passed. Rows are locked in one
-# order, so that two who do this do not wait in a circle.
-PROJECTS = text("""
+# order, so that two who do this do not wait in a circle; and for a moment only, as every new build of the
+# project counts in its row.
+PROJECTS = """
     with mine as materialized (
-        select id from project where id = any(:ids) order by id for no key update
+        select id from project where id = any(%(ids)s) order by id for no key update
     )
     update project set avg_build_time_ms = usual.ms
     from mine cross join lateral (
@@ -23,10 +25,10 @@ PROJECTS = text("""
         ) passed
     ) usual
     where project.id = mine.id and avg_build_time_ms is distinct from usual.ms
-""")
-PLANS = text("""
+"""
+PLANS = """
     with mine as materialized (
-        select id from plan where id = any(:ids) order by id for no key update
+        select id from plan where id = any(%(ids)s) order by id for no key update
     )
     update plan set avg_build_time_ms = usual.ms
     from mine cross join lateral (
@@ -39,7 +41,7 @@ PLANS = text("""
         ) passed
     ) usual
     where plan.id = mine.id and avg_build_time_ms is distinct from usual.ms
-""")
+"""
 
 
 def update_averages(session: Session, build_ids: Collection[UUID]) -> None:
@@ -51,8 +53,8 @@ def update_averages(session: Session, build_ids: Collection[UUID]) -> None:
 
 
 def update_project_averages(session: Session, project_ids: Collection[UUID]) -> None:
-    session.execute(PROJECTS, {"ids": list(project_ids)})
+    db.do_at_once(session, PROJECTS, {"ids": list(project_ids)})
 
 
 def update_plan_averages(session: Session, plan_ids: Collection[UUID]) -> None:
-    session.execute(PLANS, {"ids": list(plan_ids)})
+    db.do_at_once(session, PLANS, {"ids": list(plan_ids)})

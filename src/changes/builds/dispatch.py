@@ -40,9 +40,16 @@ EVERY_NTH_FOR_OVERDUE = 8
 # So many lanes are looked at for each step that is asked for.
 LANES_PER_STEP = 4
 # Nobody waits for the disk while he holds the lock; it is waited for afterwards, by many at once, and
-# before an agent hears of its step.
+# before an agent hears of its step. Where nothing was handed out there is nothing to wait for. 5 is
+# allocated.
 LOCK = f"select set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock({LOCK_NUMBER})"
-FLUSH = "select pg_logical_emit_message(true, 'changes', 'handed out')"
+FLUSH = """
+select pg_logical_emit_message(true, 'changes', 'handed out') where exists (
+    select from job_step where node_id = %s and status = 5
+    and date_allocated > statement_timestamp() - interval '1 second'
+)
+"""
+COMMIT = "commit"
 hand_outs = itertools.count(1)
 NAMED_VALUE = re.compile(r"%\((\w+)\)s")
 
@@ -325,8 +332,6 @@ async def take_steps(
     is_for_overdue = next(hand_outs) % EVERY_NTH_FOR_OVERDUE == 0
     given = values(node_id, count, silence_s=silence_s, is_for_overdue=is_for_overdue)
     rows = await decide(connection, TAKE, given)
-    if rows:
-        await connection.execute(FLUSH)
     return [
         Taken(offers.offer(row), Needs(row["cluster"], row["labels"], row["cpus"], row["memory_mb"]))
         for row in rows
@@ -334,10 +339,10 @@ async def take_steps(
 
 
 async def decide(
-    connection: AsyncConnection[Any], statement: str, given: dict[str, object], *, ending: str = "commit"
+    connection: AsyncConnection[Any], statement: str, given: dict[str, object], *, ending: str = COMMIT
 ) -> list[dict[str, Any]]:
     """One statement alone at the queue. The lock comes before the look: each statement sees what is
-    there when it begins. All of it travels at once.
+    there when it begins. All of it travels at once, and whoever hears what was handed out may rely on it.
     """
     numbered, names = with_numbers(statement)
     async with AsyncRawCursor(connection, row_factory=dict_row) as cursor:
@@ -346,6 +351,8 @@ async def decide(
             await connection.execute(LOCK)
             await cursor.execute(numbered, [given[name] for name in names], prepare=True)
             await connection.execute(ending)
+            if ending == COMMIT:
+                await connection.execute(FLUSH, [given["node_id"]], prepare=True)
         return await cursor.fetchall()
 
 

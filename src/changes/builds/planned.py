@@ -125,11 +125,9 @@ class PlannedJob:
 
 
 def jobs_of(session: Session, project: Project, source: Source) -> list[PlannedJob]:
-    plans = queries.active_plans(session, project)
-    ids_of_steps = [step.id for plan in plans for step in plan.steps]
-    item_ids = [*(plan.id for plan in plans), *ids_of_steps]
-    of_project, options = queries.options_with_items(session, project, item_ids)
-    stored = [from_rows(plan, options, of_project) for plan in plans]
+    said = queries.plans_with_options(session, project)
+    of_project = said.of_project
+    stored = [from_rows(plan, said.of_items, of_project) for plan in said.plans]
     stored = [generated(session, project, source, each) for each in stored]
     text = config_source.with_patch(session, source.revision.config or "", source, FILE_NAME)
     if text.strip():

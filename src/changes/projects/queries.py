@@ -1,13 +1,14 @@
 """Reads of repositories, projects and plans."""
 
 import functools
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, func, or_, select
+import msgspec
+from sqlalchemy import Select, Text, bindparam, column, func, or_, select, text
 from sqlalchemy.orm import Session, joinedload, lazyload, selectinload
 
-from changes.base import rows
 from changes.base.errors import NotFound
 from changes.base.paging import Page, Part, part
 from changes.projects.models import (
@@ -23,10 +24,18 @@ from changes.projects.models import (
 from changes.projects.rules import PlanStatus, ProjectStatus
 
 # Asked for every build.
+# Of a project, its active plans and their steps. 1 is active.
 ALL_OPTIONS = """
-select project_id, name, value from project_option where project_id = %(project_id)s
-union all
-select item_id, name, value from item_option where item_id = any(%(item_ids)s)
+    select json_agg(json_build_array(item_id, name, value))::text from (
+        select project_id as item_id, name, value from project_option where project_id = :project_id
+        union all
+        select item_id, name, value from item_option where item_id in (
+            select id from plan where project_id = :project_id and status = 1 and not in_repository
+            union all
+            select step.id from step join plan on plan.id = step.plan_id
+            where plan.project_id = :project_id and plan.status = 1 and not plan.in_repository
+        )
+    ) said
 """
 
 
@@ -132,6 +141,37 @@ def active_plans_of_project() -> Select[Plan]:
     return mine.options(lazyload(Plan.project), joinedload(Plan.steps)).order_by(Plan.label)
 
 
+@dataclass(frozen=True)
+class PlansSaid:
+    """The active plans of a project, and every option that acts on them."""
+
+    plans: list[Plan]
+    of_project: dict[str, str]
+    # Of plans and steps, by their ids.
+    of_items: Mapping[UUID, dict[str, str]]
+
+
+def plans_with_options(session: Session, project: Project) -> PlansSaid:
+    """By one question, as it is asked for every build."""
+    found = session.execute(plans_and_options_of_project(), {"project_id": project.id}).unique()
+    rows = {plan.id: (plan, said) for plan, said in found}
+    if not rows:
+        return PlansSaid([], options(session, project), {})
+    plans = [plan for plan, _ in rows.values()]
+    ids_of_items = [*rows, *(step.id for plan in plans for step in plan.steps)]
+    of_items: dict[UUID, dict[str, str]] = {item_id: {} for item_id in (project.id, *ids_of_items)}
+    told = next(said for _, said in rows.values())
+    for item_id, name, value in msgspec.json.decode(told) if told else ():
+        of_items[UUID(item_id)][name] = value
+    return PlansSaid(plans, of_items.pop(project.id), of_items)
+
+
+@functools.cache
+def plans_and_options_of_project() -> Select[Plan, str | None]:
+    said = text(ALL_OPTIONS).columns(column("said", Text)).scalar_subquery()
+    return active_plans_of_project().add_columns(said)
+
+
 def step(session: Session, step_id: UUID) -> Step:
     found = session.get(Step, step_id)
     if found is None:
@@ -151,18 +191,6 @@ def options_of_items(session: Session, item_ids: Collection[UUID]) -> dict[UUID,
     for row in session.execute(mine.where(ItemOption.item_id.in_(item_ids))):
         options[row.item_id][row.name] = row.value
     return options
-
-
-def options_with_items(
-    session: Session, project: Project, item_ids: Collection[UUID]
-) -> tuple[dict[str, str], dict[UUID, dict[str, str]]]:
-    """Of a project, and of its plans and their steps."""
-    options: dict[UUID, dict[str, str]] = {item_id: {} for item_id in (project.id, *item_ids)}
-    given = {"project_id": project.id, "item_ids": list(item_ids)}
-    session.flush()
-    for item_id, name, value in rows.ask(session, ALL_OPTIONS, given):
-        options[item_id][name] = value
-    return options.pop(project.id), options
 
 
 def patch(session: Session, patch_id: UUID) -> Patch:

@@ -2,6 +2,7 @@
 
 import json
 from typing import Annotated, Any, Self, TypeVar
+from urllib.parse import parse_qs
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
@@ -125,7 +126,9 @@ async def body_of(request: Request, max_bytes: int = BODY_MAX_BYTES) -> bytes:
 async def from_body(request: Request, max_bytes: int = BODY_MAX_BYTES) -> dict[str, Any]:
     body = await body_of(request, max_bytes)
     kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+    if kind == "application/x-www-form-urlencoded":
+        return from_fields(body)
+    if kind == "multipart/form-data":
         return await from_form(Request(request.scope, replay(body)))
     return read_json(body) if body.strip() else {}
 
@@ -135,6 +138,11 @@ def replay(body: bytes) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
+
+
+def from_fields(body: bytes) -> dict[str, Any]:
+    values: dict[str, list[str]] = parse_qs(body.decode("latin-1"), keep_blank_values=True)
+    return {name: given if len(given) > 1 else given[0] for name, given in values.items()}
 
 
 async def from_form(request: Request) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 
 from changes.base.errors import ChangesError, Conflict, Invalid
 from changes.builds import dispatch, offers
-from changes.builds.dispatch import CHOOSE, FLUSH, HAND_OUT, READ, UNKNOWN_S
+from changes.builds.dispatch import CHOOSE, HAND_OUT, READ, UNKNOWN_S
 from changes.builds.original import machines
 from changes.builds.rules import Status
 from changes.protocol import StepOffer
@@ -120,8 +120,6 @@ async def take(
     taken = await dispatch.decide(connection, TAKE_NAMED, given)
     if wanted and not taken:
         raise await why_not(connection, wanted, cluster)
-    if taken:
-        await connection.execute(FLUSH)
     return wanted
 
 
