@@ -5,6 +5,7 @@ transaction that is rolled back; `database` is a copy of the template of one's o
 30 ms), for tests in which several connections must see each other's commits.
 """
 
+import gc
 import os
 import shutil
 import signal
@@ -24,7 +25,7 @@ from changes.app import migrate, plugins
 from changes.app.embedded import cluster
 from changes.app.embedded.home import Home
 from changes.app.embedded.postgres import Postgres, PostgresOptions
-from changes.base import db, jobs, process, storage
+from changes.base import db, garbage, jobs, process, storage
 from changes.base.ids import new
 from changes.base.settings import Settings
 from changes.projects import mirrors
@@ -124,6 +125,14 @@ def pytest_configure(config: pytest.Config) -> None:
     Running.postgres.start()
     migrate.upgrade(Running.postgres.url)
     os.environ[SERVER] = Running.postgres.url
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and all of the product live as long as this process: who looks through them for
+    garbage again and again spends a third of the time on it.
+    """
+    gc.collect()
+    garbage.leave_out_what_is_here()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

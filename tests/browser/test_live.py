@@ -87,9 +87,8 @@ def path_of(build: Build) -> str:
 
 
 def top_of(page: Page, selector: str) -> float:
-    return float(
-        page.evaluate("selector => document.querySelector(selector).getBoundingClientRect().top", selector)
-    )
+    """Once it is there: the log draws only what can be seen, and a moment after somebody scrolled."""
+    return float(page.locator(selector).evaluate("part => part.getBoundingClientRect().top"))
 
 
 # --- a build -------------------------------------------------------------------------------

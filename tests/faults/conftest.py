@@ -7,7 +7,7 @@ from tests.faults.gates import Gate
 from tests.scenarios.running import RunningSystem, running_system
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_system() -> Iterator[RunningSystem]:
     # Plain processes of our own account: the gates of the drills lie in pytest's folders.
     with running_system(**PLAIN) as system:
