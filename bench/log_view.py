@@ -78,8 +78,9 @@ class Seen:
         return painted
 
     def middle_ms(self, path: str, line: int) -> float:
+        page = self._context.new_page()
         began = time.perf_counter()
-        page = self._opened(f"{path}#L{line}")
+        page.goto(f"{self._url}{path}#L{line}")
         page.wait_for_selector(f"#L{line}:not(.log-blank)")
         elapsed = time.perf_counter() - began
         page.close()

@@ -88,6 +88,12 @@ where batch.id >= %(begin)s and batch.id < %(end)s
 group by 1, 2, 3 order by 2, 1, 3
 on conflict do nothing
 """
+# As they come one day after the other.
+NEW_FLAKY_DAYS = """
+insert into test_flaky_day (project_id, day, test_id, flaky, double_reruns, passed, reruns)
+select project_id, day, test_id, flaky, double_reruns, passed, reruns from test_day where flaky > 0
+order by day, project_id, test_id
+"""
 NEW_SUMS = """
 insert into project_day
 select project_id, day, count(*), sum(runs), sum(passed), sum(failed), sum(flaky), sum(double_reruns),
@@ -116,6 +122,7 @@ def fill(up: System, runs: int) -> None:
         for month in partitions.months(first, now):
             fill_month(connection, month)
         connection.execute(NEW_SUMS)
+        connection.execute(NEW_FLAKY_DAYS)
         connection.execute("vacuum (freeze, analyze)")
 
 
@@ -187,7 +194,7 @@ def load_bare(connection: psycopg.Connection, table: str, asked: dict[str, int])
     connection.execute(f"drop table {table}")
     connection.execute(f"create table {table} (like test_run including constraints including defaults)")
     connection.execute(NEW_RUNS.format(table=table) + " order by 1", asked)
-    connection.execute(f"alter table {table} add primary key (id)")
+    connection.execute(f"create index on {table} ((id & '{run_numbers.BATCH_MASK}'::bigint))")
     for condition in ("", "where result = 2", "where reruns > 0"):
         connection.execute(f"create index on {table} (test_id, id) {condition}")
     connection.execute(f"alter table test_run attach partition {table} for values {bounds}")

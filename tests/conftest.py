@@ -37,9 +37,10 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("any machine")
 
 # Most tests let steps write beside the agent, to see what they did; those of sandboxes say otherwise.
-os.environ.setdefault("CHANGES_AGENT_SANDBOX", "process")
+OF_STEPS = {"CHANGES_AGENT_SANDBOX": "process"}
 if os.geteuid() == 0:
-    os.environ.setdefault("CHANGES_STEP_ACCOUNT", "root")
+    OF_STEPS["CHANGES_STEP_ACCOUNT"] = "root"
+os.environ.update(OF_STEPS | {name: os.environ[name] for name in OF_STEPS if name in os.environ})
 
 SERVER = "CHANGES_TEST_SERVER"
 FAILED_FILE = "TESTS_FAILED_FILE"
@@ -116,6 +117,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name.startswith("CHANGES_") or name in {"DATABASE_URL", "BROKER_URL", "BLOB_URL", "PORT", "HOST"}:
             del os.environ[name]
+    # Where there are no other processes, the tests run in this one.
+    os.environ.update(OF_STEPS)
     Running.folder = Path(tempfile.mkdtemp(prefix="changes-tests-", dir=place_for_server()))
     Running.folder.chmod(0o711)
     Running.home = Home(Running.folder)

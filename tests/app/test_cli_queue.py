@@ -143,7 +143,7 @@ def test_why_of_what_does_not_wait_says_so(run: Command, data: db.Database) -> N
         factories.give_to(session, first_step(session, build), queues.a_node(session))
         build_id = build.id.hex
 
-    assert run("why", build_id).stdout == "It waits for no agent.\n"
+    assert run("why", build_id).stdout == "Nothing of it waits: it runs, or has ended.\n"
 
 
 def test_why_of_nothing_is_wrong_usage_in_words(run: Command) -> None:

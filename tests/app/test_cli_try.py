@@ -165,6 +165,16 @@ def test_a_patch_that_is_too_large_names_what_makes_it_so(
     assert "The largest files: video (575 KiB)" in tried.stderr
 
 
+def test_a_file_that_no_patch_could_hold_is_not_even_read(run: Command, tree: Path) -> None:
+    with (tree / "disk.img").open("wb") as file:
+        file.truncate(300 * 2**20)
+
+    tried = run("try")
+
+    assert tried.returncode == 2
+    assert "Too large to be sent with a patch: disk.img (307200 KiB)" in tried.stderr
+
+
 def test_a_folder_without_a_project_is_told_so(
     run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,7 +196,10 @@ def test_why_built_tells_of_each_plan(system: RunningSystem, slug: str, run: Com
     told = run("why-built", slug, sha[:8])
 
     assert told.returncode == 0, told.stderr
-    assert told.stdout.startswith(f"{sha[:12]} commit: not built.")
+    asked, plan, by_itself = told.stdout.splitlines()
+    assert asked.startswith(f"{sha[:12]} manual: build #")
+    assert plan == "  lint: run. It was asked for."
+    assert by_itself.startswith(f"{sha[:12]} commit: not built.")
 
 
 def test_the_file_of_the_tree_is_checked_and_explained(run: Command, tree: Path) -> None:

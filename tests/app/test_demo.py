@@ -352,5 +352,5 @@ def test_the_command_fills_the_database_of_its_home_once(database_url: str, tmp_
         for more in ([], [], ["--if-empty"])
     )
 
-    assert (done.returncode, again.returncode, unless_empty.returncode) == (0, 1, 0)
+    assert (done.returncode, again.returncode, unless_empty.returncode) == (0, 1, 0), done.stderr
     assert "has builds already" in again.stderr

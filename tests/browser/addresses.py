@@ -80,7 +80,8 @@ EXAMPLES = {
     "     on test_run.id >= batch.id and test_run.id < batch.end_id"
     "     where batch.build_id = build.id and test_run.result = 2) limit 1",
     "repository": "select replace(id::text, '-', '') from repository order by id limit 1",
-    "change": "select replace(change_id::text, '-', '') || ' ' || replace(min(id::text), '-', '') from source"
+    "change": "select replace(change_id::text, '-', '') || ' ' || replace(min(id::text), '-', '')"
+    " || ' ' || max(number) from source"
     " where change_id is not null and patch_id is not null"
     " group by change_id order by bool_or(exists (select from comment where target_id = source.id)) desc,"
     " count(*) desc, 1 limit 1",
@@ -106,7 +107,7 @@ EXAMPLES = {
     "token": "select replace(id::text, '-', '') from token where date_revoked is null order by id limit 1",
 }
 PARTS = {
-    "change": ("change", "source"),
+    "change": ("change", "source", "version"),
     "red": ("red_slug", "red_number", "run"),
     "tested": ("tested_slug", "test_sha"),
     "searched": ("searched_slug", "searched_sha"),
@@ -198,11 +199,12 @@ PAGES = {
     ),
     "/changes/": "/changes/",
     "/changes/{change_id:uuid}/": "/changes/{change}/",
-    "/changes/{change_id:uuid}/diff/{earlier:number}/{later:number}/": "/changes/{change}/diff/1/1/",
+    "/changes/{change_id:uuid}/diff/{earlier:number}/{later:number}/": "/changes/{change}/diff/1/{version}/",
     "/sources/{source_id:uuid}/": "/sources/{source}/",
     "/comments/{comment_id:uuid}/delete/": "/comments/{comment}/delete/",
+    "/authors/": "/authors/",
     "/authors/{author_id:uuid}/": "/authors/{author}/",
-    "/search/": "/search/?q=build",
+    "/search/": "/search/?q=orbit",
     "/account/": "/account/",
     "/account/tokens/{token_id:uuid}/revoke/": "/account/",
     "/users/": "/users/",

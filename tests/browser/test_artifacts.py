@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from tests import factories
 from tests.browser.conftest import PHONE, NewReader, Site, complaints, hidden_beyond_the_edge
 from tests.builds import agents
+from tests.results import huge_zip
 
 from changes.app.demo import left
 from changes.base import ids, storage
@@ -169,3 +170,15 @@ def test_a_bomb_and_a_path_out_of_the_archive_are_only_told(new_reader: NewReade
     expect(page.get_by_text("it would become suspiciously large")).to_be_visible()
     expect(page.get_by_text("../../etc/passwd", exact=True)).to_be_visible()
     assert page.locator(".table script").count() == 0
+
+
+def test_of_a_million_files_in_an_archive_it_is_told_that_they_are_too_many(
+    new_reader: NewReader, site: Site
+) -> None:
+    with site.database.transaction() as session:
+        step = agents.a_taken_step(session, factories.a_build(session))
+        huge = leave(session, step, ("million.zip", huge_zip.listing(1_000_000)))
+
+    page = new_reader().opens(f"/artifacts/{huge}/")
+
+    expect(page.get_by_text("too long to be shown")).to_be_visible()

@@ -37,6 +37,8 @@ HOSTILE = b"".join(
         b"x" * 1_000_000 + b"\n",
         b"10 %\r50 %\r100 %\r\n",
         b"the end\n",
+        b"\x1b]52;c;ZXZpbA==\x07\x1bP0;1|17/ab\x1b\\\x1b_Gf=24;AAAA\x1b\\\x1b[?1049h\x1bcsafe\n",
+        ("Z" + "\u0301" * 400 + " a\u034fb\U000e0100c\n").encode(),
     ]
 )
 
@@ -191,6 +193,8 @@ def test_what_is_looked_for_is_found_in_all_of_it_and_jumped_along(reader: Reade
 
     expect(page.locator("#L677777 .log-match")).to_have_text("needle")
     expect(page.locator(".log-count")).to_have_text("7 of 10 hits")
+    page.keyboard.press("j")
+    expect(page.locator(".log-marked")).to_have_attribute("id", "L677777")
     assert complaints(page, "#log") == []
     page.get_by_role("button", name="Close", exact=True).click()
     expect(page.locator(".log-match")).to_have_count(0)
@@ -218,6 +222,18 @@ def test_groups_are_folded_and_stay_as_the_reader_left_them(reader: Reader, larg
     expect(page.locator("#L1000 .log-fold")).to_have_attribute("aria-expanded", "true")
     page.evaluate("location.hash = '#L2100'")
     shows(page, 2100)
+
+
+def test_the_title_of_a_group_is_there_before_its_line(reader: Reader, large: str) -> None:
+    page = opened(reader, large)
+    expect(page.locator(".log-outline button").first).to_be_attached()
+
+    # Nobody answers.
+    page.route("**/lines/**", lambda _route: None)
+    page.evaluate("location.hash = '#L50999'")
+
+    expect(page.locator("#L51000 .log-text")).to_have_text("Part 51000")
+    expect(page.locator("#L50999")).to_have_class(re.compile("log-blank"))
 
 
 @pytest.mark.long
@@ -296,6 +312,11 @@ def test_a_hostile_log_is_only_text(new_reader: NewReader, site: Site, screen: s
     expect(page.locator("#L6 .log-text")).to_have_text("<b onclick='window.hacked = 4'>bold</b>")
     expect(page.locator("#L9 a.code-unseen")).to_have_text("998,000 more bytes")
     expect(page.locator("#L10 .log-text")).to_have_text("100 %")
+    expect(page.locator("#L12 .log-text")).to_have_text("safe")
+    expect(page.locator("#L13 .code-unseen")).to_have_text(["U+034F", "U+E0100"])
+    # What towers above its line does not cover those beside it.
+    expect(page.locator("#L13")).to_have_css("overflow-y", "clip")
+    assert height_of(page, "#L13") == height_of(page, "#L12")
 
     assert page.evaluate("window.hacked") is None
     assert page.locator(".log-viewer :is(script, img)").count() == 0

@@ -6,9 +6,10 @@ from sqlalchemy.orm import Session
 from tests import factories
 
 from changes.base.errors import Invalid
-from changes.builds import ask
+from changes.builds import again, ask
 from changes.builds.ask import Asked
-from changes.builds.models import Build
+from changes.builds.models import Build, Job
+from changes.builds.rules import Cause
 from changes.projects.models import ItemOption, Patch, Project
 from changes.projects.rules import ProjectStatus, RepositoryStatus
 
@@ -217,3 +218,25 @@ def test_the_commit_is_looked_for_last_and_even_when_no_project_is_left(
 
     assert refused.message == f"Unable to find commit no-such-branch in {repository.url}."
     assert refused.problems == ["sha", "repository"]
+
+
+def test_a_plan_for_other_events_is_run_where_it_is_named_or_the_only_one(
+    session: Session, project: Project
+) -> None:
+    nightly = "plans: [{name: soak, triggers: {events: [schedule]}, commands: [make soak]}]"
+    alone = factories.a_project(session)
+    for each in (project, alone):
+        factories.a_source(session, each, sha="e" * 40, config=nightly)
+
+    (usual,) = asked_for(session, project=project.slug, sha="e" * 40)
+    (named,) = asked_for(session, project=project.slug, sha="e" * 40, plans=["soak"])
+    (only,) = asked_for(session, project=alone.slug, sha="e" * 40)
+    repeated = again.build_again(session, usual, Cause.RETRY, timeout_min=60)
+
+    assert "soak" not in labels(session, usual)
+    assert labels(session, repeated) == labels(session, usual)
+    assert labels(session, named) == labels(session, only) == ["soak"]
+
+
+def labels(session: Session, build: Build) -> list[str]:
+    return [each.label for each in session.query(Job).filter(Job.build_id == build.id)]

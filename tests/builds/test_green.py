@@ -1,5 +1,6 @@
 """What commits are worth, and which of a branch is the newest green one."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from changes.builds import create, green, revision_results, settle
 from changes.builds.create import NewBuild
 from changes.builds.events import BuildFinished, RevisionResultUpdated
 from changes.builds.green_models import RevisionResult
-from changes.builds.models import Build
+from changes.builds.models import Build, Job
 from changes.builds.rules import Result, Status
+from changes.builds.wishes import NONE, Wishes
 from changes.projects import revisions
 from changes.projects.models import Project
 
@@ -38,11 +40,13 @@ def ended(session: Session, project: Project, name: str, result: Result, patch: 
     return build
 
 
-def begun(session: Session, project: Project, name: str, patch: bytes | None = None) -> Build:
+def begun(
+    session: Session, project: Project, name: str, patch: bytes | None = None, wishes: Wishes = NONE
+) -> Build:
     revision = revisions.find(session, project.repository, name)
     saved = revisions.save_patch(session, revision, patch) if patch else None
     source = revisions.source_of(session, revision, saved)
-    asked = NewBuild(source, ids.new(), label="b", target="", message="", author=None)
+    asked = NewBuild(source, ids.new(), label="b", target="", message="", author=None, wishes=wishes)
     return create.create_build(session, project, asked)
 
 
@@ -152,3 +156,56 @@ def test_the_newest_build_of_a_commit_counts_however_late_others_end(
 
     assert older.status == newer.status == Status.FINISHED
     assert worth(session, newer) == Result.PASSED
+
+
+@pytest.fixture
+def pages(session: Session, project: Project) -> Wishes:
+    """Of a commit that touches no page, in a project that has a plan for them and one for the night."""
+    for label in ("tests", "pages", "nightly"):
+        factories.a_plan(session, project, {"commands": ["true"]}, label=label)
+    return Wishes(fitting=("tests",), untouched=("pages",))
+
+
+@pytest.mark.parametrize("last", [Result.PASSED, Result.FAILED])
+def test_a_plan_that_no_file_concerned_says_what_it_said_last(
+    session: Session, project: Project, folder: Path, pages: Wishes, last: Result
+) -> None:
+    ended(session, project, "main", last)
+    factories.commit(folder, {"a": "2"}, "Second")
+    build = begun(session, project, "main", wishes=pages)
+    end(session, build, Result.PASSED)
+
+    assert [job.label for job in jobs_of(session, build)] == ["tests"]
+    assert worth(session, build) == last
+    assert (marks(session, project).get("main") == build.source.revision_sha) is (last == Result.PASSED)
+
+
+def test_a_plan_that_no_file_concerned_may_say_it_late(
+    session: Session, project: Project, folder: Path, pages: Wishes
+) -> None:
+    late = begun(session, project, "main")
+    factories.commit(folder, {"a": "2"}, "Second")
+    build = begun(session, project, "main", wishes=pages)
+    end(session, build, Result.PASSED)
+    early = worth(session, build)
+
+    end(session, late, Result.PASSED)
+
+    assert (early, worth(session, build)) == (Result.UNKNOWN, Result.PASSED)
+
+
+def test_a_plan_for_other_occasions_is_no_part_of_what_a_commit_is_worth(
+    session: Session, project: Project, pages: Wishes
+) -> None:
+    by_day = begun(session, project, "main", wishes=Wishes(fitting=("tests", "pages")))
+    by_night = begun(session, project, "main", wishes=Wishes(plans=("nightly",)))
+
+    end(session, by_day, Result.PASSED)
+    end(session, by_night, Result.FAILED)
+
+    assert worth(session, by_day) == Result.PASSED
+    assert marks(session, project) == {"main": by_day.source.revision_sha}
+
+
+def jobs_of(session: Session, build: Build) -> Sequence[Job]:
+    return session.execute(select(Job).where(Job.build_id == build.id).order_by(Job.number)).scalars().all()

@@ -1,11 +1,15 @@
 """Jobs that wait for other jobs of their build."""
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from sqlalchemy.orm import Session
 from tests import factories
 from tests.builds import agents, collecting
 
-from changes.builds import cancel, reasons
+from changes.builds import again, cancel, queries, reasons
 from changes.builds.events import JobFinished
 from changes.builds.models import Build, FailureReason
 from changes.builds.rules import Result, Status
@@ -77,7 +81,8 @@ def test_what_needs_a_failed_job_is_skipped_with_the_reason_and_so_is_what_needs
     }
     assert said(session, build)[1:] == [
         "The job test did not run: it needs the job build, which ended as failed.",
-        "The job release did not run: it needs the job test, which ended as skipped.",
+        # What failed itself tells more than what was skipped for it.
+        "The job release did not run: it needs the job build, which ended as failed.",
     ]
 
 
@@ -157,3 +162,84 @@ def test_a_plan_on_the_server_needs_others_by_its_option(session: Session) -> No
     build = collecting.build_again(session, project)
 
     assert states(session, build) == {"build": Status.PENDING_ALLOCATION, "test": Status.QUEUED}
+
+
+# --- what is needed is done again --------------------------------------------------------------------
+
+NAMES_TWO = {"commands": [{"script": "list", "type": "collect_steps"}]}
+TWO_COMMANDS = json.dumps({"commands": [{"script": "one"}, {"script": "other"}]})
+
+
+def a_build_of_three(session: Session, *of_second: Mapping[str, Any]) -> Build:
+    """`second` needs `first`, `third` needs `second`."""
+    project = factories.a_project(session)
+    factories.a_plan(session, project, {"commands": ["x"]}, label="first")
+    second = factories.a_plan(session, project, *of_second, label="second")
+    third = factories.a_plan(session, project, {"commands": ["z"]}, label="third")
+    for plan, needed in ((second, "first"), (third, "second")):
+        session.add(ItemOption(item_id=plan.id, name="job.needs", value=needed))
+    session.flush()
+    return collecting.build_again(session, project)
+
+
+def first_done_again(session: Session, build: Build) -> None:
+    again.repeat_job(session, agents.jobs_of(session, build)[0].id)
+    again.repeat_failed(session, build)
+
+
+def test_a_job_that_cannot_go_on_has_not_passed_whatever_of_it_has(session: Session) -> None:
+    build = a_build_of_three(session, {"commands": ["a"]}, {"commands": ["b"]})
+    for code in (0, 0, 1):
+        agents.end(session, collecting.take(session, build)[0], code=code)
+    first_done_again(session, build)
+
+    agents.end(session, collecting.take(session, build)[0], code=1)
+
+    assert states(session, build) == {
+        "first": Result.FAILED,
+        "second": Result.SKIPPED,
+        "third": Result.SKIPPED,
+    }
+    assert agents.state(build) == (Status.FINISHED, Result.FAILED)
+
+
+def test_a_job_that_goes_on_does_not_wait_because_what_it_needed_is_done_again(session: Session) -> None:
+    build = a_build_of_three(session, NAMES_TWO)
+    agents.end(session, collecting.take(session, build)[0])
+    collecting.collect(session, build, TWO_COMMANDS)
+    failed, running = collecting.take(session, build)
+    agents.begin(session, running)
+    agents.end(session, failed, code=1)
+
+    first_done_again(session, build)
+
+    newest = factories.steps_of(session, build)[-1]
+    assert (newest.status, newest.attempt) == (Status.PENDING_ALLOCATION, 2)
+
+
+def test_a_job_that_goes_on_is_not_stopped_because_what_it_needed_fails_then(session: Session) -> None:
+    build = a_build_of_three(session, {"commands": ["a"]}, {"commands": ["b"]})
+    agents.end(session, collecting.take(session, build)[0])
+    running = collecting.take(session, build)[0]
+    agents.begin(session, running)
+    again.repeat_job(session, agents.jobs_of(session, build)[0].id)
+
+    agents.end(session, collecting.take(session, build)[0], code=1)
+    agents.end(session, running)
+    agents.end(session, collecting.take(session, build)[0])
+
+    assert states(session, build)["second"] == Result.PASSED
+    assert agents.state(build) == (Status.PENDING_ALLOCATION, Result.FAILED)
+
+
+def test_what_was_said_of_a_skipped_job_is_forgotten_when_it_may_run_after_all(session: Session) -> None:
+    build = a_build(session)
+    run(session, build, "build", code=1)
+    assert len(said(session, build)) == 3
+
+    again.repeat_failed(session, build)
+    for label in ("build", "test", "release", "lint"):
+        run(session, build, label)
+
+    assert agents.state(build) == (Status.FINISHED, Result.PASSED)
+    assert queries.failures_of(session, [build.id])[build.id] == []

@@ -30,6 +30,19 @@ def test_a_plan_that_needs_itself_is_a_circle() -> None:
     assert needs.problems({"a": ["a"]}) == {"a": "its needs go in a circle: a → a"}
 
 
+@given(st.sets(st.tuples(NAMES, NAMES)), st.sets(NAMES))
+def test_doomed_is_what_leads_to_something_that_ended_badly_by_a_reason_that_is_there(
+    pairs: set[tuple[str, str]], ended_badly: set[str]
+) -> None:
+    found = needs.doomed(sorted(pairs), sorted(ended_badly))
+
+    assert all((name, needed) in pairs for name, needed in found.items())
+    reached = set(ended_badly)
+    while more := {name for name, needed in pairs if needed in reached} - reached:
+        reached |= more
+    assert reached - ended_badly <= set(found) <= reached
+
+
 def order_of(graph: Mapping[str, list[str]]) -> list[str]:
     """Those that can be put in order, one by one."""
     done: list[str] = []

@@ -301,6 +301,6 @@ def test_the_reason_is_a_sentence(session: Session) -> None:
 
     assert reasons.sentence(why.reason, why.data) == (
         "Where it ran nothing was heard of it for 360 minutes, so how it ended is not known"
-        " (limit: OUTSIDE_SILENCE_MAX_MIN)."
+        " (limit: OUTSIDE_SILENCE_MAX_MIN in the settings of the server)."
     )
     assert session.execute(select(func.count()).select_from(JobStep)).scalar_one() == 1

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from tests import factories
 from tests.builds import agents
@@ -11,7 +12,7 @@ from tests.builds.test_settle import run
 from changes.base import ids
 from changes.builds import again, create, queries, waiting
 from changes.builds.create import NewBuild
-from changes.builds.models import Build, JobStep
+from changes.builds.models import Build, JobPlan, JobStep
 from changes.builds.rules import Origin, Result, Status
 from changes.protocol import CONSOLE
 from changes.results.models import LogChunk, LogSource
@@ -94,6 +95,7 @@ def test_each_pause_is_longer_than_the_one_before(session: Session) -> None:
         (["^two"], b"one two\n", False),
         ([r"\\btwo\\b"], b"one two three\n", True),
         ([r"\\btwo\\b"], b"onetwothree\n", False),
+        (["reset by peer$"], b"Connection \x1b[31mreset by\x1b[0m peer\r\n", True),
         (["caf\u00e9"], "the caf\u00e9 is shut\n".encode(), True),
         (["broken"], b"\xff\x00 broken \xfe\n", True),
     ],
@@ -117,13 +119,24 @@ def test_a_step_without_a_log_matches_no_pattern(session: Session) -> None:
     assert agents.state(build) == FAILED
 
 
-@pytest.mark.parametrize("pattern", ["(a+)+$", "(?P<x>a)(?P=x)", "(a|aa)+b"])
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+b", "(.*a){20}b"])
 def test_a_hostile_pattern_is_no_reason_to_try_again_and_holds_nobody_up(
     session: Session, pattern: str
 ) -> None:
     build = a_build_that_retries(session, f"{{times: 1, patterns: ['{pattern}']}}")
 
     fail_with(session, build, b"a" * 100_000 + b"!\n")
+
+    assert agents.state(build) == FAILED
+
+
+def test_a_pattern_of_an_older_plan_that_needs_more_than_linear_time_finds_nothing(session: Session) -> None:
+    build = a_build_that_retries(session, "{times: 1}")
+    plan = session.execute(select(JobPlan)).scalar_one()
+    terms = plan.data["terms"]
+    plan.data = {**plan.data, "terms": {**terms, "retry": {**terms["retry"], "patterns": ["(?P<x>a)(?P=x)"]}}}
+
+    fail_with(session, build, b"aa\n")
 
     assert agents.state(build) == FAILED
 

@@ -1,5 +1,6 @@
 """Everything that can be told about a build, in any order and twice, through the real verbs."""
 
+import json
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from itertools import pairwise
@@ -13,10 +14,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import select
 from sqlalchemy.orm import Session, SessionTransaction
 from tests import factories
-from tests.builds import agents
+from tests.builds import agents, collecting
 
 from changes.base import ids
-from changes.base.errors import Conflict, Invalid
+from changes.base.errors import Conflict, Invalid, NotFound
 from changes.builds import (
     again,
     cancel,
@@ -31,6 +32,7 @@ from changes.builds import (
     second_look,
     sweep,
     tally,
+    turns,
 )
 from changes.builds.create import NewBuild
 from changes.builds.events import BuildFailing
@@ -69,6 +71,15 @@ WHY_REPLACED = {
     Origin.SECOND_LOOK: [Result.FAILED],
 }
 BROKEN_TEST = "a.breaks"
+# A plan of one step that names others, among the numbers of phases.
+COLLECTS = -1
+NAMED = [
+    json.dumps({"commands": [{"script": "one"}, {"script": "other"}, {"script": "one"}]}),
+    json.dumps({"commands": [{"script": "other"}, {"script": "new"}]}),
+    json.dumps({"commands": []}),
+    "Traceback (most recent call last):",
+    None,
+]
 
 
 class SometimesReports:
@@ -96,6 +107,8 @@ class Seen:
         phases = select(JobPhase).join(Job).where(mine).order_by(JobPhase.job_id, JobPhase.order)
         self.phases = list(session.execute(phases).scalars())
         self.steps = factories.steps_of(session, build)
+        # What a collecting step names stands in these.
+        self.named = {UUID(step.data["expands_into"]) for step in self.steps if "expands_into" in step.data}
 
     def phases_of(self, job: Job) -> list[JobPhase]:
         return [phase for phase in self.phases if phase.job_id == job.id]
@@ -120,20 +133,20 @@ class Life(RuleBasedStateMachine):
         self.replaced: dict[object, object] = {}
 
     @initialize(
-        plans=st.lists(st.sampled_from([2, 1, 3, 0]), min_size=2, max_size=4),
+        plans=st.lists(st.sampled_from([2, 1, 3, 0, COLLECTS]), min_size=2, max_size=4),
         rule=st.sampled_from(["all", "all", "any", "required-only"]),
         retries=st.sampled_from(["0", "1"]),
         looks=st.sampled_from(["0", "2"]),
         has_needs=st.booleans(),
     )
     def begin(self, plans: list[int], rule: str, retries: str, looks: str, *, has_needs: bool) -> None:
-        """Each number is how many phases a plan has; one without any is refused. The first plan is
-        optional, the last needs it.
+        """Each number is how many steps a plan has; one without any is refused, and one may name others.
+        The first plan is optional, the last needs it.
         """
         project = factories.a_project(self.session)
         options.change(self.session, project, {options.RESULT_RULE: rule})
         for number, phases in enumerate(plans):
-            data = [{"commands": ["true"]}] * phases
+            data = [collecting.COLLECT_STEPS] if phases == COLLECTS else [{"commands": ["true"]}] * phases
             plan = factories.a_plan(self.session, project, *data, label=f"plan {number}")
             said = {"job.retry-times": retries, "job.optional": str(int(number == 0))}
             said |= {"tests.second-look": looks}
@@ -158,9 +171,36 @@ class Life(RuleBasedStateMachine):
 
     @rule(which=ANY, told=st.sampled_from(REPORTS), reports=st.booleans())
     def tell(self, which: int, told: StepReport, *, reports: bool) -> None:
-        """Of any step that some node ever had, so late and stale reports are among them."""
+        """Of any step that some node ever had, so late and stale reports are among them; and the same once
+        more, because our answer got lost.
+        """
         self.collector.is_left_behind = reports
-        self.with_one(was_taken, which, lambda step: self.accept(step, told))
+        self.with_one(was_taken, which, lambda step: self.tell_twice(step, told))
+
+    def tell_twice(self, step: JobStep, told: StepReport) -> None:
+        was_heard = self.accept(step, told)
+        assert self.accept(step, told) == was_heard
+
+    @rule(which=ANY, told=st.sampled_from(REPORTS))
+    def tell_of_others(self, which: int, told: StepReport) -> None:
+        """A node that has lost the step to another, or never had it, is heard of nothing."""
+        strangers = {node.id for node in self.nodes}
+        self.with_one(always, which, lambda step: self.refuse(step, strangers - {step.node_id}, told))
+
+    def refuse(self, step: JobStep, strangers: Collection[UUID], told: StepReport) -> None:
+        before = (agents.state(step), dict(step.data))
+        for node_id in strangers:
+            with pytest.raises(NotFound):
+                report.accept(self.session, node_id, step.id, told, replace_limit=LIMIT)
+        assert (agents.state(step), dict(step.data)) == before
+
+    @rule(which=ANY, output=st.sampled_from(NAMED), reports=st.booleans())
+    def name_steps(self, which: int, output: str | None, *, reports: bool) -> None:
+        self.collector.is_left_behind = reports
+        self.with_one(is_naming, which, lambda step: self.tell_twice(step, self.naming(step, output)))
+
+    def naming(self, step: JobStep, output: str | None) -> StepReport:
+        return collecting.printed(self.session, step, output)
 
     @rule(which=ANY, code=st.sampled_from([0, 0, 1]), reports=st.booleans())
     def end_twice(self, which: int, code: int, *, reports: bool) -> None:
@@ -250,6 +290,7 @@ class Life(RuleBasedStateMachine):
         check_a_whole_is_what_its_parts_are(seen)
         check_phases_take_turns(seen)
         self.check_needs(seen)
+        self.check_what_is_queued_waits_for_something(seen)
         check_looks(seen)
 
     def check_finished_steps_never_change(self, seen: Seen) -> None:
@@ -259,7 +300,8 @@ class Life(RuleBasedStateMachine):
             assert self.frozen.setdefault(step.id, now) == now
             assert step.date_finished is not None
         for step in seen.steps:
-            if step.replacement_id is not None:
+            # One that was set aside may be named once more, and then has a successor.
+            if step.replacement_id is not None and not step.is_set_aside:
                 assert self.replaced.setdefault(step.id, step.replacement_id) == step.replacement_id
 
     def check_reasons_have_sentences(self) -> None:
@@ -295,6 +337,13 @@ class Life(RuleBasedStateMachine):
                 attempts = [step for step in seen.steps if step.job_id == need.needs_id]
                 needed = jobs[need.needs_id]
                 assert needs.may_run([needed.result]) or any(step.attempt > 1 for step in attempts)
+
+    def check_what_is_queued_waits_for_something(self, seen: Seen) -> None:
+        """That still goes on: nobody else would ever let it go."""
+        queued = [step for step in seen.steps if step.status == Status.QUEUED and step.replacement_id is None]
+        needed = turns.unended_needs(self.session, {step.job_id for step in queued})
+        earlier = turns.unended_phases(self.session, [step.id for step in queued])
+        assert all(step.job_id in needed or step.id in earlier for step in queued)
 
     def teardown(self) -> None:
         """Whatever happened: when agents and readers go on working, the build comes to its end."""
@@ -349,6 +398,10 @@ def is_held(step: JobStep) -> bool:
     return step.status in HELD
 
 
+def is_naming(step: JobStep) -> bool:
+    return is_held(step) and "expands_into" in step.data
+
+
 def is_unread(step: JobStep) -> bool:
     """One that is looked at again was read before."""
     return step.status == Status.COLLECTING_RESULTS and not second_look.is_checking(step)
@@ -363,20 +416,23 @@ def check_each_step_has_one_holder(seen: Seen) -> None:
     steps = {step.id: step for step in seen.steps}
     for step in seen.steps:
         assert step.node_id is not None or not is_held(step)
-        if step.replacement_id == step.id:
-            # What it looked at is done again, with nothing in the place of the look.
-            assert second_look.is_look(step)
+        if step.is_set_aside:
+            # What it looked at, or what named it, is done again, with nothing in its place.
+            assert second_look.is_look(step) or step.phase_id in seen.named
             assert is_over(step)
         elif step.replacement_id is not None:
             replacement = steps[step.replacement_id]
             assert is_over(step)
-            assert step.result in WHY_REPLACED[replacement.origin]
+            assert step.result in WHY_REPLACED[replacement.origin] or step.phase_id in seen.named
             assert (replacement.phase_id, replacement.attempt) == (step.phase_id, step.attempt + 1)
 
 
 def check_a_whole_is_what_its_parts_are(seen: Seen) -> None:
     for phase in seen.phases:
-        check_sum(phase, seen.current_steps_of(phase))
+        parts = seen.current_steps_of(phase)
+        # What is not named yet is no part.
+        if parts or phase.id not in seen.named:
+            check_sum(phase, parts)
     for job in seen.jobs:
         check_sum(job, seen.phases_of(job))
     check_sum(seen.build, seen.jobs)
@@ -395,8 +451,14 @@ def check_sum(
     results = [weighed(part) for part in parts]
     rule = whole.result_rule if isinstance(whole, Build) else ResultRule.ALL
     verdict = rules.judge(results, rule) if is_over(whole) else rules.foresee(results, rule)
-    # A build that was cancelled stays so, even where one job that passed would do.
-    assert whole.result in (verdict, Result.ABORTED) if rule != ResultRule.ALL else whole.result == verdict
+    allowed = {verdict}
+    if rule != ResultRule.ALL:
+        # A build that was cancelled stays so, even where one job that passed would do.
+        allowed.add(Result.ABORTED)
+    if isinstance(whole, Job) and verdict == Result.PASSED and Result.SKIPPED in results:
+        # What of it ran before does not make a job pass that cannot go on.
+        allowed.add(Result.SKIPPED)
+    assert whole.result in allowed
 
 
 def weighed(part: Job | JobPhase | JobStep) -> Result:

@@ -6,10 +6,14 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 from tests import factories
-from tests.builds import agents
+from tests.builds import agents, collecting
 
 from changes.builds import ask, dispatch
 from changes.builds.ask import Asked
+from changes.builds.models import JobStep
+
+# Rows of more than a few are written by a statement for each table.
+FLUSHED_APART = 4
 
 
 @pytest.fixture
@@ -52,6 +56,42 @@ def test_a_report_is_stored_in_few_words(session: Session, told: list[str]) -> N
     agents.end(session, step)
 
     assert len(told) <= 5, "\n".join(told)
+
+
+FAN, CHAIN = "first", "plan {before}"
+
+
+def a_build_of_needing(session: Session, jobs: int, needs: str) -> JobStep:
+    """So many jobs that wait for the first one, or each for the one before; the step of the first runs."""
+    plans = [
+        f"  - {{name: plan {number}, needs: [{needs.format(before=number - 1)}], commands: [x]}}"
+        for number in range(1, jobs + 1)
+    ]
+    first = f"  - {{name: {needs.format(before=0)}, commands: [x]}}"
+    config = "\n".join(["plans:", first, *plans])
+    build = collecting.build_again(session, factories.a_project(session), config)
+    (step,) = collecting.take(session, build)
+    agents.begin(session, step)
+    session.flush()
+    session.expire_all()
+    return step
+
+
+@pytest.mark.parametrize("code", [0, 1], ids=["passes", "fails"])
+@pytest.mark.parametrize("needs", [FAN, CHAIN], ids=["all need it", "each needs the one before"])
+def test_the_end_of_a_job_takes_as_many_words_for_many_that_need_it_as_for_few(
+    session: Session, told: list[str], needs: str, code: int
+) -> None:
+    taken = []
+    for jobs in (3, 40):
+        step = a_build_of_needing(session, jobs, needs)
+        told.clear()
+        agents.end(session, step, code=code)
+        session.flush()
+        taken.append(len(told))
+
+    few, many = taken
+    assert many <= few + FLUSHED_APART, "\n".join(told)
 
 
 def test_the_values_of_a_hand_out_have_numbers_and_keep_their_order() -> None:

@@ -115,7 +115,8 @@ def test_results_that_nobody_reads_end_the_step_in_words(session: Session) -> No
     assert agents.state(step) == agents.state(build) == (Status.FINISHED, Result.INFRA_FAILED)
     (failure,) = queries.failures_of(session, [build.id])[build.id]
     assert reasons.sentence(failure.reason, failure.data) == (
-        "What the step left behind could not be read within 15 minutes."
+        "What the step left behind could not be read within 15 minutes"
+        " (this limit is fixed; is a worker running?)."
     )
 
 

@@ -63,7 +63,8 @@ COMPLAINTS: list[tuple[Any, str]] = [
     ({"retry": {"time": 3}}, "unknown field 'time', did you mean 'times'?"),
     ({"retry": {"times": 11}}, "times must be a whole number from 0 to 10"),
     ({"retry": {"increment": -1}}, "increment must be a whole number"),
-    ({"retry": {"patterns": ["("]}}, "the pattern '(' is no regular expression"),
+    ({"retry": {"patterns": ["("]}}, "the pattern '(' is no regular expression of RE2"),
+    ({"retry": {"patterns": ["(?=x)"]}}, "the pattern '(?=x)' is no regular expression of RE2"),
 ]
 
 

@@ -181,12 +181,13 @@ plans:
     (build,) = builds_of(session, project)
     repeated = again.build_again(session, build, Cause.RETRY, timeout_min=60)
     assert (jobs_of(session, build), jobs_of(session, repeated)) == (["tests"], ["tests"])
-    (told,) = triggers_queries.why_built(session, project, build.source.revision)
-    assert {plan.name: plan.text for plan in told.plans} == {
-        "tests": "It is for this.",
-        "pages": "No file changed that it asks for, only a.",
-        "nightly": "It is for other occasions (schedule).",
-    }
+    assert build.wishes == {"fitting": ["tests"], "untouched": ["pages"]}
+    told = triggers_queries.why_built(session, project, build.source.revision)[-1]
+    assert [(plan.name, plan.text) for plan in told.plans] == [
+        ("tests", "It is for this."),
+        ("pages", "No file changed that it asks for, only a."),
+        ("nightly", "It is for other occasions (schedule)."),
+    ]
 
 
 def test_where_no_plan_wants_it_there_is_no_build(
@@ -345,6 +346,21 @@ def test_why_nothing_was_decided_is_told_as_well(
 
     assert told.text == "Nobody has looked at it yet, or it is longer ago than decisions are kept."
     assert off.text == "The project does not build commits by itself (build.commit-trigger)."
+
+
+def test_a_build_that_somebody_asked_for_is_told_with_its_plans(session: Session) -> None:
+    build = factories.a_build(session, plans=2)
+    build.asked_by = "ann@example.com"
+    again.build_again(session, build, Cause.RETRY, timeout_min=10)
+
+    *told, rest = triggers_queries.why_built(session, build.project, build.source.revision)
+
+    assert [(each.text, each.build and each.build.number) for each in told] == [
+        ("Somebody asked for it to be built again.", 2),
+        ("ann@example.com asked for it.", 1),
+    ]
+    assert told[1].plans_as_usual == jobs_of(session, build)
+    assert rest.text.startswith("Nobody has looked at it yet")
 
 
 PATCH = b"--- a/src/a\n+++ b/src/a\n@@ -1 +1 @@\n-1\n+2\n"

@@ -112,5 +112,15 @@ def test_what_a_plan_needs_is_run_with_it() -> None:
     assert found["build"].facts == {"needed_by": "deploy"}
 
 
+def test_people_who_ask_get_what_is_for_people_or_else_all_there_is() -> None:
+    nightly, usual = PlanWishes(events=("schedule",)), PlanWishes()
+
+    some = triggers_rules.decide_plans({"tests": usual, "soak": nightly}, {}, Occasion(Kind.MANUAL))
+    all_there_is = triggers_rules.decide_plans({"soak": nightly}, {}, Occasion(Kind.MANUAL))
+
+    assert {name: each.is_wanted for name, each in some.items()} == {"tests": True, "soak": False}
+    assert all_there_is["soak"].is_wanted
+
+
 def test_needs_that_go_in_a_circle_end() -> None:
     assert triggers_rules.with_needs(["a"], {"a": ["b"], "b": ["a"]}) == {"a", "b"}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 from tests import factories
-from tests.builds import agents, queues
+from tests.builds import agents, collecting, queues
 
 from changes.base import clock, ids
 from changes.builds import cancel, groups, machines, retry, waiting
@@ -237,3 +237,56 @@ def test_what_a_lost_attempt_suffered_from_stays_to_be_read(session: Session) ->
     session.flush()
 
     assert [each.reason for each in waiting.lost_attempts(session, build.id)] == [AGENT_LOST]
+
+
+# --- not in the queue yet ----------------------------------------------------------------------------
+
+ONE_AFTER_THE_OTHER = """
+plans:
+  - {name: make, steps: [{label: Compile, commands: [a]}, {label: Link, commands: [b]}]}
+  - {name: lint, commands: [c]}
+  - {name: deploy, needs: [make, lint], steps: [{commands: [d]}, {commands: [e]}]}
+"""
+
+
+def said_of(session: Session, build: Build) -> dict[str, str]:
+    """By the commands of the steps, in the order they are told."""
+    session.flush()
+    steps = waiting.steps_that_wait(session, build.id, limit=10)
+    told = waiting.explain_all(session, steps, silence_s=60)
+    assert [each.step_id for each in told] == [step.id for step in steps]
+    return {
+        agents.commands_of(session, step)[0].script: each.waiting.sentence
+        for step, each in zip(steps, told, strict=True)
+    }
+
+
+def test_what_is_not_in_the_queue_yet_says_for_which_job_or_phase_it_waits(session: Session) -> None:
+    build = collecting.build_again(session, factories.a_project(session), ONE_AFTER_THE_OTHER)
+    queues.a_node(session)
+
+    said = said_of(session, build)
+
+    assert list(said) == ["a", "c", "b", "d", "e"]
+    assert said["b"] == "It waits until the phase Compile of its job has passed."
+    assert said["d"] == said["e"] == "It waits until the jobs make, lint of this build have passed."
+
+
+def test_a_job_waits_only_for_those_that_have_not_ended(session: Session) -> None:
+    build = collecting.build_again(session, factories.a_project(session), ONE_AFTER_THE_OTHER)
+    _, lint = collecting.take(session, build)
+    agents.end(session, lint)
+
+    assert said_of(session, build)["d"] == "It waits until the job make of this build has passed."
+
+
+def test_of_a_job_that_may_run_a_later_step_waits_for_the_phase_before(session: Session) -> None:
+    build = collecting.build_again(session, factories.a_project(session), ONE_AFTER_THE_OTHER)
+    for _ in range(2):
+        for step in collecting.take(session, build):
+            agents.end(session, step)
+
+    said = said_of(session, build)
+
+    assert list(said) == ["d", "e"]
+    assert said["e"] == "It waits until the phase deploy of its job has passed."

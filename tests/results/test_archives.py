@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 
 import pytest
+from tests.results import huge_zip
 
 from changes.base.errors import ChangesError, Invalid, NotFound, TooLarge
 from changes.results import archive_streams, archives
@@ -155,6 +156,14 @@ def test_a_list_that_is_too_long_is_not_taken_into_memory(monkeypatch: pytest.Mo
 
     with pytest.raises(TooLarge, match="too long to be shown"):
         archives.listing(content_of("a.zip", data))
+
+
+def test_of_a_million_files_it_is_told_that_they_are_too_many() -> None:
+    few, many = (content_of("a.zip", huge_zip.listing(count)) for count in (70_000, 1_000_000))
+
+    assert len(archives.listing(few).entries) == archives.ENTRIES_MAX
+    with pytest.raises(TooLarge, match="too long to be shown"):
+        archives.listing(many)
 
 
 def test_a_head_that_says_it_is_a_gigabyte_stays_unread() -> None:

@@ -36,6 +36,15 @@ def test_a_pause_begins_at_the_limit_and_ends_only_some_way_above_it(session: Se
     assert told == [False, True, True, False, False]
 
 
+def test_while_it_is_paused_the_limit_stays_and_where_it_goes_on_is_told(session: Session) -> None:
+    told = [watch(session, free * GB) for free in (1.9, 2.1)]
+
+    assert told == [
+        "only 1.9 GB are free on the disk of /srv/changes, limit 2.0 GB",
+        "only 2.1 GB are free on the disk of /srv/changes, limit 2.0 GB, it goes on at 2.2 GB",
+    ]
+
+
 def test_a_quota_pauses_as_well(session: Session) -> None:
     assert watch(session, 50 * GB, quota_bytes=1000) is not None
     assert watch(session, 50 * GB, quota_bytes=10**15) is None

@@ -158,6 +158,21 @@ def test_the_headline_is_what_went_wrong(message: str, headline: str) -> None:
     assert found.headline == headline
 
 
+@pytest.mark.parametrize(
+    ("message", "place"),
+    [
+        (traceback("/a/b", 5), "shop/go.py go"),
+        (java(1, 2), "Sessions.java com.example.shop.Sessions.find"),
+        ("it just failed", ""),
+    ],
+)
+def test_the_place_is_the_innermost_in_the_code_of_the_project(message: str, place: str) -> None:
+    found = fingerprints.of(message)
+
+    assert found is not None
+    assert found.place == place
+
+
 @pytest.mark.parametrize("message", ["", "\n\n  \n", part("")])
 def test_a_failure_that_says_nothing_has_nothing_in_common(message: str) -> None:
     assert fingerprints.of(message) is None

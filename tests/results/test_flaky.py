@@ -65,9 +65,9 @@ def test_the_evidence_is_told_in_words() -> None:
     found = Evidence(split_sources=1, passed_again=3, lone_failures=2)
 
     assert flaky_rules.sentences(found) == [
-        "passed and failed on the same revision, of 1 revision",
-        "passed only after it was run again, 3 times",
-        "failed alone between passes, 2 times",
+        "both passed and failed on 1 revision",
+        "passed 3 times only after it was run again",
+        "failed 2 times alone between passes",
     ]
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 from tests import factories
 from tests.builds import agents
@@ -15,7 +15,7 @@ from changes.base.db import Database
 from changes.base.errors import Invalid
 from changes.base.settings import Settings
 from changes.builds import pins
-from changes.builds.models import Build
+from changes.builds.models import Build, Job
 from changes.builds.rules import Status
 from changes.projects import options
 from changes.projects.models import Project
@@ -64,6 +64,9 @@ def end(session: Session, build: Build, ago: timedelta) -> None:
         "date_created": clock.now() - ago,
     }
     session.execute(update(Build).where(Build.id == build.id).values(values))
+    mine = select(Job.id).where(Job.build_id == build.id)
+    for left in (Artifact, LogSource):
+        session.execute(update(left).where(left.job_id.in_(mine)).values(date_created=clock.now() - ago))
     session.expire_all()
 
 
@@ -120,6 +123,23 @@ def test_what_is_told_before_is_what_is_done(database: Database, settings: Setti
     assert told[Kind.ARTIFACTS] == (2, len(CONTENT))
     assert told[Kind.LOGS] == (done["logs"].items, done["logs"].freed_bytes)
     assert previewed(database, settings)[Kind.ARTIFACTS] == (0, 0)
+
+
+def test_all_goes_however_much_it_is_and_the_preview_says_that_it_is_more(
+    database: Database, settings: Settings, project: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "LOOKED_AT_ONCE", 2)
+    monkeypatch.setitem(keeping.COUNTED_MAX, Kind.ARTIFACTS, 2)
+    with database.transaction() as session:
+        for _ in range(5):
+            an_old_build(session, project)
+
+    with database.transaction() as session:
+        told = {each.kind: (each.items, each.is_more) for each in keeping.preview(session, settings)}
+    done = clean(settings)
+
+    assert (told[Kind.ARTIFACTS], told[Kind.LOGS]) == ((2, True), (5, False))
+    assert (done["artifacts"].items, done["logs"].items) == (5, 5)
 
 
 def test_bytes_that_a_young_build_has_too_stay(database: Database, settings: Settings, project: UUID) -> None:

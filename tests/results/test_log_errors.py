@@ -8,7 +8,7 @@ from tests.builds import agents
 from tests.results import log_texts
 
 from changes.base import events, ids
-from changes.builds import settle
+from changes.builds import cancel, settle
 from changes.builds.events import StepFailed
 from changes.builds.models import Build, JobPlan, JobStep
 from changes.builds.rules import Result, Status
@@ -160,7 +160,7 @@ def heard() -> Iterator[None]:
 @pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize(
     ("result", "count"),
-    [(Result.PASSED, 0), (Result.FAILED, 1), (Result.INFRA_FAILED, 1), (Result.ABORTED, 0)],
+    [(Result.PASSED, 0), (Result.FAILED, 1), (Result.INFRA_FAILED, 1), (Result.ABORTED, 1)],
 )
 def test_only_what_did_not_pass_is_looked_through(session: Session, result: Result, count: int) -> None:
     step = agents.a_taken_step(session)
@@ -168,8 +168,34 @@ def test_only_what_did_not_pass_is_looked_through(session: Session, result: Resu
 
     settle.finish_step(session, settle.lock_step(session, step.id) or step, result)
 
-    told = select(events.Outbox).where(events.Outbox.type == events.name_of(StepFailed))
-    assert len(session.execute(told).all()) == count
+    assert len(announced(session)) == count
+
+
+@pytest.mark.usefixtures("heard")
+def test_steps_that_end_with_their_build_are_looked_through_where_they_had_begun(session: Session) -> None:
+    project = factories.a_project(session)
+    build = factories.a_build(session, project, plans=3)
+    begun = agents.a_taken_step(session, build)
+    agents.begin(session, begun)
+
+    settle.end_build(session, settle.lock_build(session, build.id), Result.INFRA_FAILED)
+
+    assert announced(session) == [str(begun.id)]
+
+
+@pytest.mark.usefixtures("heard")
+def test_steps_that_were_cancelled_with_their_job_may_tell_why_somebody_did(session: Session) -> None:
+    step = agents.a_taken_step(session)
+    agents.begin(session, step)
+
+    cancel.cancel_job(session, step.job_id)
+
+    assert announced(session) == [str(step.id)]
+
+
+def announced(session: Session) -> list[str]:
+    told = select(events.Outbox.data).where(events.Outbox.type == events.name_of(StepFailed))
+    return [data["step_id"] for data in session.execute(told).scalars()]
 
 
 def test_what_goes_with_its_log_leaves_what_is_known_of_it(session: Session, project: Project) -> None:

@@ -7,7 +7,7 @@ import pytest
 from changes.projects.log_lines import LogLine
 from changes.results import log_errors, log_scan
 from changes.results.log_error_models import Severity
-from changes.results.log_patterns import CAUSE, Pattern
+from changes.results.log_patterns import CAUSE, OUTCOME, Pattern
 from changes.results.log_scan import KeptLine, Scanner
 
 CORPUS = Path(__file__).parent / "corpus_of_logs"
@@ -72,6 +72,9 @@ HARMLESS = [
     "2026-11-21 10:00:00,123 INFO app: failed logins: 0",
     "[exit code 2 after 0.52 s]",
     "raise_on_error=True",
+    "error: 0 in all",
+    "$ echo 'a.c:41:5: error: no such thing'",
+    "++ echo 'panic: no'",
     "Downloading error-stack-parser-2.1.4.tgz",
     "    at errorHandler (/srv/app.js:3:5)",
 ]
@@ -220,6 +223,24 @@ def test_a_project_may_say_which_lines_tell_of_nothing() -> None:
     ignored = log_errors.own(LogLine("telemetry", severity="ignore"))
 
     assert told("ERROR: telemetry is off\nERROR: no\n", ignored) == [(2, "ERROR: no")]
+
+
+def test_what_failed_within_an_image_says_more_than_that_it_could_not_be_built() -> None:
+    kept = log_scan.scan(
+        [
+            b"#9 28.1 E: Failed to fetch http://deb.example/a.deb\n",
+            b'ERROR: failed to solve: process "/bin/sh -c make" did not complete: exit code: 2\n',
+        ]
+    )
+
+    assert [(each.found.line, each.found.text[:9]) for each in kept] == [(1, "E: Failed"), (2, "ERROR: fa")]
+    assert kept[0].found.pattern.rank > OUTCOME == kept[1].found.pattern.rank
+
+
+def test_what_a_line_is_called_moves_no_terminal_and_turns_no_text_around() -> None:
+    [kept] = log_scan.scan(["panic: \x1b]0;mine \u202eevil\u200b\ufeff\x9b2J end\n".encode()])
+
+    assert kept.found.text == "panic: 0;mine \ufffdevil\ufffd2J end"
 
 
 def test_bytes_that_are_no_text_are_found_and_can_be_stored() -> None:

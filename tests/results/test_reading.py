@@ -8,10 +8,12 @@ from tests import factories
 from tests.builds import agents
 from tests.results.formats import reports
 
+from changes.base import storage
 from changes.builds import queries, reasons
 from changes.builds.models import Build, JobStep
 from changes.builds.rules import Result
 from changes.results import collect, reading, rules, testruns
+from changes.results.report_files import ReportFiles
 
 
 @pytest.fixture
@@ -91,7 +93,8 @@ def test_attempts_of_bazel_are_reruns_of_the_tests_beside_them(
         (agents.leave_behind(session, step, agents.JUNIT, "a/junit.xml"), rules.Kind.REPORT),
     ]
 
-    read = reading.read_reports(found, ["a/junit.xml", "a/test_attempts/attempt_1.xml"])
+    files = ReportFiles(storage.storage.get(), step.id)
+    read = reading.read_reports(found, ["a/junit.xml", "a/test_attempts/attempt_1.xml"], files)
 
     assert [(test.name, test.reruns) for test in read.tests] == [("a.works", 1)]
 

@@ -13,7 +13,7 @@ from changes.builds.models import Build
 from changes.builds.rules import Result, Status
 from changes.projects import options
 from changes.projects.models import Project
-from changes.results import models, partitions, retention, run_numbers, testdays, testruns
+from changes.results import models, partitions, retention, retention_queries, run_numbers, testdays, testruns
 from changes.results.formats import junit
 from changes.results.retention_rules import Way
 
@@ -98,6 +98,17 @@ def test_a_month_that_nobody_keeps_is_dropped_with_all_that_told_of_it(
 
     assert not has_partition(session, OLD)
     assert counts(session) == [0, 0, 0]
+
+
+def test_what_came_back_is_measured(session: Session, project: Project) -> None:
+    a_tested_build(session, project)
+    before = session.execute(text(retention_queries.STORED), {"schema": partitions.SCHEMA}).all()
+
+    told = retention.tidy(session, OLD, keep_months=KEEP_MONTHS)
+
+    after = session.execute(text(retention_queries.STORED), {"schema": partitions.SCHEMA}).all()
+    assert told is not None
+    assert told.bytes_back == sum(row[1] for row in before) - sum(row[1] for row in after) > 0
 
 
 def test_the_sums_of_its_days_stay(session: Session, project: Project) -> None:

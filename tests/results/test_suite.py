@@ -128,3 +128,17 @@ def test_past_runs_come_newest_first_with_their_builds(session: Session, build: 
     past = suite.past_runs(session, test.id, limit=9)
 
     assert [(run.number, run.result) for run in past] == [(2, Result.PASSED), (1, Result.FAILED)]
+
+
+def test_runs_before_and_after_a_run_are_asked_for_apart(session: Session, build: Build) -> None:
+    builds = [build, *(a_build(session, build.project) for _ in range(2))]
+    for each in builds[1:]:
+        report(session, first_step(session, each), [a_test("app.api.test_bad")])
+    middle = suite.runs(session, builds[1].id, Page(1, 1, Position()), SuiteAsked()).rows[0].run
+
+    found = [
+        [each.number for each in suite.runs_around(session, middle, until=until, later=later)]
+        for until, later in ((9, 9), (1, 0), (2, 0), (1, 1))
+    ]
+
+    assert found == [[3, 2, 1], [2], [2, 1], [3, 2]]

@@ -90,6 +90,20 @@ def test_a_test_that_runs_twice_on_a_day_is_one_test_of_it(session: Session, ste
     assert (day.tests, day.runs) == (1, 3)
 
 
+def test_days_on_which_a_test_was_flaky_stand_apart_as_they_are_now(
+    session: Session, steps: list[JobStep]
+) -> None:
+    told = []
+    for seen in (PASSED, AGAIN, FAILED):
+        testruns.store(session, steps[1], [seen])
+        testdays.sum_up(session)
+        session.expire_all()
+        rows = session.execute(select(models.TestFlakyDay)).scalars()
+        told.append([(row.flaky, row.double_reruns, row.passed, row.reruns) for row in rows])
+
+    assert told == [[], [(1, 1, 1, 2)], [(0, 0, 0, 0)]]
+
+
 def test_what_was_summed_up_is_not_summed_up_again(session: Session, steps: list[JobStep]) -> None:
     testruns.store(session, steps[0], [PASSED])
     testdays.sum_up(session)

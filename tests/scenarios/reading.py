@@ -3,8 +3,8 @@
 `repository/` is committed as it is. `request.yaml` may say: `backend` (git or hg), `plans` made on the
 server (name, and the data of their steps), `vanishes` (the repository is gone when the build is asked for),
 `asked` (the fields of the request). `patch.diff` goes with it. `expected.json` says what must be found:
-either `refused`, or of the build `result`, `failures` and `jobs`, and where named also `tags`, `tests` and
-`testFailures`. Texts are regular expressions, the lines of a log are looked for in their order.
+either `refused`, or of the build `result`, `failures` and `jobs`, and where named also `tags`, `tests`,
+`testFailures` and `cards`. Texts are regular expressions, the lines of a log are looked for in their order.
 """
 
 import json
@@ -20,6 +20,8 @@ from tests.scenarios.running import RunningSystem
 
 FOLDER = Path(__file__).parent
 Json = dict[str, Any]
+# Logs that every step may have.
+ORDINARY = ("console", "infra")
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,9 @@ def found(api: Api, build: Json) -> Json:
     return {
         "result": build["result"]["id"],
         "tags": build["tags"],
+        "cards": [
+            [each["key"], each["style"], each["text"]] for each in api.get(f"/builds/{build['id']}/cards/")
+        ],
         "failures": [{"id": each["id"], "text": each["text"]} for each in build["failures"]],
         "jobs": [found_job(api, job) for job in build["jobs"]],
         "tests": {result: count for result, count in counts.items() if count},
@@ -98,6 +103,12 @@ def found_job(api: Api, job: Json) -> Json:
         "commands": commands or None,
         "log": "".join(api.log(step["id"]).decode("utf-8", "replace") for step in steps),
         "artifacts": artifacts,
+        "streams": {
+            source["name"]: api.bytes_of(f"/jobsteps/{step['id']}/logs/{source['name']}/", raw=1).decode()
+            for step in steps
+            for source in step["logSources"]
+            if source["name"] not in ORDINARY
+        },
     }
 
 

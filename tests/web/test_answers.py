@@ -320,7 +320,7 @@ def test_every_list_describes_its_pages(app: FastAPI) -> None:
     lists += ["/builds/{build_id}/cards/"]
     lists += ["/builds/{build_id}/errors/", "/jobs/{job_id}/errors/", "/jobsteps/{step_id}/errors/"]
     lists += ["/failures/", "/sources_builds/", "/repositories/{repository_id}/projects/"]
-    lists += [f"/authors/{{author_id}}/{each}/" for each in ("builds", "commits")]
+    lists += ["/authors/", *(f"/authors/{{author_id}}/{each}/" for each in ("builds", "commits"))]
     of_projects = ["commits", "commits/{sha}/builds", "failures", "failures/{cause_id}/builds", "flaky"]
     of_projects += ["log_errors", "log_errors/{error_id}/builds"]
     of_projects += ["coverage"]

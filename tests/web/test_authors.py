@@ -191,3 +191,14 @@ def test_an_address_belongs_to_one_author_and_to_no_chain(admin: TestClient, ses
 @pytest.mark.parametrize("email", ["", "zoe", "a b@c", "x" * 300 + "@y"])
 def test_what_is_no_address_is_not_joined(admin: TestClient, session: Session, email: str) -> None:
     assert join(admin, an_author(session, "zoe@example.com"), email) == 400
+
+
+def test_authors_are_listed_by_name_and_found_by_a_part_of_it(reader: TestClient, session: Session) -> None:
+    for email in ("zoe@example.com", "ben@example.com"):
+        an_author(session, email)
+
+    assert [each["email"] for each in told(reader, "?query=example.com")] == [
+        "ben@example.com",
+        "zoe@example.com",
+    ]
+    assert [each["name"] for each in told(reader, "?query=ZO")] == ["Zoe"]

@@ -140,7 +140,7 @@ def test_flaky_tests_are_listed_with_evidence_and_bill(
     assert told["bill"] == {"days": 30, "tests": 1, "reruns": 4, "redBuilds": 2, "lostMs": 90_000}
     (each,) = told["tests"]
     assert (each["test"]["name"], each["score"], each["quarantine"]) == ("a.one", 61, None)
-    assert each["evidence"][0] == "passed and failed on the same revision, of 2 revisions"
+    assert each["evidence"][0] == "both passed and failed on 2 revisions"
 
 
 @pytest.mark.usefixtures("build")

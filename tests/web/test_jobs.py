@@ -12,6 +12,10 @@ from tests.web.conftest import API, Agent, Live, first_step, job_of, refused
 from changes.base import storage
 from changes.results.models import Artifact
 
+TOLD = [
+    {"name": "Compile", "return_code": 0, "duration_ms": 2500},
+    {"name": "Link", "return_code": 2, "duration_ms": None},
+]
 HOSTILE = b"<script>alert(1)</script>\x1b]0;title\x07\n"
 
 
@@ -43,6 +47,21 @@ def test_phases_hold_steps_and_steps_hold_commands(reader: TestClient, session: 
     [step] = phase["steps"]
     assert [command["script"] for command in step["commands"]] == ["one", "two"]
     assert (step["node"]["name"], step["attempt"], step["logSources"]) == ("builder", 1, [])
+
+
+def test_phases_that_a_step_told_of_stand_behind_its_own(reader: TestClient, session: Session) -> None:
+    build = a_build(session)
+    step = first_step(session, build)
+    step.data = {**step.data, "phases": TOLD}
+
+    answer = reader.get(f"{API}/jobs/{step.job_id.hex}/phases/")
+
+    own, first, second = answer.json()
+    assert (own["toldBy"], len(own["steps"])) == (None, 1)
+    assert (first["name"], first["duration"], first["result"]["id"]) == ("Compile", 2500, "passed")
+    assert (second["name"], second["duration"], second["result"]["id"]) == ("Link", None, "failed")
+    assert first["toldBy"] == second["toldBy"] == {"id": step.id.hex}
+    assert len({own["id"], first["id"], second["id"]}) == 3
 
 
 def test_a_step_names_its_job_and_build(reader: TestClient, session: Session) -> None:

@@ -395,7 +395,7 @@ class Away:
 def test_while_the_database_is_away_the_place_is_kept_and_the_next_beat_looks_again() -> None:
     followed = FollowedLog(FollowedLogs(Away()), UUID(AN_ID), Place(7, 2))
 
-    assert asyncio.run(followed.news()) is None
+    assert asyncio.run(followed.news()) == b""
 
     assert followed.is_behind
     assert followed.place == Place(7, 2)

@@ -78,6 +78,19 @@ def test_a_log_is_read_in_parts_or_from_its_end(
     assert told["nextOffset"] == next_offset
 
 
+def test_a_part_of_a_log_says_what_it_is_of_as_the_original_did(
+    live: Live, step: dict[str, Any], log: str
+) -> None:
+    told = live.get(log, offset=0).json()
+
+    source, chunk = told["source"], told["chunks"][0]
+    assert set(chunk) >= {"id", "source", "text", "offset", "size"}
+    assert chunk["source"] == {"id": source["id"]}
+    assert (source["step"]["id"], source["step"]["attempt"]) == (step["id"], 1)
+    assert [phase["result"]["id"] for phase in source["step"]["phase"]] == ["unknown"]
+    assert len({each["id"] for each in told["chunks"]}) == len(told["chunks"])
+
+
 @pytest.mark.parametrize("offset", [2**62 + 1, 2**70, "x"])
 def test_an_offset_that_cannot_be_is_refused(live: Live, log: str, offset: object) -> None:
     assert refused(live.get(log, offset=offset), 400)["problems"] == ["offset"]

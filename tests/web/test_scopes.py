@@ -113,6 +113,7 @@ ROUTES: dict[str, dict[str, Any]] = {
     "POST /origins/{search_id}/cancel/": WRITE,
     "POST /tests/{run_id}/comments/": WRITE,
     "DELETE /comments/{comment_id}/": WRITE,
+    "GET /authors/": READ,
     "GET /authors/{author_id}/": READ,
     "GET /authors/{author_id}/builds/": READ,
     "GET /authors/{author_id}/commits/": READ,

@@ -8,9 +8,10 @@ from starlette.testclient import TestClient
 from tests import finished, work
 from tests.web.conftest import API, refused
 
+from changes.base import clock
 from changes.builds.rules import Result
 from changes.projects.models import Project
-from changes.results.models import ItemStat
+from changes.results import models, verdict_models
 
 HERE = f"{API}/projects/server"
 
@@ -42,6 +43,30 @@ def test_all_projects_together_tell_what_their_machines_did(reader: TestClient) 
     assert told["total"]["count"] == 3
     assert len(told["nodes"]) == 3
     assert all(node["name"].startswith("node-") for node in told["nodes"])
+
+
+def test_what_flaky_tests_cost_is_told_too(reader: TestClient, session: Session, counted: Project) -> None:
+    test = models.Test(project_id=counted.id, name_sha="0" * 40, name="a.b")
+    session.add(test)
+    session.flush()
+    evidence = {"runs": 9, "sources": 4, "split_sources": 1, "passed_again": 2, "lone_failures": 0}
+    bill = {"reruns": 3, "red_builds": 2, "lost_ms": 60_000}
+    session.add(
+        verdict_models.TestFlakiness(
+            test_id=test.id,
+            project_id=counted.id,
+            score=50,
+            last_run=1,
+            date_modified=clock.now(),
+            **evidence,
+            **bill,
+        )
+    )
+    session.flush()
+
+    of_project, of_all = (reader.get(f"{at}/statistics/").json()["flaky"] for at in (HERE, API))
+
+    assert of_project == of_all == {"days": 30, "tests": 1, "reruns": 3, "redBuilds": 2, "lostMs": 60_000}
 
 
 @pytest.mark.usefixtures("counted")
@@ -80,7 +105,7 @@ def test_one_number_through_time_is_told_as_ever(
     reader: TestClient, session: Session, counted: Project
 ) -> None:
     build = finished.an_ended_build(session, counted)
-    session.add(ItemStat(item_id=build.id, name="test_count", value=12))
+    session.add(models.ItemStat(item_id=build.id, name="test_count", value=12))
     session.flush()
 
     told = reader.get(f"{HERE}/stats/", params={"stat": "test_count", "resolution": "1w", "points": 3}).json()

@@ -1,5 +1,7 @@
 import csv
 import io
+import re
+from pathlib import Path
 
 import pytest
 from sqlalchemy.orm import Session
@@ -9,6 +11,12 @@ from tests.web.conftest import API, refused
 
 from changes.base.errors import Invalid
 from changes.web import tables
+from changes.web.pages import drawing
+
+# What a person sees of themselves, samples, and what has an address of its own for each of its parts.
+WITHOUT = {"account.html", "original_keys.html", "home.html", "plans.html", "design.html"}
+# They have it within what they include.
+WITHOUT |= {"statistics_body.html"}
 
 
 def read(text: str) -> list[list[str]]:
@@ -42,6 +50,16 @@ def test_of_several_lists_one_must_be_named() -> None:
         tables.rows_of(data, "")
 
 
+def test_of_things_by_name_each_is_a_row() -> None:
+    data = {"src/a.py": {"linesCovered": 1}, "src/b.py": {"linesCovered": 2}}
+
+    assert read(tables.as_csv(tables.rows_of(data, ""))) == [
+        ["name", "linesCovered"],
+        ["src/a.py", "1"],
+        ["src/b.py", "2"],
+    ]
+
+
 def test_what_is_no_list_is_refused() -> None:
     with pytest.raises(Invalid, match="no table"):
         tables.rows_of({"id": 1}, "")
@@ -69,3 +87,12 @@ def test_an_unknown_format_is_refused(reader: TestClient) -> None:
     answer = reader.get(f"{API}/builds/", params={"format": "xlsx"})
 
     assert refused(answer, 400)["error"] == 'There is no format "xlsx": json or csv.'
+
+
+@pytest.mark.parametrize("template", sorted(drawing.TEMPLATES.glob("*.html")), ids=lambda each: each.name)
+def test_each_page_with_a_table_leads_to_the_same_for_programs(template: Path) -> None:
+    drawn = template.read_text()
+
+    has_table = re.search(r"ui\.(table|build_table|plan_table)\(|_table\(", drawn) is not None
+
+    assert not has_table or "exported(" in drawn or template.name in WITHOUT

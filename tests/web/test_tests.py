@@ -6,11 +6,13 @@ import pytest
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 from tests import factories
+from tests.builds.agents import leave_behind
 from tests.finished import a_test, print_to, report
 from tests.web.conftest import API, first_step, refused
 
 from changes.base import ids
 from changes.builds.models import Build
+from changes.results import test_files
 
 TESTS = [
     a_test("app.api.test_slow", duration_ms=900),
@@ -110,6 +112,17 @@ def test_a_run_is_told_with_all_it_said_and_its_step(
         step.id.hex,
     )
     assert (told["logSource"]["name"], told["artifacts"]) == ("console", [])
+
+
+def test_the_files_of_a_run_are_those_of_its_test(reader: TestClient, session: Session, build: Build) -> None:
+    (failed, *_) = reader.get(f"{API}/builds/{build.id.hex}/tests/failures").json()
+    step = first_step(session, build)
+    leave_behind(session, step, b"...", f"{test_files.folder_of(failed['name'])}/shot.png")
+    leave_behind(session, step, b"...", "notes.txt")
+
+    told = reader.get(f"{API}/tests/{failed['test_id']}/").json()
+
+    assert [(each["name"], each["type"]["id"]) for each in told["artifacts"]] == [("shot.png", "image")]
 
 
 def test_a_run_that_nobody_knows_is_not_found(reader: TestClient) -> None:

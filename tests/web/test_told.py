@@ -16,9 +16,9 @@ from changes.builds.rules import Result, Status
 from changes.people import users
 from changes.projects import changes
 from changes.projects.changes import NewChange
-from changes.results import cards, log_errors, log_scan, logs
+from changes.results import cards, log_error_queries, log_errors, log_scan, logs
 from changes.results.cards import CardSaid
-from changes.web import auth
+from changes.web import auth, log_error_shapes
 
 BROKEN = b"make all\nsrc/a.c:3:5: error: <b>no such</b> thing\nmake: *** [Makefile:3: a.o] Error 1\n"
 HOSTILE = "<script>alert(1)</script> [x](javascript:alert(1)) ![y](https://evil.example/y.png)"
@@ -36,9 +36,14 @@ def a_failed_step(session: Session, build: Build, log: bytes = BROKEN) -> JobSte
     for whole in (step, step.job, build):
         whole.status, whole.result = Status.FINISHED, Result.FAILED
     session.flush()
-    sources = logs.sources_of_steps(session, [step.id])[step.id]
-    log_errors.store(session, build, [log_errors.look(session, each, log_scan.engine()) for each in sources])
+    look(session, step)
     return step
+
+
+def look(session: Session, step: JobStep) -> None:
+    sources = logs.sources_of_steps(session, [step.id])[step.id]
+    looked = [log_errors.look(session, each, log_scan.engine()) for each in sources]
+    log_errors.store(session, step.job.build, looked)
 
 
 @pytest.fixture
@@ -131,6 +136,40 @@ def test_the_page_of_a_build_shows_the_line_with_those_around_it(person: TestCli
     assert "make all" in shown
     assert re.search(r'href="/logs/[0-9a-f]{32}/\?line=2#L2"', shown)
     assert ">new</span>" in shown
+
+
+def test_the_page_of_a_step_leads_to_the_lines_that_say_most(person: TestClient, step: JobStep) -> None:
+    shown = page(person, f"/steps/{step.id.hex}/")
+
+    assert "What went wrong" in shown
+    assert '<a href="?line=2#L2">line 2</a>' in shown
+    assert "<code>src/a.c:3:5: error: &lt;b&gt;no such&lt;/b&gt; thing</code>" in shown
+
+
+def test_a_line_of_another_stream_is_looked_for_there(
+    person: TestClient, session: Session, step: JobStep
+) -> None:
+    broken = log_texts.an_empty_log(session, step, "made up & odd")
+    log_texts.add(session, broken, b"panic: no\n", log_texts.PLAIN)
+    look(session, step)
+
+    assert '<a href="?stream=made+up+%26+odd&amp;line=1#L1">' in page(person, f"/steps/{step.id.hex}/")
+
+
+def test_a_step_that_was_stopped_tells_what_it_had_said(person: TestClient, step: JobStep) -> None:
+    for whole in (step, step.job, step.job.build):
+        whole.result = Result.ABORTED
+
+    assert "What went wrong" in page(person, f"/steps/{step.id.hex}/")
+    assert "no such&lt;/b&gt; thing" in page(person, build_page(step))
+
+
+def test_a_build_tells_the_line_that_says_most_with_those_around(session: Session, step: JobStep) -> None:
+    [told] = map(log_error_shapes.seen, log_error_queries.of_build(session, step.job.build))
+
+    assert (told["line"], told["isNew"]) == (2, True)
+    assert told["around"]["firstLine"] == 1
+    assert told["around"]["lines"][0] == "make all"
 
 
 def test_what_was_seen_before_says_so(person: TestClient, session: Session, step: JobStep) -> None:

@@ -61,11 +61,13 @@ def why_to_pause(
     for place in places:
         wanted = place.free_min_bytes * (GOES_ON_ABOVE if was_paused else 1)
         if place.free_min_bytes and place.free_bytes < wanted:
-            free, least = in_words(place.free_bytes), in_words(int(wanted))
-            return f"only {free} are free on the disk of {place.folder}, limit {least}"
+            free, least = in_words(place.free_bytes), in_words(place.free_min_bytes)
+            until = f", it goes on at {in_words(int(wanted))}" if was_paused else ""
+            return f"only {free} are free on the disk of {place.folder}, limit {least}{until}"
     most = quota_bytes * (GOES_ON_BELOW_QUOTA if was_paused else 1)
     if quota_bytes and used_bytes >= most:
-        return f"{in_words(used_bytes)} are stored, limit {in_words(int(most))}"
+        until = f", it goes on below {in_words(int(most))}" if was_paused else ""
+        return f"{in_words(used_bytes)} are stored, limit {in_words(quota_bytes)}{until}"
     return None
 
 

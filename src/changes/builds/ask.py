@@ -192,7 +192,7 @@ def describe(
         asked_by=asked.asked_by,
         tags=tags,
         timeout_min=timeout_min,
-        wishes=Wishes(tuple(asked.plans), asked.parameters),
+        wishes=Wishes(tuple(asked.plans), asked.parameters, is_by_hand=not asked.plans),
     )
 
 

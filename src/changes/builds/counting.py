@@ -1,6 +1,6 @@
 """Keeps the tallies of phases, jobs and builds; under the build's lock, as settle.py does all it does."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,15 @@ def count(session: Session, whole: Whole, before: str | None, after: str | None)
         return
     session.flush()
     whole.tally = counted(session, whole)
+
+
+def count_each(session: Session, whole: Whole, changes: Iterable[tuple[str | None, str | None]]) -> None:
+    """Many of its parts at once, each before and after."""
+    if whole.tally is None:
+        count(session, whole, None, None)
+        return
+    for before, after in changes:
+        whole.tally = tally.moved(whole.tally, before, after)
 
 
 def counted(session: Session, whole: Whole) -> dict[str, int]:

@@ -177,9 +177,8 @@ def create_jobs(session: Session, build: Build, plans: list[PlannedJob], *, time
     settle.count_new_build(build, rows.jobs)
     write(session, build, rows)
     note_needs(session, plans, rows.jobs)
-    for job in rows.jobs:
-        if job.is_finished:
-            settle.release_needing(session, job)
+    # None of them has done anything, so what has ended cannot be run.
+    settle.skip_needing(session, build, [job.id for job in rows.jobs if job.is_finished])
     settle.settle_new_build(session, build, rows.jobs)
     settle.announce_steps(session, sum(not job.is_finished for job in rows.jobs))
     return rows.jobs
@@ -198,11 +197,15 @@ def write(session: Session, build: Build, rows: Rows) -> None:
 
 def note_needs(session: Session, plans: list[PlannedJob], jobs: list[Job]) -> None:
     """A plan on the server and one in the repository may have one name; then both are needed."""
+    by_label: dict[str, list[Job]] = {}
+    for job in jobs:
+        by_label.setdefault(job.label, []).append(job)
     rows = [
         {"job_id": job.id, "needs_id": needed.id}
         for plan, job in zip(plans, jobs, strict=True)
-        for needed in jobs
-        if needed.label in plan.terms.needs and not job.is_finished
+        if not job.is_finished
+        for label in dict.fromkeys(plan.terms.needs)
+        for needed in by_label.get(label, ())
     ]
     db.insert_rows(session, JobNeed, rows)
 

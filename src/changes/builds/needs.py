@@ -1,9 +1,13 @@
 """Which jobs wait for which others of their build. Pure."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from changes.builds.rules import Result
 
+# Whatever tells jobs apart.
+Name = TypeVar("Name", bound=Hashable)
 # What a job must have come to for those that need it to run.
 GOOD = (
     Result.PASSED,
@@ -53,3 +57,21 @@ def way_back(name: str, start: str, came_from: Mapping[str, str]) -> list[str]:
 def may_run(results: Collection[Result]) -> bool:
     """All jobs it needs have ended; of one that ended badly nothing may build upon."""
     return all(result in GOOD for result in results)
+
+
+def doomed(needs: Iterable[tuple[Name, Name]], ended_badly: Iterable[Name]) -> dict[Name, Name]:
+    """Who can never run, because one of these did not pass, or because what it needs can never run; with
+    the first that it fails for, and behind that one. `needs` are pairs of a job and one that it needs.
+    """
+    needed_by: dict[Name, list[Name]] = {}
+    for name, needed in needs:
+        needed_by.setdefault(needed, []).append(name)
+    found: dict[Name, Name] = {}
+    left = deque(ended_badly)
+    while left:
+        needed = left.popleft()
+        for name in needed_by.get(needed, ()):
+            if name not in found:
+                found[name] = needed
+                left.append(name)
+    return found

@@ -255,6 +255,16 @@ def newest_of_projects(
     return newest
 
 
+def newest_of_authors(session: Session, author_ids: Collection[UUID]) -> dict[UUID, Build]:
+    """The last build of each, with its project."""
+    newest = select(Build.id).where(Build.author_id == Author.id).order_by(Build.id.desc()).limit(1)
+    mine = newest.correlate(Author).lateral("mine")
+    found = select(Build).select_from(Author).join(mine, true()).join(Build, Build.id == mine.c.id)
+    bare = lazyload(Build.source), lazyload(Build.author)
+    of_these = found.where(Author.id.in_(author_ids)).options(joinedload(Build.project), *bare)
+    return {build.author_id: build for build in session.execute(of_these).scalars() if build.author_id}
+
+
 def of_commits(
     session: Session, project: Project, shas: Collection[str], *, limit: int
 ) -> dict[str, list[Build]]:

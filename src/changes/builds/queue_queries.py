@@ -29,6 +29,7 @@ FIRST_ID = UUID(int=0)
 class OpenLane:
     lane: Lane
     project: str
+    project_name: str
     author: str | None
     waiting: int
     oldest: datetime
@@ -55,7 +56,7 @@ def lane(session: Session, lane_id: UUID) -> OpenLane:
     counted = select(func.count(), func.min(JobStep.date_pending)).where(*waits_in(lane_id))
     waiting, oldest = session.execute(counted).one()
     found = (
-        select(Lane, Project.slug, Author.name)
+        select(Lane, Project.slug, Project.name, Author.name)
         .join(Project, Project.id == Lane.project_id)
         .outerjoin(Author, Author.id == Lane.author_id)
         .where(Lane.id == lane_id)
@@ -63,7 +64,7 @@ def lane(session: Session, lane_id: UUID) -> OpenLane:
     row = session.execute(found).one_or_none()
     if row is None:
         raise NotFound("There is no such line in the queue.")
-    return OpenLane(row[0], row[1], row[2], waiting, oldest if waiting else clock.now())
+    return OpenLane(*row, waiting, oldest if waiting else clock.now())
 
 
 def waits_in(lane_id: UUID) -> tuple[ColumnElement[bool], ...]:

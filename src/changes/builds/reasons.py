@@ -65,13 +65,14 @@ SENTENCES = {
     NO_PLANS: "There is nothing to run: the project has no active plan and the revision has no {file}.",
     OUTSIDE_SAYS: "Where it ran they say: {message}",
     OUTSIDE_SILENT: "Where it ran nothing was heard of it for {silence_min:minute|minutes}, so how it ended"
-    " is not known (limit: OUTSIDE_SILENCE_MAX_MIN).",
+    " is not known (limit: OUTSIDE_SILENCE_MAX_MIN in the settings of the server).",
     PATCH_FAILED: "The patch does not apply: {message}",
     PLAN_WITHOUT_STEPS: "The plan {plan} has no steps, so there is nothing to run.",
     INVALID_PLAN: "The plan {plan} cannot be run: {message}",
     REPLACED_TOO_OFTEN: "Given up: {count:attempt of this job was|attempts of this job were} lost"
     " (limit: JOBSTEP_RETRY_MAX in the settings of the server).",
-    RESULTS_NOT_READ: "What the step left behind could not be read within {silence_min:minute|minutes}.",
+    RESULTS_NOT_READ: "What the step left behind could not be read within {silence_min:minute|minutes}"
+    " (this limit is fixed; is a worker running?).",
     TEST_FAILURES: "{count:test|tests} failed.",
     SECOND_LOOK_PASSED: "{count:test|tests} failed at first and passed when run again alone: {names}.",
     SECOND_LOOK_FAILED: "{count:test has|tests have} not passed when run again alone: {names}.",

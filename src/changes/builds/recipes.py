@@ -156,11 +156,18 @@ def written_out(command: Any) -> Any:
     return {"script": command} if isinstance(command, str) else command
 
 
+def unquoted(command: Any) -> str:
+    """In YAML `true` and `5` are no texts, though they would do as scripts."""
+    if isinstance(command, (bool, int, float)):
+        return f", and {str(command).lower()} is neither without quotes"
+    return ""
+
+
 def wrong_command(
     command: Any, way: Way, extra: tuple[str, ...] = (), types: tuple[CommandType, ...] = tuple(CommandType)
 ) -> list[Wrong]:
     if not isinstance(command, dict):
-        return [Wrong(way, "must be a script or a mapping")]
+        return [Wrong(way, f"must be a script or a mapping{unquoted(command)}")]
     wrong = complaints.unknown_names(command, [*COMMAND_FIELDS, *extra], way)
     if not isinstance(command.get("script"), str) or not command["script"].strip():
         wrong.append(Wrong((*way, "script"), "script is missing"))

@@ -1,7 +1,8 @@
 """What a commit is worth to a project: its newest finished build, with what its parent lends it.
 
 A build that tests a part only takes the results of the other targets from its first parent. So a result
-that comes late may change those of its children, and of theirs, up to a limit.
+that comes late may change those of its children, and of theirs, up to a limit. A plan that none of the
+commit's files concerned says what it said last on the branch, and may say that late as well.
 """
 
 from collections.abc import Collection, Sequence
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from changes.base import clock, events, ids
 from changes.builds import rules
@@ -24,6 +25,8 @@ from changes.projects.models import Project, Revision, Source
 
 GENERATIONS_MAX = 30
 CHILDREN_MAX = 500
+# In the wishes of a build: names of plans.
+UNTOUCHED = "untouched"
 
 
 @dataclass(frozen=True, order=True)
@@ -40,6 +43,7 @@ def update(session: Session, ended: Collection[BuildFinished]) -> None:
     mine = select(Build.project_id, Source.revision_sha).join(Source, Source.id == Build.source_id)
     commits = mine.where(Build.id.in_(wanted), Source.patch_id.is_(None), Build.cause != Cause.SNAPSHOT)
     found = {OfCommit(row[0], row[1]) for row in session.execute(commits)}
+    found |= leaning_on(session, wanted)
     for _ in range(GENERATIONS_MAX):
         changed = [commit for commit in sorted(found) if update_one(session, commit)]
         found = {child for commit in changed for child in children_of(session, commit)}
@@ -52,7 +56,8 @@ def update_one(session: Session, commit: OfCommit) -> bool:
     build = newest_finished(session, commit)
     if build is None:
         return False
-    result = rules.aggregate_result([build.result, *lent_by_parent(session, commit, build.id)])
+    lent = [*lent_by_parent(session, commit, build.id), *said_before(session, build)]
+    result = rules.aggregate_result([build.result, *lent])
     before = stored(session, commit)
     row = insert(RevisionResult).values(
         id=ids.new(),
@@ -100,6 +105,41 @@ def lent_by_parent(session: Session, commit: OfCommit, build_id: UUID) -> list[R
     parent = newest_of_parent(session, commit)
     known = targets(session, parent.id, ResultSource.FROM_SELF) if parent is not None else {}
     return [known.get(target, Result.UNKNOWN) for target in wanted]
+
+
+def said_before(session: Session, build: Build) -> Sequence[Result]:
+    """What the plans said last that none of these files concerned; UNKNOWN as long as they run."""
+    names = build.wishes.get(UNTOUCHED, ())
+    if not names:
+        return []
+    branches = build.source.revision.branches
+    last = (
+        select(Job.result)
+        .ext(distinct_on(Job.label))
+        .join(Build, Build.id == Job.build_id)
+        .join(Source, Source.id == Build.source_id)
+        .join(
+            Revision,
+            (Revision.repository_id == Source.repository_id) & (Revision.sha == Source.revision_sha),
+        )
+        .where(Build.project_id == build.project_id, Build.id < build.id, Build.cause != Cause.SNAPSHOT)
+        .where(Source.patch_id.is_(None), Revision.branches.overlap(branches), Job.label.in_(names))
+        .order_by(Job.label, Build.id.desc())
+    )
+    return session.execute(last).scalars().all()
+
+
+def leaning_on(session: Session, build_ids: Collection[UUID]) -> set[OfCommit]:
+    """Commits whose builds are over, and came after these with plans left out that may be theirs."""
+    later = aliased(Build)
+    found = (
+        select(later.project_id, Source.revision_sha)
+        .join(Build, (Build.project_id == later.project_id) & (Build.id < later.id))
+        .join(Source, Source.id == later.source_id)
+        .where(Build.id.in_(build_ids), later.wishes.has_key(UNTOUCHED))
+        .where(later.status == Status.FINISHED, Source.patch_id.is_(None))
+    )
+    return {OfCommit(row[0], row[1]) for row in session.execute(found.distinct().limit(CHILDREN_MAX))}
 
 
 def targets(session: Session, build_id: UUID, source: ResultSource) -> dict[tuple[str, str], Result]:

@@ -210,6 +210,12 @@ def collection_result(results: Collection[Result]) -> Result:
     return running_result(results)
 
 
+def result_of_skipped(results: Collection[Result]) -> Result:
+    """Of a job that cannot go on, by its phases. What of it ran before does not make it pass."""
+    judged = aggregate_result(results)
+    return Result.SKIPPED if judged in GOOD else judged
+
+
 def lets_go_on(result: Result) -> bool:
     """Whether the phase after one with this result has something to do."""
     return result in GOOD

@@ -15,18 +15,19 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from changes.base import events, rows
-from changes.builds import counting, health, lanes, needing, rules, second_look, tally, telling
-from changes.builds.counting import Whole, count
+from changes.builds import counting, health, lanes, needing, needs, rules, second_look, tally, telling
+from changes.builds.counting import Whole, count, count_each
 from changes.builds.events import JobFinished, StepFailed
-from changes.builds.explaining import explain, forget_reason
+from changes.builds.explaining import explain, explain_jobs, forget_of_jobs, forget_reason
 from changes.builds.locks import LOCKED_PHASE, lock_build, lock_job, lock_step, moment
 from changes.builds.models import Build, Job, JobPhase, JobStep
-from changes.builds.reasons import BUILD_TIMEOUT, NEEDS_NOT_MET, Reason
+from changes.builds.reasons import BUILD_TIMEOUT, NEEDS_NOT_MET
 from changes.builds.rules import Result, ResultRule, Status
 
 __all__ = ["explain", "finish_step", "lock_build", "lock_job", "lock_step", "moment", "start_step"]
 
-FAILURES = (Result.FAILED, Result.INFRA_FAILED)
+# What a step printed before it was stopped may tell why somebody had to stop it.
+TELLING_WHY = (Result.FAILED, Result.INFRA_FAILED, Result.ABORTED)
 Part = JobStep | JobPhase | Job
 
 
@@ -53,7 +54,7 @@ def await_results(session: Session, step: JobStep, result: Result) -> None:
 def finish_step(session: Session, step: JobStep, result: Result) -> None:
     step.date_finished = step.date_finished or moment(session)
     move(session, step, Status.FINISHED, result)
-    if result in FAILURES:
+    if result in TELLING_WHY:
         events.announce(session, StepFailed(step.id))
     looked_at = second_look.concluded(session, step)
     if looked_at is not None:
@@ -140,14 +141,22 @@ def end_job(session: Session, job: Job, result: Result) -> None:
 
 def end_parts(session: Session, job_ids: Collection[UUID], result: Result) -> None:
     """In bulk. What is below is counted again should it ever be repeated."""
+    # Thousands of them may be known to this session: the database says which of them were meant.
+    by_answer = {"synchronize_session": "fetch"}
     now, nobody_counted = moment(session), {"tally": None}
+    begun = select(JobStep.id).where(JobStep.job_id.in_(job_ids), JobStep.status != Status.FINISHED)
+    begun = begun.where(JobStep.date_started.is_not(None)).order_by(JobStep.id)
+    stopped = session.execute(begun).scalars().all() if result in TELLING_WHY else ()
     for table, mine, more in (
         (JobStep, JobStep.job_id.in_(job_ids), {}),
         (JobPhase, JobPhase.job_id.in_(job_ids), nobody_counted),
         (Job, Job.id.in_(job_ids), nobody_counted),
     ):
         unfinished = update(table).where(mine, table.status != Status.FINISHED)
-        session.execute(unfinished.values(status=Status.FINISHED, result=result, date_finished=now, **more))
+        ended = unfinished.values(status=Status.FINISHED, result=result, date_finished=now, **more)
+        session.execute(ended, execution_options=by_answer)
+    for step_id in stopped:
+        events.announce(session, StepFailed(step_id))
 
 
 def finish_build(session: Session, build: Build, result: Result) -> None:
@@ -167,6 +176,7 @@ def reopen(session: Session, build: Build, phases: Sequence[JobPhase]) -> None:
     if build.overall_limit_s is not None:
         build.date_due = moment(session) + timedelta(seconds=build.overall_limit_s)
     forget_reason(session, build, BUILD_TIMEOUT)
+    forget_of_jobs(session, [job.id for job in jobs], NEEDS_NOT_MET)
     skipped = go_on(session, build, jobs)
     # With nothing that goes on, this is the end of the build once more.
     tell_of(session, build, has_ended=take_over(build, skipped[-1] if skipped else None))
@@ -184,18 +194,14 @@ def count_together(session: Session, levels: Sequence[Sequence[Whole]], *, is_re
             take_over(whole, None, is_repeated=is_repeated)
 
 
-def go_on(session: Session, build: Build, jobs: Sequence[Job]) -> list[Job]:
+def go_on(session: Session, build: Build, jobs: Sequence[Job]) -> Sequence[Job]:
     """What a job needs may have been reopened with it, and releases it at its end. Returns those that
-    cannot run any more; why was told when they were skipped first.
+    cannot run any more.
     """
     waiting = needing.with_needs_of(session, jobs)
     start_jobs(session, build.id, [each.job for each in waiting if each.may_start])
-    skipped = [each.job for each in waiting if not each.may_ever_run]
-    for job in skipped:
-        # Another one that it needs may have taken it along.
-        if not job.is_finished:
-            skip_job(session, job)
-    return skipped
+    ended_badly = {job_id for each in waiting if not each.may_start for job_id in each.ended_badly}
+    return skip_needing(session, build, ended_badly)
 
 
 # --- upwards -----------------------------------------------------------------------------
@@ -221,7 +227,7 @@ def follow_job(session: Session, job: Job, before: str | None, *, has_ended: boo
     if has_ended:
         events.announce(session, JobFinished(job.id))
         if build.last_job_number > 1:
-            release_needing(session, job)
+            release_needing(session, build, job)
     tell_of(session, build, has_ended=take_over(build, job))
 
 
@@ -280,18 +286,32 @@ def skip_phase(session: Session, phase: JobPhase, job: Job) -> None:
 # --- jobs that need other jobs -------------------------------------------------------------
 
 
-def release_needing(session: Session, job: Job) -> None:
-    """Of the jobs that wait for this one: those that wait for nothing more start, and those of which
-    something they need did not end well are skipped, and so on.
+def release_needing(session: Session, build: Build, job: Job) -> None:
+    """Of the jobs that wait for this one, those start that wait for nothing more; or none ever does."""
+    if needs.may_run([job.result]):
+        start_jobs(session, build.id, [each.job for each in needing.of(session, job) if each.may_start])
+    else:
+        skip_needing(session, build, [job.id])
+
+
+def skip_needing(session: Session, build: Build, ended_badly: Collection[UUID]) -> Sequence[Job]:
+    """All that wait for these, and all that wait for those, by statement: there may be thousands. Their
+    build is settled by the caller.
     """
-    released = needing.of(session, job)
-    for waiting in released:
-        # One that needs another of them, too, has gone with that already.
-        if not waiting.may_ever_run and not waiting.job.is_finished:
-            facts = {"job": waiting.job.label, "needed": job.label, "result": job.result.name.lower()}
-            explain(session, job.build_id, Reason(NEEDS_NOT_MET, facts), job=waiting.job)
-            skip_job(session, waiting.job)
-    start_jobs(session, job.build_id, [each.job for each in released if each.may_start])
+    doomed = needing.doomed_by(session, ended_badly) if ended_badly else []
+    if not doomed:
+        return []
+    mine = [each.job_id for each in doomed]
+    end_parts(session, mine, Result.SKIPPED)
+    involved = select(Job).where(Job.id.in_({*mine, *ended_badly}))
+    jobs = {job.id: job for job in session.execute(involved).scalars()}
+    for job_id, results in needing.came_to(session, mine).items():
+        jobs[job_id].result = rules.result_of_skipped(results)
+    count_each(session, build, ((each.counted_as, tally.of_part(jobs[each.job_id])) for each in doomed))
+    explain_jobs(session, build.id, {each.job_id: each.why(jobs) for each in doomed})
+    for job_id in mine:
+        events.announce(session, JobFinished(job_id))
+    return [jobs[job_id] for job_id in mine]
 
 
 def start_jobs(session: Session, build_id: UUID, jobs: Sequence[Job]) -> None:
@@ -309,22 +329,8 @@ def start_jobs(session: Session, build_id: UUID, jobs: Sequence[Job]) -> None:
     phases = select(JobPhase).where(JobPhase.id.in_(set(opened))).execution_options(populate_existing=True)
     count_together(session, (session.execute(phases).scalars().all(), jobs))
     build = session.get_one(Build, build_id)
-    for job, was in zip(jobs, before, strict=True):
-        count(session, build, was, tally.of_part(job))
+    count_each(session, build, zip(before, map(tally.of_part, jobs), strict=True))
     announce_steps(session, len(opened))
-
-
-def skip_job(session: Session, job: Job) -> None:
-    before = tally.of_part(job)
-    telling.tell_nodes_to_stop(session, [job.id])
-    end_parts(session, [job.id], Result.SKIPPED)
-    session.refresh(job)
-    # Some of it may have been cancelled before.
-    count(session, job, None, None)
-    job.result = rules.judge(tally.results(job.tally or {}))
-    events.announce(session, JobFinished(job.id))
-    count(session, session.get_one(Build, job.build_id), before, tally.of_part(job))
-    release_needing(session, job)
 
 
 def take_over(whole: Whole, part: Part | None, *, is_repeated: bool = False) -> bool:

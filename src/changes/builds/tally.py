@@ -24,16 +24,20 @@ def of_part(part: JobStep | JobPhase | Job) -> str | None:
     """What this one adds to the count above it; an attempt that was replaced adds nothing."""
     if isinstance(part, JobStep) and part.replacement_id is not None:
         return None
-    if isinstance(part, Job) and part.is_optional:
-        return key(part.status, rules.without_weight(part.result))
+    if isinstance(part, Job):
+        return key_of_job(part.status, part.result, is_optional=part.is_optional)
     return key(part.status, part.result)
+
+
+def key_of_job(status: Status, result: Result, *, is_optional: bool) -> str:
+    return key(status, rules.without_weight(result) if is_optional else result)
 
 
 def of_groups(groups: Iterable[Sequence[Any]]) -> dict[str, int]:
     """From rows of status, result, whether it is optional, and how many there are."""
     tally: dict[str, int] = {}
     for status, result, is_optional, count in groups:
-        name = key(status, rules.without_weight(result) if is_optional else result)
+        name = key_of_job(status, result, is_optional=is_optional)
         tally[name] = tally.get(name, 0) + count
     return tally
 

@@ -1,12 +1,14 @@
 """Phases that a step tells of when it has ended: what one long script did, with times and results. Pure.
 
 The original made JobPhases of them in retrospect, which its own manual calls confusing. Here they
-stay with the attempt that told of them, so they neither run nor wait nor come after each other.
+stay with the attempt that told of them, so they neither run nor wait nor come after each other;
+readers find them behind the phase of that attempt.
 """
 
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from changes.base import plain
@@ -18,6 +20,23 @@ SIZE_MAX_BYTES = 1024 * 1024
 LABEL_MAX = 128
 # Longer than any step runs; beyond it a clock is wrong.
 DURATION_MAX_S = 30 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class ToldPhase:
+    name: str
+    return_code: int
+    # None where only one of the two times was told.
+    duration_ms: int | None
+
+    @property
+    def is_failed(self) -> bool:
+        return self.return_code != 0
+
+
+def of(data: Mapping[str, Any]) -> list[ToldPhase]:
+    """What is kept beside a step, in the order it was told."""
+    return [ToldPhase(**each) for each in data.get("phases", ())]
 
 
 def read(text: str) -> list[dict[str, Any]]:

@@ -82,8 +82,8 @@ def build(
     if not chosen and not problem:
         verdict = Verdict(is_wanted=False, why="no_plan_wants_it" if plans else "no_plans")
         return correct(session, decided, verdict, plans)
-    only = () if len(chosen) == len(plans) else chosen
-    made = create.create_build(session, project, new_build(moment, only, problem))
+    asked = new_build(moment, wishes_for(moment, plans, chosen), problem)
+    made = create.create_build(session, project, asked)
     unreadable = Verdict(is_wanted=True, why="unreadable", facts={"message": problem})
     verdict = unreadable if problem else decided.verdict
     return correct(session, replace(decided, build=made), verdict, plans)
@@ -95,7 +95,16 @@ def of_plans(jobs: Sequence[PlannedJob], what: Occasion) -> dict[str, Verdict]:
     return triggers_rules.decide_plans(wishes, needs, what)
 
 
-def new_build(moment: Moment, only: tuple[str, ...], problem: str) -> NewBuild:
+def wishes_for(moment: Moment, plans: Mapping[str, Verdict], chosen: tuple[str, ...]) -> Wishes:
+    """A commit is worth what the plans for commits say; a build for another occasion is a part of that."""
+    some = () if len(chosen) == len(plans) else chosen
+    if moment.what.kind != Kind.COMMIT:
+        return Wishes(some, moment.parameters)
+    untouched = tuple(name for name, verdict in plans.items() if verdict.why in triggers_rules.UNTOUCHED)
+    return Wishes(parameters=moment.parameters, fitting=some, untouched=untouched)
+
+
+def new_build(moment: Moment, asked: Wishes, problem: str) -> NewBuild:
     revision = moment.source.revision
     return NewBuild(
         source=moment.source,
@@ -108,7 +117,7 @@ def new_build(moment: Moment, only: tuple[str, ...], problem: str) -> NewBuild:
         cause=Cause.PUSH if moment.what.kind == Kind.COMMIT else Cause.UNKNOWN,
         tags=list(moment.tags),
         timeout_min=moment.timeout_min,
-        wishes=Wishes(only, moment.parameters),
+        wishes=asked,
         problem=problem,
     )
 
@@ -155,9 +164,10 @@ def keep_rows(session: Session, rows: Sequence[dict[str, Any]]) -> dict[str, UUI
 def correct(session: Session, decided: Decided, verdict: Verdict, plans: Mapping[str, Verdict]) -> Decided:
     row = session.get_one(TriggerDecision, decided.decision_id)
     row.is_wanted, row.why, row.facts = verdict.is_wanted, verdict.why, dict(verdict.facts)
+    # The database keeps such names in an order of its own.
     row.plans = {
-        name: {"is_wanted": each.is_wanted, "why": each.why, "facts": dict(each.facts)}
-        for name, each in plans.items()
+        name: {"is_wanted": each.is_wanted, "why": each.why, "facts": dict(each.facts), "place": place}
+        for place, (name, each) in enumerate(plans.items())
     }
     row.build_id = decided.build.id if decided.build else None
     session.flush()

@@ -5,22 +5,29 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session, joinedload
 
 from changes.base import clock
 from changes.base.errors import Invalid, NotFound
 from changes.base.paging import Page, Part, newest_first
 from changes.builds import triggers_rules
-from changes.builds.models import Build
+from changes.builds.models import Build, Job
+from changes.builds.rules import Cause
 from changes.builds.triggers_models import TriggerDecision
+from changes.builds.triggers_rules import Kind
 from changes.projects import options, queries
-from changes.projects.models import Project, Revision
+from changes.projects.models import Project, Revision, Source
 
 KEEP_DAYS = 180
 CLEAN_AT_ONCE = 20_000
 SHA_BEGINS_WITH = 4
 DECISIONS_SHOWN = 100
+SOMEBODY = "Somebody"
+WHY_ASKED = {Cause.RETRY: "asked_again", Cause.SNAPSHOT: "asked_snapshot"}
+# Of plans that are run because nothing speaks against it.
+AS_USUAL = {"plan_wanted", "plan_asked"}
 
 
 @dataclass(frozen=True)
@@ -28,11 +35,12 @@ class PlanTold:
     name: str
     is_wanted: bool
     text: str
+    is_as_usual: bool = False
 
 
 @dataclass(frozen=True)
 class Told:
-    """A decision in words."""
+    """A decision in words; without one, it is of a build that somebody asked for, or of none at all."""
 
     decision: TriggerDecision | None
     kind: str
@@ -40,10 +48,15 @@ class Told:
     is_wanted: bool
     text: str
     plans: list[PlanTold]
+    asked: Build | None = None
 
     @property
     def build(self) -> Build | None:
-        return self.decision.build if self.decision else None
+        return self.decision.build if self.decision else self.asked
+
+    @property
+    def plans_as_usual(self) -> list[str]:
+        return [each.name for each in self.plans if each.is_as_usual]
 
 
 def told(decision: TriggerDecision) -> Told:
@@ -53,13 +66,19 @@ def told(decision: TriggerDecision) -> Told:
         decision.sha,
         decision.is_wanted,
         triggers_rules.sentence(decision.why, decision.facts),
-        [plan_told(name, each) for name, each in decision.plans.items()],
+        [plan_told(name, each) for name, each in sorted(decision.plans.items(), key=place_of)],
     )
 
 
+def place_of(plan: tuple[str, dict[str, Any]]) -> int:
+    """In the file, or among the plans on the server."""
+    return int(plan[1].get("place", 0))
+
+
 def plan_told(name: str, kept: dict[str, Any]) -> PlanTold:
-    text = triggers_rules.sentence(str(kept.get("why")), kept.get("facts") or {})
-    return PlanTold(name, bool(kept.get("is_wanted")), text)
+    why = str(kept.get("why"))
+    text = triggers_rules.sentence(why, kept.get("facts") or {})
+    return PlanTold(name, bool(kept.get("is_wanted")), text, why in AS_USUAL)
 
 
 def decisions(session: Session, project: Project, page: Page, *, only: str = "") -> Part[TriggerDecision]:
@@ -86,7 +105,7 @@ def revision_like(session: Session, project: Project, sha: str) -> Revision:
 
 
 def why_built(session: Session, project: Project, revision: Revision) -> Sequence[Told]:
-    """Newest first. Where nothing was decided, that is explained."""
+    """Newest first, what was asked for before what was decided. Where nothing was, that is explained."""
     mine = (
         select(TriggerDecision)
         .where(TriggerDecision.project_id == project.id, TriggerDecision.sha == revision.sha)
@@ -95,7 +114,30 @@ def why_built(session: Session, project: Project, revision: Revision) -> Sequenc
         .limit(DECISIONS_SHOWN)
     )
     found = [told(decision) for decision in session.execute(mine).unique().scalars()]
-    return found or [unlooked(session, project, revision)]
+    return [*asked_for(session, project, revision), *(found or [unlooked(session, project, revision)])]
+
+
+def asked_for(session: Session, project: Project, revision: Revision) -> list[Told]:
+    """Builds of the commit itself that no trigger has made."""
+    decided = select(TriggerDecision.id).where(TriggerDecision.build_id == Build.id)
+    names = func.array_agg(aggregate_order_by(Job.label, Job.number))
+    jobs = select(names).where(Job.build_id == Build.id).correlate(Build).scalar_subquery()
+    mine = (
+        select(Build, jobs)
+        .join(Source, Source.id == Build.source_id)
+        .where(Source.repository_id == project.repository_id, Source.revision_sha == revision.sha)
+        .where(Build.project_id == project.id, Source.patch_id.is_(None), ~decided.exists())
+        .order_by(Build.id.desc())
+        .limit(DECISIONS_SHOWN)
+    )
+    return [told_of_asked(revision.sha, row[0], row[1] or []) for row in session.execute(mine)]
+
+
+def told_of_asked(sha: str, build: Build, plans: Sequence[str]) -> Told:
+    why = WHY_ASKED.get(build.cause, "asked")
+    text = triggers_rules.sentence(why, {"by": build.asked_by or SOMEBODY})
+    run = [plan_told(name, {"why": "plan_asked", "is_wanted": True}) for name in plans]
+    return Told(None, Kind.MANUAL.value, sha, is_wanted=True, text=text, plans=run, asked=build)
 
 
 def unlooked(session: Session, project: Project, revision: Revision) -> Told:

@@ -37,9 +37,14 @@ TAG_OF = {Kind.COMMIT: "commit", Kind.SCHEDULE: "scheduled", Kind.HOOK: "webhook
 
 # What happens by itself; whoever asks for something gets it, whichever files it touches.
 AUTOMATIC = frozenset({Kind.COMMIT, Kind.DIFF})
+# Why a plan is left out that has nothing new to say: none of the files is of interest to it.
+UNTOUCHED = frozenset({"no_files", "plan_files_ignored", "plan_files_not_wanted"})
 
 SENTENCES = {
     "already_built": "It was built already, as build #{number}.",
+    "asked": "{by} asked for it.",
+    "asked_again": "{by} asked for it to be built again.",
+    "asked_snapshot": "A snapshot was made of it.",
     "beyond_newest": "Skipped: more than {most} commits came to {branch} at once, and it is not among"
     " the newest.",
     "branch": "No branch that has it ({branches}) is one that this project builds ({patterns}).",
@@ -58,6 +63,8 @@ SENTENCES = {
     "superseded": "Something newer came to {branch} before the pause was over.",
     "no_plan_wants_it": "None of the plans wants it.",
     "nothing_new": "Nothing has changed on {branch} since {sha} was built on this schedule.",
+    "plan_all_there_is": "It is for other occasions, and so are all plans here.",
+    "plan_asked": "It was asked for.",
     "plan_branch": "It is for other branches ({patterns}).",
     "plan_event": "It is for other occasions ({events}).",
     "plan_files_ignored": "Only files changed that do not matter to it: {files}.",
@@ -219,6 +226,9 @@ def decide_plans(
     """What a wanted plan needs is run as well, or it could never start."""
     found = {name: of_plan(wishes, what) for name, wishes in plans.items()}
     waiting = [name for name, verdict in found.items() if verdict.is_wanted]
+    if what.kind == Kind.MANUAL and not waiting:
+        # Who asks for a project that has nothing but nightly plans wants those.
+        return {name: Verdict(is_wanted=True, why="plan_all_there_is") for name in plans}
     while waiting:
         name = waiting.pop()
         for needed in needs.get(name, ()):

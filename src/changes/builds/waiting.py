@@ -9,11 +9,12 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from changes.builds import queue_look, queue_position, second_look, waiting_rules
+from changes.builds import queue_look, queue_position, second_look, turns, waiting_rules
 from changes.builds.lanes import Needs
 from changes.builds.models import Build, Expansion, FailureReason, Job, JobStep
 from changes.builds.queue_look import LaneLine, Look
 from changes.builds.queue_position import Estimate, LaneSeen
+from changes.builds.retry import ELSEWHERE
 from changes.builds.rules import Status
 from changes.builds.waiting_rules import Facts, Waiting
 
@@ -21,13 +22,15 @@ CHECKING = "Checking: what failed newly is run again alone before the verdict is
 READING = "What its steps left behind waits to be read by a worker."
 EXPANDING = "The steps of the {size:,} commands or names that were collected are being made."
 LEFT = (Status.PENDING_ALLOCATION, Status.COLLECTING_RESULTS)
+# Those that are not in the queue yet, too.
+WAITING = (Status.PENDING_ALLOCATION, Status.QUEUED)
 # How long the steps of a lane take and how much that varies; None = nobody knows.
 Typical = dict[UUID, tuple[float, float] | None]
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Of a step that waits for an agent."""
+    """Of a step that waits for an agent, or for its turn to do so."""
 
     step_id: UUID
     waiting: Waiting
@@ -57,24 +60,43 @@ def sentence(session: Session, build: Build, *, silence_s: int) -> str | None:
     return READING if size is None else EXPANDING.format(size=size)
 
 
+def waits(step: JobStep) -> bool:
+    """What runs in another system waits for nothing here."""
+    return step.status in WAITING and ELSEWHERE not in step.data
+
+
 def steps_that_wait(session: Session, build_id: UUID, *, limit: int) -> Sequence[JobStep]:
-    mine = select(JobStep).join(Job).where(Job.build_id == build_id)
-    pending = mine.where(JobStep.status == Status.PENDING_ALLOCATION)
-    return session.execute(pending.order_by(JobStep.id).limit(limit)).scalars().all()
+    """Those that wait for an agent first."""
+    mine = select(JobStep).join(Job).where(Job.build_id == build_id, JobStep.status.in_(WAITING))
+    mine = mine.where(~JobStep.data.has_key(ELSEWHERE))
+    in_order = mine.order_by(JobStep.status != Status.PENDING_ALLOCATION, JobStep.id)
+    return session.execute(in_order.limit(limit)).scalars().all()
 
 
 def explain(session: Session, step: JobStep, *, silence_s: int) -> Explanation:
-    """Of a step that waits for an agent, and of no other."""
+    """Of a step that waits, and of no other."""
     (told,) = explain_all(session, [step], silence_s=silence_s)
     return told
 
 
 def explain_all(session: Session, steps: Sequence[JobStep], *, silence_s: int) -> list[Explanation]:
+    queued = [step for step in steps if step.status == Status.QUEUED]
+    found = turns.of_queued(session, queued)
+    told = {
+        step.id: Explanation(step.id, found[step.id], step.date_pending, None, 0, None) for step in queued
+    }
+    told |= explain_pending(session, [step for step in steps if step.id not in told], silence_s=silence_s)
+    return [told[step.id] for step in steps]
+
+
+def explain_pending(session: Session, steps: Sequence[JobStep], *, silence_s: int) -> dict[UUID, Explanation]:
     if not steps:
-        return []
+        return {}
     seen = queue_look.look(session, silence_s=silence_s, steps=steps)
     lanes = {line.seen.id: line for line in seen.lanes}
-    return [explained(seen, step, lanes.get(step.lane_id) if step.lane_id else None) for step in steps]
+    return {
+        step.id: explained(seen, step, lanes.get(step.lane_id) if step.lane_id else None) for step in steps
+    }
 
 
 def explained(seen: Look, step: JobStep, line: LaneLine | None) -> Explanation:

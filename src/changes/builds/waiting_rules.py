@@ -18,6 +18,8 @@ NAMED_MAX = 5
 class Block(StrEnum):
     """What holds it up now."""
 
+    NEEDS = "needs"
+    PHASE = "phase"
     NOT_YET = "not_yet"
     DISK_FULL = "disk_full"
     NO_AGENTS = "no_agents"
@@ -102,6 +104,17 @@ class Waiting:
     missing: Sequence[str] = ()
     machines: Sequence[str] = ()
     limit: Limit | None = field(default=None)
+    # Jobs of its build.
+    needs: Sequence[str] = ()
+
+
+def before_the_queue(needs: Sequence[str], phase: str | None) -> Waiting:
+    """Of a step that must not be handed out yet: which jobs its own waits for, or which phase of its own."""
+    if needs:
+        jobs = f"the job {needs[0]}" if len(needs) == 1 else f"the jobs {listed(needs)}"
+        return Waiting(Block.NEEDS, f"It waits until {jobs} of this build {passed(needs)}.", needs=needs)
+    what = f"the phase {phase} of its job has" if phase is not None else "what comes before it in its job has"
+    return Waiting(Block.PHASE, f"It waits until {what} passed.")
 
 
 def decide(facts: Facts) -> Waiting:
@@ -189,11 +202,19 @@ def of_many(machines: Sequence[Machine]) -> str:
 
 
 def named(machines: Sequence[Machine]) -> str:
-    return ", ".join(machine.name for machine in machines[:NAMED_MAX]) + more(machines)
+    return listed([machine.name for machine in machines])
 
 
-def more(machines: Sequence[Machine]) -> str:
-    return f" and {len(machines) - NAMED_MAX} more" if len(machines) > NAMED_MAX else ""
+def listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED_MAX]) + more(names)
+
+
+def more(things: Sequence[object]) -> str:
+    return f" and {len(things) - NAMED_MAX} more" if len(things) > NAMED_MAX else ""
+
+
+def passed(jobs: Sequence[str]) -> str:
+    return "has passed" if len(jobs) == 1 else "have passed"
 
 
 def them(machines: Sequence[Machine]) -> str:

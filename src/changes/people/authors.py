@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from changes.base import ids
 from changes.base.errors import Invalid, NotFound
+from changes.base.paging import Page, Part, part
 from changes.people.models import Author, AuthorAddress
 
 
@@ -23,6 +24,18 @@ def like(session: Session, text: str, *, limit: int) -> Sequence[Author]:
     places = (Author.name, Author.email)
     found = select(Author).where(or_(*(each.icontains(text, autoescape=True) for each in places)))
     return session.execute(found.order_by(Author.name, Author.id).limit(limit)).scalars().all()
+
+
+def listed(session: Session, page: Page, *, query: str = "") -> Part[Author]:
+    """By name, without those whose addresses were joined to somebody else's."""
+    joined = select(AuthorAddress.email).where(
+        AuthorAddress.email == func.lower(Author.email), AuthorAddress.author_id != Author.id
+    )
+    mine = select(Author).where(~joined.exists())
+    if query.strip():
+        places = (Author.name, Author.email)
+        mine = mine.where(or_(*(each.icontains(query.strip(), autoescape=True) for each in places)))
+    return part(session, mine.order_by(func.lower(Author.name), Author.id), page)
 
 
 def named(session: Session, text: str) -> Sequence[Author]:

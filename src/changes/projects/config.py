@@ -144,7 +144,7 @@ def read_file(text: str) -> FileConfig:
         raise Invalid(f"{FILE_NAME} is larger than {SIZE_MAX_BYTES // 1024} KiB.")
     data, lines = load(text)
     if not isinstance(data, dict) or not isinstance(data.get("plans"), list):
-        raise Invalid(f'{FILE_NAME} needs a list "plans".')
+        raise Invalid(f'{FILE_NAME} {lines.get(("plans",), TOP)} needs a list "plans"{hint_of_plans(data)}')
     refuse_unknown_keys(data, lines)
     if "result" in data and data["result"] not in RESULTS:
         place = lines.get(("result",), TOP)
@@ -156,6 +156,13 @@ def read_file(text: str) -> FileConfig:
     plans = [plan for each in made for plan in each]
     refuse_names(plans)
     return FileConfig([with_matrix_needs(plan, plans) for plan in plans], data.get("result"))
+
+
+def hint_of_plans(data: Any) -> str:
+    near = get_close_matches("plans", map(str, data), n=1) if isinstance(data, dict) else []
+    if near and near != ["plans"]:
+        return f", did you mean that by {near[0]!r}?"
+    return ", such as: plans: [{name: tests, commands: [make test]}]"
 
 
 def refuse_unknown_keys(data: Mapping[str, Any], lines: Lines) -> None:
@@ -173,10 +180,12 @@ def refuse_unknown_keys(data: Mapping[str, Any], lines: Lines) -> None:
 def refuse_names(plans: Sequence[PlanConfig]) -> None:
     if len(plans) > PLANS_MAX:
         raise Invalid(f"{FILE_NAME} has more than {PLANS_MAX} plans, with those that its matrices make.")
-    names = [plan.name for plan in plans]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise Invalid(f"{FILE_NAME} has several plans named {', '.join(twice)}.")
+    known: set[str] = set()
+    for plan in plans:
+        if plan.name in known:
+            place = plan.place_of(("name",))
+            raise Invalid(f"{FILE_NAME} {place}: there are several plans named {plan.name}.")
+        known.add(plan.name)
 
 
 def with_matrix_needs(plan: PlanConfig, plans: Sequence[PlanConfig]) -> PlanConfig:
@@ -220,6 +229,10 @@ def lines_of(node: yaml.Node) -> dict[Way, Place]:
             waiting += [((*way, place), item) for place, item in enumerate(each.value)]
         elif isinstance(each, yaml.MappingNode):
             for key, value in each.value:
+                if first := lines.get((*way, key.value)):
+                    # The first would be left out without a word.
+                    words = f"{str(key.value)[:80]!r} is here twice, first on line {first.line}"
+                    raise Invalid(config_words.at(key.start_mark, words))
                 lines[*way, key.value] = place_at(key.start_mark)
                 waiting.append(((*way, key.value), value))
     return lines

@@ -1,7 +1,8 @@
 """A file of a repository as it was at one of its revisions."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
@@ -15,6 +16,8 @@ from changes.vcs.interface import FILE_MAX_BYTES, Mirror
 # Of git: what holds a NUL so early is no text.
 LOOKED_AT_BYTES = 8000
 FETCH_MAX_S = 30.0
+# Of the name of a branch or tag, between its slashes.
+NAME_PARTS_MAX = 6
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Place:
 class FileAt:
     """Without content, it is larger than was asked for."""
 
+    place: Place
     sha: str
     content: bytes | None
 
@@ -50,8 +54,26 @@ def place(session: Session, repository: Repository, revision: str, path: str) ->
 def read(place: Place, size_max_bytes: int = FILE_MAX_BYTES) -> FileAt:
     """With no transaction open, as it may take its time."""
     try:
+        return read_at(place, size_max_bytes)
+    except NotFound:
+        for each in with_longer_names(place):
+            with suppress(NotFound):
+                return read_at(each, size_max_bytes)
+        raise
+
+
+def with_longer_names(place: Place) -> Iterator[Place]:
+    """A branch may have slashes in its name, and nothing in an address says where the name ends."""
+    parts = place.path.split("/")
+    for end in range(1, 1 if place.is_known else min(NAME_PARTS_MAX, len(parts))):
+        name = "/".join([place.revision, *parts[:end]])
+        yield replace(place, revision=name, path="/".join(parts[end:]))
+
+
+def read_at(place: Place, size_max_bytes: int) -> FileAt:
+    try:
         sha = resolve(place)
-        return FileAt(sha, content(place, sha, size_max_bytes))
+        return FileAt(place, sha, content(place, sha, size_max_bytes))
     except UnknownRevision as error:
         raise NotFound(f"No commit here is called {place.revision}.") from error
     except (BadName, MissingFile) as error:

@@ -21,6 +21,10 @@ PATTERNS_MAX, PATTERN_MAX, NAME_MAX = 50, 500, 40
 MEMORY_MAX_BYTES = 256 * 1024
 
 
+class Unreadable(Invalid):
+    """Not a regular expression of RE2, or one that takes too much memory."""
+
+
 @dataclass(frozen=True)
 class LogLine:
     """`pattern` is a regular expression of RE2, which looks at one line."""
@@ -66,16 +70,25 @@ def checked(line: LogLine) -> LogLine:
 
 def problem_of(pattern: str) -> str:
     """Empty for a good one. One that fits every line, also an empty one, tells nothing."""
+    try:
+        made = compiled(pattern)
+    except Unreadable as error:
+        return error.message
+    return "it fits an empty line, so it fits every line" if made.search(b"") is not None else ""
+
+
+def compiled(pattern: str) -> Any:
+    """For lines as bytes, of which several may be looked through at once. Raises Unreadable."""
     options = re2.Options()
     options.log_errors = False
     options.never_nl = True
     options.max_mem = MEMORY_MAX_BYTES
     try:
-        made = re2.compile(pattern.encode("utf-8", "replace"), options)
+        return re2.compile(f"(?m){pattern}".encode("utf-8", "replace"), options)
     except re2.error as error:
         told = error.args[0] if error.args else ""
-        return told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)
-    return "it fits an empty line, so it fits every line" if made.search(b"") is not None else ""
+        why = told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)
+        raise Unreadable(why) from None
 
 
 def of_text(text: str) -> list[LogLine]:

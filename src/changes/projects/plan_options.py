@@ -2,7 +2,6 @@
 from its default. What they mean is said in builds/terms.py.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
@@ -13,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from changes.base import clock, ids
 from changes.base.errors import Invalid
-from changes.projects import parameters
+from changes.projects import log_lines, parameters
 from changes.projects.models import ItemOption, Plan
 from changes.projects.options import OF_COVERAGE, Option
 
@@ -83,9 +82,9 @@ def pattern_problem(pattern: str) -> str | None:
     if len(pattern) > PATTERN_MAX:
         return f"a pattern must have at most {PATTERN_MAX} characters"
     try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        return f"the pattern {pattern!r} is no regular expression: {error}"
+        log_lines.compiled(pattern)
+    except log_lines.Unreadable as error:
+        return f"the pattern {pattern!r} is no regular expression of RE2: {error.message}"
     return None
 
 

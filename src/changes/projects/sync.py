@@ -6,6 +6,7 @@ events. Whoever is killed before that has stored commits that the next look find
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import structlog
@@ -48,15 +49,26 @@ class Seen:
 
 def look(repository: Repository) -> bool:
     """Whether there was anything new. Without anything, it is one question to the other side."""
-    with db.transaction() as session:
-        mirror = mirrors.of(repository, session)
-        before = heads.known(session, repository.id)
-    if repository.is_imported and mirror.exists() and mirror.remote_branches() == before:
+    mirror, before, has_news = asked(repository)
+    if not has_news:
         return False
     mirror.update()
     seen = find_new(repository, mirror, before)
     store_commits(repository, mirror, seen)
     return take_over(repository, seen)
+
+
+def asked(repository: Repository) -> tuple[Mirror, Mapping[str, str], bool]:
+    """The copy, what was known of its branches, and whether the remote has anything else. It is asked
+    first: what was known is read while it thinks, and no transaction waits for its answer.
+    """
+    with ExitStack() as asking:
+        with db.transaction() as session:
+            mirror = mirrors.of(repository, session)
+            is_filled = repository.is_imported and mirror.exists()
+            answer = asking.enter_context(mirror.asked_branches()) if is_filled else None
+            before = heads.known(session, repository.id)
+        return mirror, before, answer is None or answer() != before
 
 
 def find_new(repository: Repository, mirror: Mirror, before: Mapping[str, str]) -> Seen:

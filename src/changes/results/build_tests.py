@@ -126,7 +126,7 @@ def run(session: Session, run_id: UUID) -> tuple[RunOfBuild, JobStep, str]:
     found = select(TestRun, Test, TestBatch, JobStep, TestMessage.text).join(Test, Test.id == TestRun.test_id)
     found = found.join(TestBatch, testruns.is_batch_of_run()).join(JobStep, JobStep.id == TestBatch.step_id)
     found = found.outerjoin(TestMessage, TestMessage.run_id == TestRun.id)
-    row = session.execute(found.where(TestRun.id == run_numbers.inside(run_id))).one_or_none()
+    row = session.execute(found.where(testruns.is_run(run_numbers.inside(run_id)))).one_or_none()
     if row is None:
         raise NotFound("There is no such test run.")
     return RunOfBuild(row[0], row[1], row[2]), row[3], row[4] or ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.orm import Session
 
 from changes.base import clock
@@ -13,13 +13,13 @@ from changes.base.errors import NotFound
 from changes.base.paging import Page, Part
 from changes.builds.models import Build
 from changes.projects.models import Project
-from changes.results import run_numbers
-from changes.results.models import Test, TestMessage, TestRun
+from changes.results import run_numbers, testruns
+from changes.results.models import Test, TestBatch, TestMessage, TestRun
 from changes.results.verdict_models import FailureCause, FailureInBuild
 
 # Of more than so many places where something failed, the newest are looked at.
 LOOKED_AT_MAX = 20_000
-TESTS_LOOKED_AT, TESTS_SHOWN = 500, 50
+TESTS_LOOKED_AT, TESTS_SHOWN = 200, 50
 DAYS = (1, 7, 30, 90)
 
 
@@ -132,11 +132,13 @@ def tests_of(session: Session, found: FailureCause) -> list[tuple[Test, int]]:
     """In which tests it was seen lately, and how often; as long as their runs are kept."""
     newest = select(TestMessage.run_id).where(TestMessage.cause_id == found.id)
     runs = newest.order_by(TestMessage.run_id.desc()).limit(TESTS_LOOKED_AT).subquery()
+    # Each batch is looked through once, however many of its tests failed so.
+    batch_of = runs.c.run_id.op("&")(text(str(run_numbers.BATCH_MASK)))
     count = func.count()
-    tests = (
-        select(Test, count).join(TestRun, TestRun.test_id == Test.id).join(runs, runs.c.run_id == TestRun.id)
-    )
-    tests = tests.group_by(Test.id).order_by(count.desc(), Test.name).limit(TESTS_SHOWN)
+    tests = select(Test, count).join(TestRun, TestRun.test_id == Test.id)
+    tests = tests.join(TestBatch, testruns.is_in_batch()).join(runs, runs.c.run_id == TestRun.id)
+    tests = tests.where(TestBatch.id.in_(select(batch_of))).group_by(Test.id)
+    tests = tests.order_by(count.desc(), Test.name).limit(TESTS_SHOWN)
     return [(row[0], row[1]) for row in session.execute(tests)]
 
 

@@ -36,8 +36,10 @@ KNOWN = (
 )
 # In one order, so that two reports which find the same causes do not wait for each other in a circle.
 NEW = """
-insert into failure_cause (project_id, fingerprint, headline, first_run)
-select %(project)s::uuid, new.* from unnest(%(of)s::text[], %(headlines)s::text[], %(runs)s::bigint[]) as new
+insert into failure_cause (project_id, fingerprint, headline, place, first_run)
+select %(project)s::uuid, new.* from unnest(
+    %(of)s::text[], %(headlines)s::text[], %(places)s::text[], %(runs)s::bigint[]
+) as new
 order by 2
 on conflict (project_id, fingerprint) do nothing
 """
@@ -108,17 +110,18 @@ def prints_of(tests: Sequence[TestSeen]) -> dict[int, Print]:
 def identities(connection: Connection, batch: TestBatch, prints: dict[int, Print]) -> dict[str, int]:
     wanted = list({each.fingerprint for each in prints.values()})
     known = known_causes(connection, batch.project_id, wanted)
-    new: dict[str, tuple[str, int]] = {}
+    new: dict[str, tuple[Print, int]] = {}
     for place, each in prints.items():
         if each.fingerprint not in known and len(new) < NEW_PER_REPORT:
-            new.setdefault(each.fingerprint, (each.headline, batch.id + place))
+            new.setdefault(each.fingerprint, (each, batch.id + place))
     if new:
         connection.execute(
             NEW,
             {
                 "project": batch.project_id,
                 "of": list(new),
-                "headlines": [line for line, _ in new.values()],
+                "headlines": [each.headline for each, _ in new.values()],
+                "places": [each.place for each, _ in new.values()],
                 "runs": [run for _, run in new.values()],
             },
         )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from uuid import UUID
 
-from changes.base import db, events
+from changes.base import db, events, storage
 from changes.builds import expand, reasons, report, second_look, settle, told_phases
 from changes.builds.collected import OUTPUT_MAX_BYTES
 from changes.builds.models import JobStep
@@ -16,6 +16,7 @@ from changes.results import (
     looked_again,
     quarantine,
     reading,
+    report_files,
     shards,
     targets,
     testruns,
@@ -25,6 +26,7 @@ from changes.results import (
 from changes.results.coverage import collecting as coverage
 from changes.results.models import Artifact
 from changes.results.reading import Read
+from changes.results.test_files import is_from_report
 
 
 def collect_step(step_id: UUID) -> None:
@@ -33,7 +35,8 @@ def collect_step(step_id: UUID) -> None:
         step = session.get(JobStep, step_id)
         if step is None or not is_wanted(step):
             return
-        left = artifacts.of_step(session, step_id)
+        # Where it is done once more, what came out of a report is no report itself.
+        left = [each for each in artifacts.of_step(session, step_id) if not is_from_report(each.name)]
         of_step = step.data
         source = coverage.begin(session, step, left)
         files = [found for found in left if found.name in {expand.file_of(step), told_phases.FILE}]
@@ -51,6 +54,7 @@ def collect_step(step_id: UUID) -> None:
             looked_again.note(session, step, read.tests)
         else:
             testruns.store(session, step, read.tests)
+        in_vain = report_files.store(session, step, read.files)
         problems = problems_of(session, step, read, texts)
         problems += coverage.end(session, step, covered, problems)
         for rows in read.for_others:
@@ -58,6 +62,8 @@ def collect_step(step_id: UUID) -> None:
         if not looked_again.begins(session, step, read.tests, problems):
             excused = quarantine.excused(session, step, read.tests, names, is_whole=not read.problems)
             report.results_collected(session, step_id, problems, excused=excused)
+    for key in in_vain:
+        storage.storage.get().delete(key)
 
 
 def with_quarantine(read: Read, names: frozenset[str]) -> Read:

@@ -8,26 +8,34 @@ from changes.base import jobs, rows
 from changes.base.db import Session
 from changes.builds import expand, told_phases
 from changes.builds.models import JobStep
-from changes.results import quarantine, rules, shards, statistics, tasks, vanished
+from changes.results import file_marks, quarantine, rules, shards, statistics, tasks, vanished
 from changes.results.coverage import collecting, gates
 
 # Agents of the original close theirs after their last report, unless their store failed them before.
 BUCKET_CLOSES_WITHIN_S = 30
+LARGE_LOG = {"large": file_marks.STORED_MIN_BYTES, "log": file_marks.LOG_NAME_END}
 # Asked at the end of every step, hence in one question.
 LEFT_BEHIND = """
 select
     exists (select from store_bucket where step_id = %(step_id)s and date_closed is null),
     array(select name from artifact where step_id = %(step_id)s),
-    exists (select from test_batch where project_id = %(project_id)s)
+    exists (select from test_batch where project_id = %(project_id)s),
+    exists (
+        select from artifact where step_id = %(step_id)s
+        and size_bytes >= %(large)s and right(name, length(%(log)s)) = %(log)s
+    )
 """
 
 
 @dataclass(frozen=True)
 class LeftBehind:
-    """The names of its artifacts, and whether anything of its project has ever reported tests."""
+    """The names of its artifacts, whether anything of its project has ever reported tests, and whether one of
+    them is a log so large that its lines should be counted before somebody opens it.
+    """
 
     artifacts: list[str]
     has_project_tests: bool
+    has_large_log: bool
 
 
 class ArtifactCollector:
@@ -37,6 +45,8 @@ class ArtifactCollector:
             # The end of its log is on its way; closing the bucket brings this forward.
             jobs.enqueue(session, tasks.collect_step, step.id, due_in_s=BUCKET_CLOSES_WITHIN_S)
             return True
+        if left.has_large_log:
+            jobs.enqueue(session, tasks.count_lines_of_logs, step.id)
         if not is_anything_to_read(session, step, left):
             return False
         jobs.enqueue(session, tasks.collect_step, step.id)
@@ -52,9 +62,11 @@ class ArtifactCollector:
 
 def left_behind(session: Session, step: JobStep) -> LeftBehind | None:
     """None while an agent of the original may still bring some."""
-    asked = {"step_id": step.id, "project_id": step.project_id}
-    [(is_open, names, has_tests)] = rows.ask(session, LEFT_BEHIND, asked)
-    return None if is_open else LeftBehind(names, has_project_tests=has_tests)
+    asked = {"step_id": step.id, "project_id": step.project_id, **LARGE_LOG}
+    [(is_open, names, has_tests, has_large_log)] = rows.ask(session, LEFT_BEHIND, asked)
+    if is_open:
+        return None
+    return LeftBehind(names, has_project_tests=has_tests, has_large_log=has_large_log)
 
 
 def is_anything_to_read(session: Session, step: JobStep, left: LeftBehind) -> bool:

@@ -101,10 +101,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Print:
-    """`headline` is for people, and as it was said by the first that was seen."""
+    """`headline` and `place` are for people: what the first that was seen said, and where in the code."""
 
     fingerprint: str
     headline: str
+    place: str = ""
 
 
 def of(message: str) -> Print | None:
@@ -118,7 +119,7 @@ def of(message: str) -> Print | None:
         return None
     normal = [normalised(line) for line in said]
     digest = hashlib.sha1("\n".join([*normal, place]).encode(errors="replace"), usedforsecurity=False)
-    return Print(digest.hexdigest(), headline(said) or place)
+    return Print(digest.hexdigest(), headline(said) or place, for_people(place))
 
 
 def lines_of(message: str) -> list[str]:
@@ -226,7 +227,10 @@ def around_frames(lines: Sequence[str]) -> Iterator[str]:
 
 
 def headline(said: Sequence[str]) -> str:
-    found = next((line for line in said if any(letter.isalpha() for letter in line)), "")
+    return for_people(next((line for line in said if any(letter.isalpha() for letter in line)), ""))
+
+
+def for_people(found: str) -> str:
     clean = found
     if not found.isprintable():
         clean = "".join(letter if letter.isprintable() else " " for letter in found)

@@ -224,10 +224,12 @@ def of_test(session: Session, test_id: int) -> TestFlakiness | None:
     return session.get(TestFlakiness, test_id)
 
 
-def bill(session: Session, project: Project) -> Bill:
+def bill(session: Session, project: Project | None = None) -> Bill:
+    """Of one project, or of all together."""
     sums = (TestFlakiness.reruns, TestFlakiness.red_builds, TestFlakiness.lost_ms)
     found = select(func.count(), *(func.coalesce(func.sum(each), 0) for each in sums))
-    row = session.execute(found.where(TestFlakiness.project_id == project.id)).one()
+    mine = found if project is None else found.where(TestFlakiness.project_id == project.id)
+    row = session.execute(mine).one()
     return Bill(row[0], int(row[1]), int(row[2]), int(row[3]))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from changes.results import run_numbers, tests_of_project
-from changes.results.models import Test, TestDay
+from changes.results.models import Test, TestFlakyDay
 
 HISTORY_DAYS, TESTS_MAX = 50, 200
 # Before this hour (UTC) the builds of yesterday are still being repeated.
@@ -76,9 +76,9 @@ def whole(days: Sequence[FlakyDay], last: date) -> list[FlakyDay]:
 
 def tests_of_day(session: Session, project_id: UUID, day: date) -> list[FlakyTest]:
     """The worst of the day first."""
-    found = select(Test, TestDay).join(Test, Test.id == TestDay.test_id)
-    mine = found.where(TestDay.project_id == project_id, TestDay.day == day, TestDay.flaky > 0)
-    worst = mine.order_by(TestDay.reruns.desc(), TestDay.flaky.desc(), Test.id).limit(TESTS_MAX)
+    found = select(Test, TestFlakyDay).join(Test, Test.id == TestFlakyDay.test_id)
+    mine = found.where(TestFlakyDay.project_id == project_id, TestFlakyDay.day == day, TestFlakyDay.flaky > 0)
+    worst = mine.order_by(TestFlakyDay.reruns.desc(), TestFlakyDay.flaky.desc(), Test.id).limit(TESTS_MAX)
     rows = [(row[0], row[1]) for row in session.execute(worst)]
     test_ids = [test.id for test, _ in rows]
     past, last = histories(session, project_id, test_ids, day), last_runs(session, test_ids, day)
@@ -89,7 +89,7 @@ def tests_of_day(session: Session, project_id: UUID, day: date) -> list[FlakyTes
     return sorted(told, key=lambda each: (-each.of_day.double_reruns, -each.of_day.flaky, each.name))
 
 
-def of(sums: TestDay) -> FlakyDay:
+def of(sums: TestFlakyDay) -> FlakyDay:
     return FlakyDay(sums.day, sums.flaky, sums.double_reruns, sums.passed)
 
 
@@ -98,9 +98,10 @@ def histories(
 ) -> dict[int, list[FlakyDay]]:
     """The days on which each was flaky. The others tell nothing, as in the original, and are most of them."""
     found: dict[int, list[FlakyDay]] = defaultdict(list)
-    columns = TestDay.test_id, TestDay.day, TestDay.flaky, TestDay.double_reruns, TestDay.passed
-    mine = select(*columns).where(TestDay.project_id == project_id, TestDay.flaky > 0, TestDay.day <= day)
-    within = mine.where(TestDay.day > day - timedelta(days=HISTORY_DAYS), TestDay.test_id.in_(test_ids))
+    each = TestFlakyDay
+    mine = select(each.test_id, each.day, each.flaky, each.double_reruns, each.passed)
+    mine = mine.where(each.project_id == project_id, each.flaky > 0, each.day <= day)
+    within = mine.where(each.day > day - timedelta(days=HISTORY_DAYS), each.test_id.in_(test_ids))
     for row in session.execute(within) if test_ids else ():
         found[row[0]].append(FlakyDay(*row[1:]))
     return found

@@ -85,13 +85,15 @@ def score(found: Evidence) -> int:
 def sentences(found: Evidence) -> list[str]:
     told = []
     if found.split_sources:
-        told.append(f"passed and failed on the same revision, of {times(found.split_sources, 'revision')}")
+        told.append(f"both passed and failed on {times(found.split_sources, 'revision')}")
     if found.passed_again:
-        told.append(f"passed only after it was run again, {times(found.passed_again, 'time')}")
+        told.append(f"passed {times(found.passed_again, 'time')} only after it was run again")
     if found.lone_failures:
-        told.append(f"failed alone between passes, {times(found.lone_failures, 'time')}")
+        told.append(f"failed {times(found.lone_failures, 'time')} alone between passes")
     return told
 
 
 def times(count: int, word: str) -> str:
+    if word == "time" and count == 1:
+        return "once"
     return f"{count} {word}{'' if count == 1 else 's'}"

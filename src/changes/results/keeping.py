@@ -29,6 +29,9 @@ from changes.results.keeping_rules import Kind, before, days_of
 from changes.results.retention import Month
 
 LOOKED_AT_ONCE = 20_000
+# Nobody waits for more to be counted: of what is more, that it is more is told.
+COUNTED_MAX = {Kind.ARTIFACTS: 20_000, Kind.LOGS: 20_000, Kind.BUILDS: 5_000, Kind.EVENTS: 20_000}
+NO_ID = UUID(int=0)
 PIECE = {Kind.ARTIFACTS: 500, Kind.LOGS: 100, Kind.BUILDS: 20, Kind.EVENTS: 2000}
 # Builds come last: their files and logs are told of by themselves before.
 ORDER = (Kind.ARTIFACTS, Kind.LOGS, Kind.EVENTS, Kind.BUILDS)
@@ -56,11 +59,18 @@ class Limits:
     rules: Sequence[tuple[UUID, str, datetime | None]] = ()
 
     @property
+    def latest(self) -> datetime | None:
+        """Nothing that ended later goes; None where nothing goes at all."""
+        all_of_them = (*self.before.values(), self.usual, *(rule[2] for rule in self.rules))
+        return max((each for each in all_of_them if each is not None), default=None)
+
+    @property
     def values(self) -> dict[str, object]:
         return {
             "project_ids": list(self.before),
             "before": list(self.before.values()),
             "usual": self.usual,
+            "latest": self.latest,
             "rule_projects": [rule[0] for rule in self.rules],
             "rule_likes": [rule[1] for rule in self.rules],
             "rule_before": [rule[2] for rule in self.rules],
@@ -69,11 +79,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class Told:
-    """What would go of one kind. `freed_bytes` is less where others have the same bytes."""
+    """What would go of one kind. `freed_bytes` is less where others have the same bytes.
+
+    `is_more` where so much would go that only the first of it was counted.
+    """
 
     kind: Kind
     by_project: Mapping[UUID | None, tuple[int, int]]
     freed_bytes: int
+    is_more: bool
 
     @property
     def items(self) -> int:
@@ -143,7 +157,11 @@ def limits_of(wishes: Sequence[Wishes], settings: Settings) -> dict[Kind, Limits
 def preview(session: Session, settings: Settings, wishes: Sequence[Wishes] | None = None) -> list[Told]:
     """The same that would be done now. `wishes` where they are known already."""
     limits = limits_of(wishes_of(session) if wishes is None else wishes, settings)
-    values = {f"{name}_{kind.value}": value for kind in ORDER for name, value in limits[kind].values.items()}
+    values = {
+        f"{name}_{kind.value}": value
+        for kind in ORDER
+        for name, value in {**limits[kind].values, "limit": COUNTED_MAX[kind]}.items()
+    }
     rows = session.execute(text(statements.PREVIEW), values).all()
     return [told(kind, [row[1:] for row in rows if row[0] == kind.value]) for kind in ORDER]
 
@@ -152,7 +170,9 @@ def told(kind: Kind, rows: Sequence[Sequence[Any]]) -> Told:
     """Of artifacts one row more tells what nobody else has."""
     by_project = {row[0]: (int(row[1]), int(row[2])) for row in rows if row[1] is not None}
     alone = [int(row[2]) for row in rows if row[1] is None]
-    return Told(kind, by_project, alone[0] if alone else sum(size for _, size in by_project.values()))
+    freed_bytes = alone[0] if alone else sum(size for _, size in by_project.values())
+    items = sum(items for items, _ in by_project.values())
+    return Told(kind, by_project, freed_bytes, is_more=items >= COUNTED_MAX[kind])
 
 
 def history(session: Session, *, limit: int) -> Sequence[CleanUp]:
@@ -219,14 +239,17 @@ def clean_kind(storage: Storage, settings: Settings, kind: Kind, asked_by: str) 
 
 def pieces(settings: Settings, kind: Kind) -> Iterator[Gone]:
     """Each is committed when it is handed over."""
-    with db.transaction() as session:
-        limits = limits_of(wishes_of(session), settings)[kind]
-        asked = {**limits.values, "limit": LOOKED_AT_ONCE}
-        chosen = list(session.execute(text(statements.chosen(kind)), asked).scalars())
-    for begin in range(0, len(chosen), PIECE[kind]):
+    after: UUID | None = NO_ID
+    while after is not None:
         with db.transaction() as session:
-            piece = remove(session, limits, chosen[begin : begin + PIECE[kind]])
-        yield piece
+            limits = limits_of(wishes_of(session), settings)[kind]
+            asked = {**limits.values, "limit": LOOKED_AT_ONCE, "after": after}
+            chosen = list(session.execute(text(statements.chosen(kind)), asked).scalars())
+        for begin in range(0, len(chosen), PIECE[kind]):
+            with db.transaction() as session:
+                piece = remove(session, limits, chosen[begin : begin + PIECE[kind]])
+            yield piece
+        after = chosen[-1] if len(chosen) == LOOKED_AT_ONCE else None
     if kind in (Kind.ARTIFACTS, Kind.BUILDS):
         yield from let_go()
 

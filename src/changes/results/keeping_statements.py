@@ -25,9 +25,18 @@ IS_NEEDED = """
     )
 """
 ENDED = "coalesce(build.date_finished, build.date_created)"
+# Nothing goes of what ended later than this, whatever its project says: of most builds no more need be asked.
+IS_OLD = f"{ENDED} < cast(:latest as timestamptz)"
+# What a build leaves behind is there before it ends, or soon after: younger rows need not be looked at. What
+# was brought here later than that is kept as long from then on.
+WAS_LEFT_LONG_AGO = "{}.date_created < cast(:latest as timestamptz) + interval '1 day'"
+# Looked up row by row: a join would be made of all rows before the first of them is known.
 ASKED = """
-join unnest(cast(:project_ids as uuid[]), cast(:before as timestamptz[])) as asked (project_id, before)
-    on asked.project_id = build.project_id
+cross join lateral (
+    select (cast(:before as timestamptz[]))[
+        array_position(cast(:project_ids as uuid[]), build.project_id)
+    ] as before
+) asked
 """
 # The first rule of the project that fits the name, else what holds for all its files.
 BY_NAME = """
@@ -44,20 +53,21 @@ FROM = {
     Kind.ARTIFACTS: f"""
         from artifact join job on job.id = artifact.job_id join build on build.id = job.build_id
         {ASKED} {BY_NAME}
-        where artifact.date_removed is null and not ({IS_NEEDED})
+        where artifact.date_removed is null and {WAS_LEFT_LONG_AGO.format("artifact")} and {IS_OLD}
+            and not ({IS_NEEDED})
             and {ENDED} < case when own.is_found then own.before else asked.before end
     """,
     Kind.LOGS: f"""
         from log_source join job on job.id = log_source.job_id join build on build.id = job.build_id {ASKED}
-        where log_source.date_removed is null and {ENDED} < asked.before and not ({IS_NEEDED})
+        where log_source.date_removed is null and {WAS_LEFT_LONG_AGO.format("log_source")} and {IS_OLD}
+            and {ENDED} < asked.before and not ({IS_NEEDED})
     """,
-    Kind.BUILDS: f"from build {ASKED} where {ENDED} < asked.before and not ({IS_NEEDED})",
+    Kind.BUILDS: f"from build {ASKED} where {IS_OLD} and {ENDED} < asked.before and not ({IS_NEEDED})",
     # What is told of no build belongs to no project, and is kept as long as the server says.
     Kind.EVENTS: f"""
-        from event left join build on build.id = event.item_id
-        left join unnest(cast(:project_ids as uuid[]), cast(:before as timestamptz[]))
-            as asked (project_id, before) on asked.project_id = build.project_id
-        where event.date_created < case when build.id is null then :usual else asked.before end
+        from event left join build on build.id = event.item_id {ASKED}
+        where event.date_created < cast(:latest as timestamptz)
+            and event.date_created < case when build.id is null then :usual else asked.before end
             and (build.id is null or not ({IS_NEEDED}))
     """,
 }
@@ -82,8 +92,9 @@ SIZE = {
 
 
 def chosen(kind: Kind) -> str:
-    """The oldest first; of one that somebody works on now, the next time."""
-    return f"select {TABLE[kind]}.id {FROM[kind]} order by 1 limit :limit"
+    """The oldest first, from one on; what somebody works on now goes the next time."""
+    name = TABLE[kind]
+    return f"select {name}.id {FROM[kind]} and {name}.id > :after order by 1 limit :limit"
 
 
 def still(kind: Kind) -> str:
@@ -93,9 +104,13 @@ def still(kind: Kind) -> str:
 
 
 # Bytes that no other artifact has come back; the rest is kept for those.
-ALONE = f"""
-with gone as (select artifact.id, artifact.sha256, artifact.size_bytes {FROM[Kind.ARTIFACTS]}),
+ARTIFACTS = f"""
+with gone as materialized (
+    select build.project_id, artifact.sha256, artifact.size_bytes {FROM[Kind.ARTIFACTS]} limit :limit
+),
 same as (select sha256, max(size_bytes) as size_bytes, count(*) as files from gone group by sha256)
+select 'artifacts', project_id, count(*), coalesce(sum(size_bytes), 0) from gone group by 2
+union all
 select 'artifacts', null::uuid, null::bigint, coalesce(sum(same.size_bytes), 0) from same where same.files = (
     select count(*) from artifact where artifact.sha256 = same.sha256 and artifact.date_removed is null
 )
@@ -103,9 +118,12 @@ select 'artifacts', null::uuid, null::bigint, coalesce(sum(same.size_bytes), 0) 
 
 
 def counted(kind: Kind) -> str:
-    """By project: how many, and how many bytes they say they take."""
-    size = f"coalesce(sum({SIZE[kind]}), 0)"
-    return f"select '{kind.value}', build.project_id, count(*), {size} {FROM[kind]} group by 2"
+    """By project: how many, and how many bytes they say they take; of the first so many."""
+    return f"""
+        select '{kind.value}', project_id, count(*), coalesce(sum(size_bytes), 0) from (
+            select build.project_id, {SIZE[kind]} as size_bytes {FROM[kind]} limit :limit
+        ) one group by 2
+    """  # noqa: S608 -- put together from the constants above
 
 
 def of_kind(kind: Kind, statement: str) -> str:
@@ -113,12 +131,9 @@ def of_kind(kind: Kind, statement: str) -> str:
     return VALUE.sub(lambda found: f":{found[1]}_{kind.value}", statement)
 
 
-# A row without a count is what `ALONE` tells.
+# Of artifacts a row without a count tells what comes back.
 PREVIEW = " union all ".join(
-    [
-        *(of_kind(kind, f"({counted(kind)})") for kind in FROM),
-        of_kind(Kind.ARTIFACTS, f"({ALONE})"),
-    ]
+    of_kind(kind, f"({ARTIFACTS if kind == Kind.ARTIFACTS else counted(kind)})") for kind in FROM
 )
 REMOVE_LOGS = f"""
 with gone as (

@@ -14,6 +14,7 @@ from changes.base import clock, ids
 from changes.base.errors import NotFound
 from changes.base.paging import Page, Part
 from changes.builds.models import Build, Job, JobStep
+from changes.builds.rules import Result
 from changes.projects.models import Project
 from changes.results import run_numbers
 from changes.results.log_error_models import LogError, LogErrorInBuild, LogErrorLine
@@ -23,6 +24,7 @@ from changes.results.models import LogSource
 
 # Of a build of which thousands of steps failed, these tell enough.
 STEPS_LOOKED_AT = 20
+BEST_OF_STEP = 5
 # Of more than so many places where something was said, the newest are looked at.
 LOOKED_AT_MAX = 20_000
 DAYS = (1, 7, 30, 90)
@@ -92,9 +94,13 @@ class ErrorsAsked:
 
 def of_build(session: Session, build: Build, base_id: UUID | None = None) -> list[SeenLine]:
     """The line of each step that says most, those that say most first. Of attempts only the newest."""
+    if build.result not in LOOKED_AT:
+        return []
     failing = select(JobStep.id).join(Job, Job.id == JobStep.job_id).where(Job.build_id == build.id)
     failing = failing.where(JobStep.result.in_(LOOKED_AT), JobStep.replacement_id.is_(None))
-    found = lines_of(failing.order_by(JobStep.id).limit(STEPS_LOOKED_AT), base_id)
+    # Those that failed by themselves before those that were stopped.
+    first_failed = failing.order_by(JobStep.result == Result.ABORTED, JobStep.id)
+    found = lines_of(first_failed.limit(STEPS_LOOKED_AT), base_id)
     first = found.ext(distinct_on(JobStep.id)).order_by(JobStep.id, *says_most())
     seen = [seen_line(row, build.id) for row in session.execute(first)]
     return sorted(seen, key=lambda each: -each.error.rank)
@@ -108,6 +114,15 @@ def of_job(session: Session, job: Job, page: Page) -> Part[SeenLine]:
 def all_of_build(session: Session, build: Build, page: Page) -> Part[SeenLine]:
     steps = select(JobStep.id).join(Job, Job.id == JobStep.job_id).where(Job.build_id == build.id)
     return paged(session, steps, build.id, page)
+
+
+def best_of_step(session: Session, step: JobStep) -> list[SeenLine]:
+    """The few that say most, in that order."""
+    if step.result not in LOOKED_AT:
+        return []
+    found = lines_of(select(JobStep.id).where(JobStep.id == step.id), None)
+    best = found.order_by(*says_most()).limit(BEST_OF_STEP)
+    return [seen_line(row, step.job.build_id) for row in session.execute(best)]
 
 
 def of_step(session: Session, step: JobStep, page: Page) -> Part[SeenLine]:

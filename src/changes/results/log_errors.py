@@ -25,7 +25,7 @@ from changes.results.log_scan import LINES_KEPT, FoundLine, KeptLine, Scanner
 from changes.results.models import LogSource
 
 # What passed is never looked at: words that frighten stand in the logs of good builds, too.
-LOOKED_AT = frozenset({Result.FAILED, Result.INFRA_FAILED})
+LOOKED_AT = frozenset({Result.FAILED, Result.INFRA_FAILED, Result.ABORTED})
 RANKS = {"fatal": CRASH, "error": CAUSE + 5, "warning": OUTCOME + 5, "ignore": IGNORED}
 SEVERITIES = {"fatal": Severity.FATAL, "error": Severity.ERROR, "warning": Severity.WARNING}
 # So many lines of each log are kept with those around them.

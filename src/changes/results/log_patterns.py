@@ -172,7 +172,7 @@ TOOLS = (
     cause("CMake", r"^CMake Error(?: at |: | \()"),
     cause(
         "meson",
-        r"^(?:\S+:\d+:\d+: )?ERROR: .+(?:not found|does not exist|failed)|^meson\.build:\d+:\d+: ERROR: ",
+        r"^(?:\S+:\d+:\d+: )?ERROR: [^f].+(?:not found|does not exist|failed)|^meson\.build:\d+:\d+: ERROR: ",
     ),
     cause("Bazel", r"^ERROR: \S+:\d+:\d+: "),
     cause(
@@ -220,9 +220,11 @@ TOOLS = (
         "Gradle",
         r"^> Task \S+ FAILED$|^FAILURE: Build failed|^BUILD FAILED|^\[(?:ERROR|INFO)\] BUILD FAILURE",
     ),
+    # Of a command that failed within, what that has said says more.
+    outcome("containers", r"^(?:ERROR: )?failed to solve: process "),
     cause(
         "containers",
-        r"^(?:ERROR: )?failed to (?:solve|build|pull|compute cache key)"
+        r"^(?:ERROR: )?failed to (?:solve(?:$|:? [^p]|:? p[^r])|build|pull|compute cache key)"
         r"|^Error response from daemon: |manifest (?:unknown|for \S+ not found)"
         r"|pull access denied|toomanyrequests: |^Error: (?:creating|building|initializing"
         r"|unable to (?:pull|copy)|short-name|crun|runc|statfs)",
@@ -332,7 +334,7 @@ ALL_IS_WELL = (
     r"(?i)\bPASS(?:ED)?\b|\.\.\. ok$|\bok$|^ok \d|^\s*[✓✔√]|^\s*--- PASS",
     r"(?i)\(ignored\)|\bnon-fatal\b|\bxfail(?:ed)?\b|\bexpected (?:error|failure)\b",
     # Commands that are told before they run; what Maven says below every error.
-    r"^\++ |^\$ |^>\s+[a-z@]|^\[ERROR\]\s*$|^\[ERROR\] (?:\[Help|Re-run|To see|For more|After correcting)",
+    r"^>\s+[a-z@]|^\[ERROR\]\s*$|^\[ERROR\] (?:\[Help|Re-run|To see|For more|After correcting)",
     r": [|>]-?$",
     r"^\[(?:passed in|exit code|stopped after|timed out after|killed|not needed|not started)",
     r"(?i)^\s*(?:at |#\d+ |from )\S",

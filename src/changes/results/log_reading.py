@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 from changes.base import storage
 from changes.base.db import Session
 from changes.results import file_marks, log_chunks
+from changes.results.file_marks import File
 from changes.results.log_chunks import Block, Mark
 from changes.results.models import Artifact, LogSource
 
@@ -141,24 +142,24 @@ class StoredFile:
     """That a step left behind: one piece, of which nobody has counted the lines before."""
 
     def __init__(self, artifact: Artifact) -> None:
-        self._id, self._key = artifact.id, artifact.key
+        self._file = File(artifact.sha256, artifact.key, artifact.size_bytes)
         self.size_bytes = 0 if artifact.date_removed is not None else artifact.size_bytes
 
     def newlines(self) -> int | None:
-        return file_marks.of_file(self._id, self._key).newlines_in_all if self.size_bytes else 0
+        return file_marks.of_file(self._file).newlines_in_all if self.size_bytes else 0
 
     def blocks(self, start: int) -> Iterator[Block]:
         at = start
         if start < self.size_bytes:
-            for data in storage.storage.get().read(self._key, (start, self.size_bytes)):
+            for data in storage.storage.get().read(self._file.key, (start, self.size_bytes)):
                 yield Block(at, data)
                 at += len(data)
 
     def mark_of_line(self, number: int) -> Mark:
-        return file_marks.of_file(self._id, self._key).of_line(number) if self.size_bytes else Mark(0, 0)
+        return file_marks.of_file(self._file).of_line(number) if self.size_bytes else Mark(0, 0)
 
     def mark_of_byte(self, offset: int) -> Mark:
-        return file_marks.of_file(self._id, self._key).of_byte(offset) if self.size_bytes else Mark(0, 0)
+        return file_marks.of_file(self._file).of_byte(offset) if self.size_bytes else Mark(0, 0)
 
 
 def between(text: LogText, start: int, end: int) -> Iterator[bytes]:

@@ -50,6 +50,15 @@ def byte_wise() -> Any:
 ESCAPES = re.compile(rb"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 # A line that was written over again and again is as it was left. In linear time, as a line may be long.
 WRITTEN_OVER: Any = re2.compile(rb"(?m)^.*\r", byte_wise())
+# A command as we or a shell tell it before it runs: whatever it says has not happened yet.
+COMMAND_TOLD = re.compile(rb"(?:\$|\++) ")
+# What a terminal would obey, what turns the direction of writing, what takes no room.
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]+"
+)
+# As BuildKit prints: `#9 28.14 make: *** [all] Error 1`.
+IMAGE_STEP: Any = re2.compile(rb"(?m)^#\d+ \d+\.\d+ ", byte_wise())
 TRACEBACK = re.compile(rb"^(?P<lead>.*?)(?:Exception Group )?Traceback \(most recent call last\):\s*$")
 A_TRACEBACK = Pattern("Python", r"Traceback \(most recent call last\):\s*$", RAISED + 1)
 
@@ -86,6 +95,7 @@ class Engine:
     """The patterns of a project, compiled. Those of the project itself come before the others."""
 
     def __init__(self, own: tuple[Pattern, ...]) -> None:
+        self._own = frozenset(own)
         self.patterns = (*own, A_TRACEBACK, *BUILT_IN)
         self._which = re2.Set.SearchSet(options())
         for pattern in self.patterns:
@@ -111,7 +121,11 @@ class Engine:
     def _told_by(self, line: bytes) -> Pattern | None:
         """What tells most of it; None where its words mean nothing bad after all."""
         best = self._best(line)
-        if best is None or best.rank > DOUBTED:
+        if best is None or best in self._own:
+            return best
+        if COMMAND_TOLD.match(line):
+            return None
+        if best.rank > DOUBTED:
             return best
         if self._is_well.search(line) is not None:
             return None
@@ -119,7 +133,8 @@ class Engine:
         return best if believed == line else self._best(believed)
 
     def _best(self, line: bytes) -> Pattern | None:
-        found: list[Pattern] = [self.patterns[place] for place in sorted(self._which.Match(line))]
+        # Where nothing fits it tells None, and no empty list.
+        found: list[Pattern] = [self.patterns[place] for place in sorted(self._which.Match(line) or ())]
         if not found or any(each.rank == IGNORED for each in found):
             return None
         best = max(found, key=rank_of)
@@ -200,7 +215,7 @@ class Scanner:
 
     def _look(self, raw: bytes, *, is_end: bool) -> bytes:
         """Whole lines. Returns those from the beginning of a traceback on, of which the end is not there."""
-        block = plain(raw)
+        block = without_image_steps(plain(raw))
         place = counted = 0
         for match in self._engine.any_of_them.finditer(block):
             start = block.rfind(b"\n", 0, match.start()) + 1
@@ -269,6 +284,11 @@ def plain(block: bytes) -> bytes:
     return block
 
 
+def without_image_steps(block: bytes) -> bytes:
+    """What is printed while an image is built stands behind the number of its step, and seconds."""
+    return IMAGE_STEP.sub(b"", block) if IMAGE_STEP.search(block) else block
+
+
 def traceback_end(block: bytes, place: int, lead: int) -> tuple[int, int] | None:
     """Where the line stands that tells what was raised: the first at the margin below the frames."""
     while (end := block.find(b"\n", place)) >= 0:
@@ -280,8 +300,8 @@ def traceback_end(block: bytes, place: int, lead: int) -> tuple[int, int] | None
 
 
 def text_of(line: bytes) -> str:
-    """Fit to be stored: without what cannot be, and not endless."""
-    text = line.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}").strip()
+    """Fit to be told anywhere, in titles and terminals too: all of it is seen, and it is not endless."""
+    text = UNSEEN.sub("\N{REPLACEMENT CHARACTER}", line.decode("utf-8", "replace").strip())
     return text if len(text) <= TEXT_MAX_CHARS else f"{text[: TEXT_MAX_CHARS - 1]}…"
 
 

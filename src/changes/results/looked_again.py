@@ -13,10 +13,9 @@ from changes.builds import look_again, reasons, second_look
 from changes.builds.models import Build, JobStep
 from changes.builds.report import Problem
 from changes.builds.rules import Result
-from changes.results import against_base, statistics, testdays
+from changes.results import against_base, statistics, testdays, testruns
 from changes.results.formats.junit import TestSeen
 from changes.results.models import Test, TestBatch, TestRun
-from changes.results.testruns import RERUNS_MAX
 
 
 def begins(session: Session, step: JobStep, tests: Sequence[TestSeen], problems: Sequence[Problem]) -> bool:
@@ -69,11 +68,12 @@ def note_runs(session: Session, step: JobStep, batch: TestBatch, seen: dict[str,
         testdays.take_out(session, batch.id)
         batch.is_summed_up = False
     runs = select(TestRun, Test.name_sha).join(Test, Test.id == TestRun.test_id)
-    mine = runs.where(TestRun.id >= batch.id, TestRun.id < batch.end_id, TestRun.result == Result.FAILED)
+    runs = runs.join(TestBatch, testruns.is_in_batch())
+    mine = runs.where(TestBatch.id == batch.id, TestRun.result == Result.FAILED)
     numbers = dict(statistics.of_items(session, [step.id])[step.id])
     for run, sha in session.execute(mine.where(Test.project_id == batch.project_id, Test.name_sha.in_(seen))):
         count_up(numbers, "test_rerun_count", int(not run.reruns))
-        run.reruns = min((run.reruns or 0) + 1, RERUNS_MAX)
+        run.reruns = min((run.reruns or 0) + 1, testruns.RERUNS_MAX)
         if seen[sha].result == "passed":
             run.result = Result.PASSED
             count_up(numbers, "test_failures", -1)

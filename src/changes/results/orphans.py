@@ -27,6 +27,10 @@ NAMED = {
     """,
     "logs": "select key from log_chunk where key = any(:keys)",
     "uploads": "select unnest(keys) from artifact_upload",
+    "marks": """
+        select mark from unnest(cast(:keys as text[])) as mark
+        where exists (select from stored_file where sha256 = substr(mark, length('marks/') + 1))
+    """,
     "blobs": "select unnest(keys) from blob union all select unnest(keys) from blob_upload",
 }
 

@@ -19,6 +19,7 @@ from changes.results.events import AnalyticsKept
 from changes.results.formats import analytics, detect, manifest
 from changes.results.formats.seen import Limits, Malformed, TestSeen, TextBudget, merge_duplicates
 from changes.results.models import Artifact
+from changes.results.report_files import KeptFile, ReportFiles
 from changes.results.rules import Kind
 
 IN_MEMORY_MAX_BYTES = 16 * 1024 * 1024
@@ -34,13 +35,16 @@ class Read:
     by_report: dict[str, list[TestSeen]] = field(default_factory=dict)
     # Rows for tables of somebody else's that may be sent on.
     for_others: list[AnalyticsKept] = field(default_factory=list)
+    # What stood in the reports, and lies in the store by now.
+    files: Sequence[KeptFile] = ()
 
 
 def read(left: Sequence[Artifact], step_id: UUID, of_step: Mapping[str, Any]) -> Read:
     """All of what a step left behind that is read by its name."""
     wanted = [(found, kind) for found in left if (kind := rules.kind_of(found.name, of_step))]
     reports = [(found, kind) for found, kind in wanted if kind in {Kind.REPORT, Kind.DOUBTFUL_REPORT}]
-    result = read_reports(reports, [found.name for found in left])
+    files = ReportFiles(storage.storage.get(), step_id)
+    result = read_reports(reports, [found.name for found in left], files)
     for found, kind in wanted:
         if kind == Kind.ANALYTICS:
             look_at_analytics(found, result)
@@ -49,13 +53,14 @@ def read(left: Sequence[Artifact], step_id: UUID, of_step: Mapping[str, Any]) ->
     return result
 
 
-def read_reports(found: Sequence[tuple[Artifact, Kind]], names: Collection[str]) -> Read:
+def read_reports(found: Sequence[tuple[Artifact, Kind]], names: Collection[str], files: ReportFiles) -> Read:
     problems: list[Problem] = []
     by_report: dict[str, list[TestSeen]] = {}
     limits = Limits(text_chars=settings.get().test_message_max_len)
     budget, left = TextBudget(limits), limits.tests
     for artifact, kind in found:
         mine: list[TestSeen] = []
+        wrong: list[str] = []
         try:
             with opened(artifact) as stream:
                 if kind == Kind.DOUBTFUL_REPORT and detect.known_parser(stream) is None:
@@ -63,13 +68,24 @@ def read_reports(found: Sequence[tuple[Artifact, Kind]], names: Collection[str])
                 # One by one: what was read before a fault is kept.
                 for test in detect.parse(stream, artifact.name, limits=replace(limits, tests=left)):
                     left -= 1
-                    mine.append(budget.cut(test))
+                    mine.append(budget.cut(without_files(test, files, wrong)))
         except (Malformed, NotFound) as error:
-            problems.append(malformed(artifact, error))
+            problems.append(malformed(artifact, str(error)))
+        problems += [malformed(artifact, each) for each in wrong[:1]]
         reruns = rules.attempts_before(artifact.name, names)
         by_report[artifact.name] = [with_reruns(test, reruns) for test in merge_duplicates(mine)]
     tests = [test for tests in by_report.values() for test in tests]
-    return Read(merge_duplicates(tests), problems, by_report)
+    return Read(merge_duplicates(tests), problems, by_report, files=list(files.kept.values()))
+
+
+def without_files(test: TestSeen, files: ReportFiles, wrong: list[str]) -> TestSeen:
+    """They are put into the store; what could not be read of them is added to `wrong`."""
+    if not test.files:
+        return test
+    plain, fault = files.take(test)
+    if fault:
+        wrong.append(fault)
+    return plain
 
 
 def with_reruns(test: TestSeen, reruns: int) -> TestSeen:
@@ -96,11 +112,10 @@ def look_at_analytics(artifact: Artifact, result: Read) -> None:
             analytics.check_table(found, known)
             result.for_others.append(AnalyticsKept(artifact.id, found.table))
     except (Malformed, NotFound) as error:
-        result.problems.append(malformed(artifact, error))
+        result.problems.append(malformed(artifact, str(error)))
 
 
-def malformed(artifact: Artifact, error: Malformed | NotFound) -> Problem:
-    message = error.message if isinstance(error, NotFound) else str(error)
+def malformed(artifact: Artifact, message: str) -> Problem:
     return Problem(Reason(reasons.MALFORMED_ARTIFACT, {"name": artifact.name, "message": message}))
 
 

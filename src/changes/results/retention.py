@@ -5,7 +5,7 @@ wait only while the tables change places.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -42,13 +42,14 @@ select date_trunc('month', to_timestamp(:epoch + (batch.id >> :second_bits)) at 
 {BATCHES} group by 1
 """
 NEWLY_KEPT = "select count(*) {batches} and not is_gone and batch.id in (select id from gone_batch)"
+# The number of a batch is in that of each of its runs: by it both sides are put together at once.
 COPY = """
 insert into {new} ({columns}) select {columns_of_run}
-from kept_batch batch join {old} run on run.{key} >= batch.id and run.{key} < batch.end_id
+from kept_batch batch join {old} run on run.{key} & {mask} = batch.id and run.{key} < batch.end_id
 order by run.{key}
 """
 DELETE = """
-delete from {table} run using gone_batch gone where run.{key} >= gone.id and run.{key} < gone.end_id
+delete from {table} run using gone_batch gone where run.{key} & {mask} = gone.id and run.{key} < gone.end_id
 """
 SIZES = """
 select relname, pg_total_relation_size(oid) from pg_class
@@ -95,13 +96,20 @@ def preview(session: Session, *, keep_months: int, sizes: Mapping[str, int] | No
     known already.
     """
     limits = limits_of(session, keep_months)
-    if sizes is None:
-        rows = session.execute(text(SIZES), {"schema": partitions.SCHEMA})
-        sizes = {row[0]: row[1] for row in rows}
+    sizes = sizes_of(session) if sizes is None else sizes
     past = [month for month in stored_months(sizes) if run_numbers.least_at(month) < limits.most]
     counts = counted(session, limits)
     told = [told_month(month, counts.get(month, (0, 0)), sizes) for month in past]
     return [month for month in told if month.way != Way.KEEP]
+
+
+def sizes_of(session: Session) -> dict[str, int]:
+    rows = session.execute(text(SIZES), {"schema": partitions.SCHEMA})
+    return {row[0]: row[1] for row in rows}
+
+
+def size_of(sizes: Mapping[str, int], month: datetime) -> int:
+    return sum(sizes.get(partitions.name_of(table, month), 0) for table in partitions.TABLES)
 
 
 def limits_of(session: Session, keep_months: int) -> Limits:
@@ -144,7 +152,7 @@ def bounds(limits: Limits, begin: int, end: int) -> dict[str, object]:
 def told_month(month: datetime, counts: tuple[int, int], sizes: Mapping[str, int]) -> Month:
     kept, gone = counts
     how = retention_rules.way(kept=kept, gone=gone)
-    size = sum(sizes.get(partitions.name_of(table, month), 0) for table in partitions.TABLES)
+    size = size_of(sizes, month)
     back = retention_rules.bytes_back(size, kept=kept, gone=gone, how=how)
     return Month(month, how, kept, gone, size, back)
 
@@ -153,7 +161,10 @@ def told_month(month: datetime, counts: tuple[int, int], sizes: Mapping[str, int
 
 
 def tidy(session: Session, month: datetime, *, keep_months: int) -> Month | None:
-    """Does what the preview tells of this month; None where nothing is to be done, or another one does it."""
+    """Does what the preview tells of this month, and tells what came back as it is measured afterwards.
+
+    None where nothing is to be done, or another one does it.
+    """
     alone = text("select pg_try_advisory_xact_lock(:number)")
     if not session.execute(alone, {"number": LOCK_NUMBER}).scalar():
         return None
@@ -171,7 +182,7 @@ def tidy(session: Session, month: datetime, *, keep_months: int) -> Month | None
     {Way.DROP: drop, Way.MOVE: swap, Way.DELETE: delete}[told.way](session, month)
     for table in ("kept_batch", "gone_batch"):
         session.execute(text(f"drop table {table}"))
-    return told
+    return replace(told, bytes_back=max(0, told.size_bytes - size_of(sizes_of(session), month)))
 
 
 def choose(session: Session, month: datetime, keep_months: int) -> None:
@@ -209,7 +220,8 @@ def copy_kept(session: Session, month: datetime) -> None:
 
 def copying(old: str, new: str, key: str, columns: Sequence[str]) -> str:
     of_run = ", ".join(f"run.{name}" for name in columns)
-    return COPY.format(old=old, new=new, key=key, columns=", ".join(columns), columns_of_run=of_run)
+    named = {"old": old, "new": new, "key": key, "mask": run_numbers.BATCH_MASK}
+    return COPY.format(columns=", ".join(columns), columns_of_run=of_run, **named)
 
 
 def columns_of(session: Session, table: str) -> list[str]:
@@ -239,7 +251,9 @@ def drop(session: Session, month: datetime) -> None:
 
 def delete(session: Session, month: datetime) -> None:
     for table, key in KEYS.items():
-        session.execute(text(DELETE.format(table=place_of(table, month), key=key)))
+        session.execute(
+            text(DELETE.format(table=place_of(table, month), key=key, mask=run_numbers.BATCH_MASK))
+        )
 
 
 def place_of(table: str, month: datetime) -> str:

@@ -11,7 +11,7 @@ from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, case, desc, func, select, tuple_, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload
 
 from changes.base.errors import Invalid, NotFound
@@ -131,7 +131,9 @@ def keys_of(sort: str) -> list[Key]:
 
 def place_of(session: Session, keys: Sequence[Key], run_id: UUID) -> Any:
     found = (
-        select(*keys).join(Test, Test.id == TestRun.test_id).where(TestRun.id == run_numbers.inside(run_id))
+        select(*keys)
+        .join(Test, Test.id == TestRun.test_id)
+        .where(testruns.is_run(run_numbers.inside(run_id)))
     )
     row = session.execute(found).one_or_none()
     if row is None:
@@ -186,7 +188,7 @@ def run(session: Session, build: Build, run_id: UUID) -> tuple[TestRun, Test, Jo
     found = select(TestRun, Test, JobStep, TestMessage.text).join(Test, Test.id == TestRun.test_id)
     found = found.join(TestBatch, testruns.is_batch_of_run()).join(JobStep, JobStep.id == TestBatch.step_id)
     found = found.outerjoin(TestMessage, TestMessage.run_id == TestRun.id)
-    mine = found.where(TestRun.id == run_numbers.inside(run_id), TestBatch.build_id == build.id)
+    mine = found.where(testruns.is_run(run_numbers.inside(run_id)), TestBatch.build_id == build.id)
     row = session.execute(mine.options(joinedload(JobStep.job), joinedload(JobStep.node))).one_or_none()
     if row is None:
         raise NotFound("This build has no such test run.")
@@ -195,7 +197,9 @@ def run(session: Session, build: Build, run_id: UUID) -> tuple[TestRun, Test, Jo
 
 def test_of_run(session: Session, run_id: UUID) -> Test:
     found = session.execute(
-        select(Test).join(TestRun, TestRun.test_id == Test.id).where(TestRun.id == run_numbers.inside(run_id))
+        select(Test)
+        .join(TestRun, TestRun.test_id == Test.id)
+        .where(testruns.is_run(run_numbers.inside(run_id)))
     )
     test = found.scalar_one_or_none()
     if test is None:
@@ -205,10 +209,23 @@ def test_of_run(session: Session, run_id: UUID) -> Test:
 
 def past_runs(session: Session, test_id: int, *, limit: int) -> list[PastRun]:
     """How this test went in the newest builds, newest first; where it ran twice, twice."""
+    newest = told_runs(test_id).order_by(TestRun.id.desc()).limit(limit)
+    return [PastRun(run_numbers.outside(row[0]), *row[1:]) for row in session.execute(newest)]
+
+
+def runs_around(session: Session, run: TestRun, *, until: int, later: int) -> list[PastRun]:
+    """At most so many up to this run of its test, and so many after it; newest first."""
+    mine = told_runs(run.test_id)
+    before = mine.where(TestRun.id <= run.id).order_by(TestRun.id.desc()).limit(until)
+    after = mine.where(TestRun.id > run.id).order_by(TestRun.id).limit(later)
+    rows = session.execute(union_all(before, after).order_by(desc("id")))
+    return [PastRun(run_numbers.outside(row[0]), *row[1:]) for row in rows]
+
+
+def told_runs(test_id: int) -> Select[int, Result, int | None, int, datetime]:
     found = select(TestRun.id, TestRun.result, TestRun.duration_ms, Build.number, Build.date_created)
     found = found.join(TestBatch, testruns.is_batch_of_run()).join(Build, Build.id == TestBatch.build_id)
-    rows = session.execute(found.where(TestRun.test_id == test_id).order_by(TestRun.id.desc()).limit(limit))
-    return [PastRun(run_numbers.outside(row[0]), *row[1:]) for row in rows]
+    return found.where(TestRun.test_id == test_id)
 
 
 def failures(

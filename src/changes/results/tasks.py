@@ -12,6 +12,7 @@ from changes.results import (
     collect,
     disk,
     disk_use,
+    file_marks,
     flaky,
     keeping,
     log_errors,
@@ -97,6 +98,11 @@ def watch_disk() -> None:
 def measure_disk_use() -> None:
     with db.transaction() as session:
         disk_use.measure(session)
+
+
+@jobs.task
+def count_lines_of_logs(step_id: UUID) -> None:
+    file_marks.count_logs(step_id)
 
 
 @jobs.task

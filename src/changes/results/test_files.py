@@ -2,9 +2,11 @@
 
 Nobody writes it down in one way, so several are known: what the test's own words name as its attachment
 (`[[ATTACHMENT|path]]`, as Jenkins and many runners print it), the folder that Playwright makes for each test
-(`test-results/<slug>/`), and files that are called as the test is.
+(`test-results/<slug>/`), and files that are called as the test is. What stood in the report itself lies in
+a folder that says to which test it belongs (report_files.py).
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
@@ -17,6 +19,10 @@ NAME_MIN_CHARS = 6
 SLUG_MAX_CHARS = 100
 RESULTS_FOLDER = "test-results"
 FILES_MAX = 50
+# Of files that a report brought with it.
+FROM_REPORTS = "files-of-tests"
+SLUG_SHOWN_CHARS = 60
+FROM_REPORT = re.compile(rf"{FROM_REPORTS}/[a-z0-9-]*[0-9a-f]{{12}}/[^/]+")
 
 
 class Named(Protocol):
@@ -30,10 +36,23 @@ File = TypeVar("File", bound=Named)
 def of_test(test: str, message: str, files: Sequence[File]) -> list[File]:
     """In their own order; those that belong to it in any of the ways."""
     named = attached(message)
-    wanted = slugs(test)
-    return [each for each in files if is_attached(each.name, named) or is_called(each.name, wanted)][
-        :FILES_MAX
-    ]
+    wanted, folder = slugs(test), f"{folder_of(test)}/"
+    return [
+        each
+        for each in files
+        if each.name.startswith(folder)
+        or (not is_from_report(each.name) and (is_attached(each.name, named) or is_called(each.name, wanted)))
+    ][:FILES_MAX]
+
+
+def folder_of(test: str) -> str:
+    """Where the files lie that a report has of this test: to be read by people, and of no other test."""
+    digest = hashlib.sha1(test.encode(), usedforsecurity=False).hexdigest()[:12]
+    return f"{FROM_REPORTS}/{slug(test)[-SLUG_SHOWN_CHARS:].strip('-')}-{digest}"
+
+
+def is_from_report(name: str) -> bool:
+    return FROM_REPORT.fullmatch(name) is not None
 
 
 def attached(message: str) -> list[str]:

@@ -12,8 +12,9 @@ from changes.results.models import ProjectDay, TestBatch
 
 LOCK_NUMBER = 0x74657374646179  # "testday"
 BATCHES_AT_ONCE = 100
-# Once more for each batch; with the sign of minus it takes out what was put in.
-SUM_UP = """
+# Once more for each batch; with the sign of minus it takes out what was put in. The mask is no parameter: the
+# database must see that it is that of the index of batches.
+SUM_UP = f"""
 with added as (
     select batch.project_id, (batch.date_created at time zone 'UTC')::date as day, run.test_id,
         :sign * count(*) as runs,
@@ -26,7 +27,8 @@ with added as (
         :sign * coalesce(sum(run.duration_ms), 0) as duration_ms,
         coalesce(max(run.duration_ms), 0) as longest_ms
     from test_batch batch
-    join test_run run on run.id >= batch.id and run.id < batch.end_id and run.id & :mask = batch.id
+    join test_run run on run.id >= batch.id and run.id < batch.end_id
+        and run.id & {run_numbers.BATCH_MASK} = batch.id
     where batch.id = any(:ids) and batch.is_of_commit
     group by 1, 2, 3
 ), kept as (
@@ -46,7 +48,17 @@ with added as (
         duration_ms = known.duration_ms + excluded.duration_ms,
         longest_ms = greatest(known.longest_ms, excluded.longest_ms)
     -- Nobody locked a row that was not there before.
-    returning project_id, day, xmax = 0 as is_new
+    returning project_id, day, test_id, flaky, double_reruns, passed, reruns, xmax = 0 as is_new
+), apart as (
+    insert into test_flaky_day as known (project_id, day, test_id, flaky, double_reruns, passed, reruns)
+    select project_id, day, test_id, kept.flaky, kept.double_reruns, kept.passed, kept.reruns
+    from kept join added using (project_id, day, test_id)
+    where kept.flaky > 0 or added.flaky <> 0 order by 1, 2, 3
+    on conflict (project_id, day, test_id) do update set
+        flaky = excluded.flaky,
+        double_reruns = excluded.double_reruns,
+        passed = excluded.passed,
+        reruns = excluded.reruns
 ), counted as (
     select project_id, day, count(*) filter (where is_new) as tests from kept group by 1, 2
 )
@@ -65,7 +77,7 @@ on conflict (project_id, day) do update set
     flaky = known.flaky + excluded.flaky,
     double_reruns = known.double_reruns + excluded.double_reruns,
     duration_ms = known.duration_ms + excluded.duration_ms
-"""
+"""  # noqa: S608 -- the mask is a number of ours
 COUNT_ANEW = """
 insert into project_day (project_id, day, tests, runs, passed, failed, flaky, double_reruns, duration_ms)
 select project_id, day, count(*), sum(runs), sum(passed), sum(failed), sum(flaky), sum(double_reruns),
@@ -84,14 +96,14 @@ def sum_up(session: Session) -> int:
     # A batch that is being replaced at this moment comes another time.
     ids = list(session.execute(waiting.limit(BATCHES_AT_ONCE).with_for_update(skip_locked=True)).scalars())
     if ids:
-        session.execute(text(SUM_UP), {"ids": ids, "sign": 1, "mask": run_numbers.BATCH_MASK})
+        session.execute(text(SUM_UP), {"ids": ids, "sign": 1})
         session.execute(update(TestBatch).where(TestBatch.id.in_(ids)).values(is_summed_up=True))
     return len(ids)
 
 
 def take_out(session: Session, batch_id: int) -> None:
     """Before a batch is replaced. The longest of the day stays: it was so long."""
-    session.execute(text(SUM_UP), {"ids": [batch_id], "sign": -1, "mask": run_numbers.BATCH_MASK})
+    session.execute(text(SUM_UP), {"ids": [batch_id], "sign": -1})
 
 
 def count_anew(session: Session) -> None:

@@ -104,7 +104,8 @@ def forget(session: Session, step_id: UUID) -> None:
     if batch.is_summed_up:
         testdays.take_out(session, batch.id)
     causes.forget(session, batch)
-    session.execute(delete(TestRun).where(TestRun.id.between(batch.id, batch.end_id - 1)))
+    its_runs = and_(TestRun.id.between(batch.id, batch.end_id - 1), batch_number() == batch.id)
+    session.execute(delete(TestRun).where(its_runs))
     session.execute(delete(TestMessage).where(TestMessage.run_id.between(batch.id, batch.end_id - 1)))
     session.delete(batch)
     session.flush()
@@ -195,17 +196,25 @@ def packed(first: int, tests: Sequence[TestSeen], test_ids: Sequence[int]) -> by
 
 
 def is_in_batch() -> ColumnElement[bool]:
-    """What joins a run to its batch: a range, which finds the runs of a batch by their key.
-
-    That the number of its batch is in each number is said too: of a range the database believes that it is a
-    ninth of the table, and reads all of some other one rather than look a hundred million times.
+    """What joins a run to its batch: the number of it, by which the runs of a batch are found, and that they
+    are in a range, which leaves all months but one out of sight.
     """
     return and_(TestRun.id >= TestBatch.id, TestRun.id < TestBatch.end_id, is_batch_of_run())
 
 
 def is_batch_of_run() -> ColumnElement[bool]:
     """The same from the other side: one batch for a run that is known."""
-    return TestBatch.id == TestRun.id.op("&")(text(str(run_numbers.BATCH_MASK)))
+    return TestBatch.id == batch_number()
+
+
+def batch_number() -> ColumnElement[int]:
+    """Of a run, as the index has it. A range of numbers alone is found by no index."""
+    return TestRun.id.op("&")(text(str(run_numbers.BATCH_MASK)))
+
+
+def is_run(number: int) -> ColumnElement[bool]:
+    """One that is known by nothing but its number: it is looked for among those of its batch."""
+    return and_(TestRun.id == number, batch_number() == run_numbers.batch_of(number))
 
 
 def of_build(build_id: UUID) -> ColumnElement[bool]:

@@ -21,6 +21,8 @@ class FailureCause(Base):
     project_id: Mapped[UUID] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
     fingerprint: Mapped[str]
     headline: Mapped[str]
+    # Where in the project's own code; empty where nothing tells it.
+    place: Mapped[str] = mapped_column(default="", server_default="")
     # The number of a run tells when it was, too.
     first_run: Mapped[int] = mapped_column(BigInteger)
     note: Mapped[str] = mapped_column(default="", server_default="")

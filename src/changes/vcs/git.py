@@ -1,7 +1,8 @@
 """A git mirror: bare, with the remote's branches and tags under their own names."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from changes.vcs import blocks, git_leftovers, git_output, git_worktree, names
@@ -128,9 +129,14 @@ class GitMirror:
         raise UnknownRevision(f"the remote has no {name}")
 
     def remote_branches(self, timeout_s: float = POLL_TIMEOUT_S) -> dict[str, str]:
-        limits = Limits(timeout_s, ROOM_FOR_REFS_BYTES)
-        listing = self._git.talk("ls-remote", "--heads", "--", self.url, limits=limits)
-        return git_output.under(BRANCHES, git_output.refs(listing))
+        with self.asked_branches(timeout_s) as answer:
+            return answer()
+
+    @contextmanager
+    def asked_branches(self, timeout_s: float = POLL_TIMEOUT_S) -> Iterator[Callable[[], dict[str, str]]]:
+        ask = ("ls-remote", "--heads", "--", self.url)
+        with self._git.talking(*ask, limits=Limits(timeout_s, ROOM_FOR_REFS_BYTES)) as answer:
+            yield lambda: git_output.under(BRANCHES, git_output.refs(answer()))
 
     def resolve(self, name: str) -> str:
         names.check_revision(name)

@@ -1,7 +1,7 @@
 """How git is called: with none of the user's settings, no hooks and few protocols."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from changes.vcs import complaints, names, ssh
 from changes.vcs.errors import BadName
 from changes.vcs.in_memory import memory_file
 from changes.vcs.interface import Credentials
-from changes.vcs.run import USUAL_LIMITS, Command, Finished, Limits, inherited_environment, run, stream
+from changes.vcs.run import USUAL_LIMITS, Command, Finished, Limits, begun, inherited_environment, run, stream
 
 NOTHING: Mapping[str, str] = {}
 CONFIG_PATH = Path(__file__).parent / "gitconfig"
@@ -33,9 +33,7 @@ class Git:
         return replace(self, keeps_open=(lock,))
 
     def read(self, *arguments: str, stdin: bytes = b"", limits: Limits = USUAL_LIMITS) -> bytes:
-        finished = self.call(*arguments, stdin=stdin, limits=limits)
-        self.check(finished)
-        return finished.stdout
+        return self._checked(self.call(*arguments, stdin=stdin, limits=limits))
 
     def call(
         self,
@@ -44,12 +42,30 @@ class Git:
         limits: Limits = USUAL_LIMITS,
         more: Mapping[str, str] = NOTHING,
     ) -> Finished:
-        return run(Command(("git", *arguments), {**environment(), **more}, stdin, limits, self.keeps_open))
+        return run(self._command(arguments, more, limits, stdin))
+
+    def _command(
+        self, arguments: tuple[str, ...], more: Mapping[str, str], limits: Limits, stdin: bytes = b""
+    ) -> Command:
+        return Command(("git", *arguments), {**environment(), **more}, stdin, limits, self.keeps_open)
 
     def talk(self, *arguments: str, limits: Limits, more: Mapping[str, str] = NOTHING) -> bytes:
         """Call something that speaks to the remote."""
-        with self._entrance() as entrance:
-            finished = self.call(*arguments, limits=limits, more={**entrance, **more})
+        with self.talking(*arguments, limits=limits, more=more) as answer:
+            return answer()
+
+    @contextmanager
+    def talking(
+        self, *arguments: str, limits: Limits, more: Mapping[str, str] = NOTHING
+    ) -> Iterator[Callable[[], bytes]]:
+        """The same for who has other things to do until it needs the answer."""
+        with (
+            self._entrance() as entrance,
+            begun(self._command(arguments, {**entrance, **more}, limits)) as finish,
+        ):
+            yield lambda: self._checked(finish())
+
+    def _checked(self, finished: Finished) -> bytes:
         self.check(finished)
         return finished.stdout
 

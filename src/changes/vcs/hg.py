@@ -2,7 +2,8 @@
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from changes.vcs import blocks, hg_output, hg_worktree, names
@@ -101,6 +102,10 @@ class HgMirror:
         if finished.exit_code != 1 or finished.complaint:
             self._hg.check(finished)
         return self.branches() | hg_output.branch_heads(finished.stdout)
+
+    @contextmanager
+    def asked_branches(self, timeout_s: float = POLL_TIMEOUT_S) -> Iterator[Callable[[], dict[str, str]]]:
+        yield lambda: self.remote_branches(timeout_s)
 
     def resolve(self, name: str) -> str:
         names.check_revision(name)

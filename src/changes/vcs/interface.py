@@ -4,7 +4,8 @@ A `sha` is always a full one; only `resolve` and `fetch` take other names. Every
 `VcsError`; see errors.py for which of them mean "try again".
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -146,6 +147,11 @@ class Mirror(Protocol):
 
     def remote_branches(self, timeout_s: float = POLL_TIMEOUT_S) -> dict[str, str]:
         """What the remote has now. Equal to `branches()`: there is nothing to update."""
+
+    def asked_branches(
+        self, timeout_s: float = POLL_TIMEOUT_S
+    ) -> AbstractContextManager[Callable[[], dict[str, str]]]:
+        """The same for who has other things to do until the answer is there, and then calls for it."""
 
     def resolve(self, name: str) -> str:
         """The sha of a branch, tag, sha, its beginning, or HEAD: in this order, except a full sha."""

@@ -70,15 +70,25 @@ def inherited_environment() -> dict[str, str]:
 
 def run(command: Command) -> Finished:
     """Run to the end, whatever the exit code; TimedOut or TooLarge kill it with all its children."""
+    with begun(command) as finish:
+        return finish()
+
+
+@contextmanager
+def begun(command: Command) -> Iterator[Callable[[], Finished]]:
+    """The same for who has other things to do meanwhile: the call waits for the end, leaving kills."""
     ends_at = time.monotonic() + command.limits.timeout_s
-    output = bytearray()
     with _started(command) as process:
-        complaint = bytearray()
-        for chunk in _chunks(process, complaint, lambda: ends_at - time.monotonic()):
-            output += chunk
-            if len(output) > command.limits.output_max_bytes:
-                raise TooLarge(f"more than {command.limits.output_max_bytes} bytes")
-        exit_code = _wait(process)
+        yield lambda: _finished(process, command.limits, ends_at)
+
+
+def _finished(process: subprocess.Popen[bytes], limits: Limits, ends_at: float) -> Finished:
+    output, complaint = bytearray(), bytearray()
+    for chunk in _chunks(process, complaint, lambda: ends_at - time.monotonic()):
+        output += chunk
+        if len(output) > limits.output_max_bytes:
+            raise TooLarge(f"more than {limits.output_max_bytes} bytes")
+    exit_code = _wait(process)
     return Finished(exit_code, bytes(output), _text(complaint))
 
 

@@ -5,7 +5,6 @@ draw it. The lines of one log are the exception: they are sent as they are drawn
 """
 
 import asyncio
-import json
 import random
 import re
 from collections.abc import AsyncIterator
@@ -20,7 +19,7 @@ from pydantic import Field
 from changes.base.bell import Bell, Follower
 from changes.base.errors import Invalid, Unavailable
 from changes.people.rules import Scope
-from changes.web import call
+from changes.web import call, sse
 from changes.web.live_log import FollowedLog, FollowedLogs
 from changes.web.log_lines import Place
 from changes.web.params import Parameters, TextList, parameters
@@ -39,7 +38,6 @@ LIFETIME_S = 900.0
 # asked earlier, and clocks of two machines differ.
 SLACK_S = 10.0
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"}
-BEAT = ": still here\n\n"
 
 
 class Asked(Parameters):
@@ -80,7 +78,7 @@ def topics(named: list[str]) -> dict[str, str]:
     return {ALL.get(name, name): name for name in named}
 
 
-async def events(bell: Bell, logs: FollowedLogs, named: dict[str, str], asked: Asked) -> AsyncIterator[str]:
+async def events(bell: Bell, logs: FollowedLogs, named: dict[str, str], asked: Asked) -> AsyncIterator[bytes]:
     """At most four times a second, and a word now and then so that both sides know of each other."""
     followed = FollowedLog(logs, asked.log, Place(asked.offset, asked.line)) if asked.log else None
     log_topics = [followed.topic] if followed else []
@@ -88,13 +86,14 @@ async def events(bell: Bell, logs: FollowedLogs, named: dict[str, str], asked: A
         for topic in (*named, *log_topics):
             if topic in log_topics or bell.has_rung(topic, asked.since - SLACK_S):
                 follower.hear(topic)
-        yield BEAT
+        yield sse.BEAT
         async for rung in rings(bell, follower):
+            news = b""
             if followed and (followed.topic in rung or followed.is_behind):
                 news = await followed.news()
-                yield event("log", news) if news else BEAT
             changed = [named[topic] for topic in rung if topic in named]
-            yield event("changed", changed) if changed else BEAT
+            # In one piece, as hundreds may follow the same log.
+            yield (news + sse.event("changed", changed) if changed else news) or sse.BEAT
 
 
 async def rings(bell: Bell, follower: Follower) -> AsyncIterator[list[str]]:
@@ -109,7 +108,3 @@ async def rings(bell: Bell, follower: Follower) -> AsyncIterator[list[str]]:
         with suppress(TimeoutError):
             async with asyncio.timeout(EVENTS_EVERY_S):
                 await bell.closed.wait()
-
-
-def event(name: str, data: object) -> str:
-    return f"event: {name}\ndata: {json.dumps(data)}\n\n"

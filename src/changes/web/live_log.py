@@ -14,7 +14,7 @@ from psycopg import OperationalError
 from changes.results import log_following, logs
 from changes.results.log_following import Newest, Writer
 from changes.results.log_reading import Line
-from changes.web import log_lines
+from changes.web import log_lines, sse
 from changes.web.log_lines import News, Place
 from changes.web.pages import drawing, links, log_rows
 from changes.web.pages.log_rows import Manner
@@ -27,21 +27,11 @@ BEFORE_MAX = 20
 
 @dataclass(frozen=True)
 class Told:
-    """`html` are rows; `place` is where the next ones begin, `total` how many lines there are."""
+    """`event` is what each of them is sent, put together once; `place` is where the next lines begin."""
 
-    html: str
+    event: bytes
     place: Place
-    total: int
     before: tuple[Line, ...]
-
-    @property
-    def data(self) -> dict[str, Any]:
-        return {
-            "html": self.html,
-            "offset": self.place.offset,
-            "line": self.place.line,
-            "total": self.total,
-        }
 
 
 @dataclass
@@ -85,7 +75,8 @@ def told(source_id: UUID, news: News, writer: Writer, before: tuple[Line, ...]) 
         rows = log_rows.rows([*before, *news.lines], first, last, manner)
         html = str(components.log_rows(rows, links.log(source_id)))
     complete = [*before, *(line for line in news.lines if not line.is_open)]
-    return Told(html, news.end, news.total, tuple(complete[-BEFORE_MAX:]))
+    data = {"html": html, "offset": news.end.offset, "line": news.end.line, "total": news.total}
+    return Told(sse.event("log", data), news.end, tuple(complete[-BEFORE_MAX:]))
 
 
 @dataclass
@@ -102,16 +93,16 @@ class FollowedLog:
     def topic(self) -> str:
         return f"log:{self.source_id.hex}"
 
-    async def news(self) -> dict[str, Any] | None:
-        """The lines since the last time, drawn."""
+    async def news(self) -> bytes:
+        """The lines since the last time, drawn; empty when there are none."""
         try:
             found = await self.logs.since(self.source_id, self.place, self.before)
         except OperationalError:
             # The database is away; the next beat looks again.
             self.is_behind = True
-            return None
+            return b""
         self.is_behind = False
         if found is None:
-            return None
+            return b""
         self.place, self.before = found.place, found.before
-        return found.data
+        return found.event

@@ -34,6 +34,7 @@ def seen(each: SeenLine) -> Json:
         "firstLine": each.line.begins,
         "text": each.line.text,
         "times": each.line.times,
+        "around": {"firstLine": each.around_first, "lines": list(each.around)},
         "isNew": each.is_new,
         "error": error(each.error),
         "job": {"id": place.job_id.hex, "name": place.job, "number": place.job_number},

@@ -26,6 +26,7 @@ def explanation(each: Explanation) -> Json:
         "text": waiting.sentence,
         "missing": list(waiting.missing),
         "machines": list(waiting.machines),
+        "needs": list(waiting.needs),
         "limit": limit(waiting.limit) if waiting.limit else None,
         "ahead": each.ahead,
         "estimate": None

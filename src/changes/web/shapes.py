@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from html import escape
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from changes.base.events import Event
 from changes.base.process import settings
@@ -355,6 +355,7 @@ def log_source(each: LogSource) -> Json:
 
 def log_part(source: LogSource, each: Part) -> Json:
     return {
+        "id": uuid5(source.id, str(each.offset)).hex,
         "source": {"id": source.id.hex},
         "text": each.data.decode("utf-8", "replace"),
         "offset": each.offset,

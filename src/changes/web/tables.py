@@ -51,10 +51,12 @@ def answer(data: Any, asked: Wanted, headers: Mapping[str, str]) -> Response:
 
 
 def rows_of(data: Any, table: str) -> list[Any]:
-    """The list that is the answer, or the one in it."""
+    """The list that is the answer, or the one in it; of things by name, each is a row."""
     plain = msgspec.to_builtins(data)
     if isinstance(plain, list) and not table:
         return plain
+    if isinstance(plain, dict) and all(isinstance(each, dict) for each in plain.values()):
+        return [{"name": name, **each} for name, each in plain.items()]
     named = plain.items() if isinstance(plain, dict) else ()
     lists = {name: value for name, value in named if isinstance(value, list)}
     if table in lists:

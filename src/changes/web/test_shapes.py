@@ -6,7 +6,7 @@ from uuid import UUID
 
 from changes.builds.models import Build, JobStep
 from changes.builds.rules import Result
-from changes.results import run_numbers, testtree
+from changes.results import run_numbers, test_files, testtree
 from changes.results.build_tests import NameOfBuild, RunOfBuild
 from changes.results.flaky_days import FlakyDay, FlakyTest
 from changes.results.formats import junit
@@ -73,8 +73,10 @@ def detailed(
 
 
 def file_of_test(file: Artifact) -> Json:
+    """What stood in the report has the name that it had there."""
     told = shapes.artifact(file)
-    return {"id": told["id"], "name": file.name, "url": told["url"], "type": kind_of(file.name)}
+    name = PurePosixPath(file.name).name if test_files.is_from_report(file.name) else file.name
+    return {"id": told["id"], "name": name, "url": told["url"], "type": kind_of(file.name)}
 
 
 def kind_of(name: str) -> Json:

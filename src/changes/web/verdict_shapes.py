@@ -16,6 +16,7 @@ def cause(each: FailureCause) -> Json:
         "id": each.outside_id.hex,
         "fingerprint": each.fingerprint,
         "headline": each.headline,
+        "place": each.place,
         "verdict": each.verdict or None,
         "note": each.note,
         "trackerUrl": each.tracker_url or None,

@@ -13,7 +13,7 @@ from tests.results.log_texts import BLOB, PACKED, a_log_of
 
 from changes.app import plugins
 from changes.app.demo import filling
-from changes.app.doctor import looking, mending, questions, queue, rows, sums
+from changes.app.doctor import looking, mending, questions, queue, rows, sums, work_sums
 from changes.app.doctor.findings import Finding, State
 from changes.base import db, ids, jobs, process, storage
 from changes.base.db import Database
@@ -45,6 +45,9 @@ insert into project_option (id, date_created, project_id, name, value)
 select gen_random_uuid(), now(), project_id, 'queue.limit', '0' from job_step where id = :running
 """
 A_DAY = "insert into project_day values (:project, current_date, 1, 1, 1, 0, 0, 0, 0)"
+A_DAY_OF_WORK = """
+insert into work_day values (:project, current_date - 2, 1, :project, true, 1, 9, 0, 0, 0)
+"""
 COVERAGE = """
 insert into build_coverage (build_id, project_id, date_merged, is_of_commit, report_count, file_count,
     lines_covered, lines_uncovered)
@@ -68,6 +71,10 @@ BREAKS = {
         "update job_step set status = 1 where id = :waiting",
         "update build set date_created = now() - interval '1 h' where id = :waiting_build",
     ],
+    "jobs-are-let-go": [
+        "update job_step set status = 1 where id = :waiting",
+        "update build set date_created = now() - interval '1 h' where id = :waiting_build",
+    ],
     "silent-agents-are-noticed": [
         "update job_step set last_heartbeat = now() - interval '1 h' where id = :running"
     ],
@@ -85,6 +92,7 @@ BREAKS = {
     "numbers-of-jobs": ["update build set last_job_number = 0 where id = :passed_build"],
     "tests-of-steps": ["delete from test_batch where step_id = :passed"],
     "sums-of-days": [A_DAY],
+    "sums-of-work": [A_DAY_OF_WORK],
     "sums-of-jobs-and-builds": ["update item_stat set value = value + 1 where item_id = :passed_build"],
     "coverage-of-builds": [COVERAGE],
     "actions-once": ["alter table event drop constraint uq_event_type_item_id_key", AN_EVENT, AN_EVENT],
@@ -118,6 +126,7 @@ MENDED = (
     "numbers-of-builds",
     "numbers-of-jobs",
     "sums-of-days",
+    "sums-of-work",
     "sums-of-jobs-and-builds",
     "counts-of-parts",
 )
@@ -208,7 +217,7 @@ def test_a_month_of_sample_data_has_no_finding(database: Database, settings: Set
 
 
 def test_every_check_has_a_way_to_break_it() -> None:
-    asked = {question.name for question in (*questions.ALL, *queue.QUEUE)}
+    asked = {question.name for question in (*questions.ALL, *queue.QUEUE, *work_sums.QUESTIONS)}
 
     assert asked | OF_SUMS == set(BREAKS)
 

@@ -1,6 +1,6 @@
 """Reads a report of a gigabyte that is nowhere whole, and prints by how much the process grew.
 
-python endless.py junit|nunit|robot|tap|go
+python endless.py junit|files|nunit|xunit|trx|ctest|robot|tap|go
 """
 
 import io
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from itertools import islice
 
-from changes.results.formats import go_test, junit, nunit, robot, tap
+from changes.results.formats import ctest, go_test, junit, nunit, robot, tap, trx, xunit_net
 from changes.results.formats.seen import Limits, TextBudget, merge_duplicates
 
 TESTS = 2000
@@ -18,7 +18,17 @@ LINES = 8192
 LINE = "x" * 63
 # As much as the readers of XML ask for.
 LINES_READ_AT_ONCE = 1024
-FORMATS = {"junit": junit, "nunit": nunit, "robot": robot, "tap": tap, "go": go_test}
+FORMATS = {
+    "junit": junit,
+    "files": junit,
+    "nunit": nunit,
+    "xunit": xunit_net,
+    "trx": trx,
+    "ctest": ctest,
+    "robot": robot,
+    "tap": tap,
+    "go": go_test,
+}
 
 
 def xml_of(kind: str) -> Iterator[str]:
@@ -30,6 +40,27 @@ def xml_of(kind: str) -> Iterator[str]:
             "</output></test-case>",
         ),
         "robot": ("robot", '<test name="t{}"><status status="FAIL">', "</status></test>"),
+        "xunit": (
+            "assembly",
+            '<test name="t{}" type="c" result="Fail"><output>',
+            "</output></test>",
+        ),
+        "trx": (
+            "TestRun",
+            '<UnitTestResult testName="t{}" outcome="Failed"><Output><StdOut>',
+            "</StdOut></Output></UnitTestResult>",
+        ),
+        "ctest": (
+            "Site",
+            '<Test Status="failed"><Name>t{}</Name><Results><Measurement><Value>',
+            "</Value></Measurement></Results></Test>",
+        ),
+        # Files that stand in the report itself.
+        "files": (
+            "testsuite",
+            '<testcase name="t{}"><test-artifacts><artifact name="a" base64="',
+            '"/></test-artifacts></testcase>',
+        ),
     }[kind]
     yield f"<{root}>\n"
     for number in range(TESTS):
@@ -90,7 +121,9 @@ def main(kind: str) -> None:
     stream = Endless({"tap": tap_lines, "go": go_lines}.get(kind, lambda: xml_of(kind))())
     budget = TextBudget(limits)
     before_kb = peak_kb()
-    found = merge_duplicates(budget.cut(test) for test in FORMATS[kind].parse(stream, limits=limits))
+    # The files of a test go into the store before the next test is read.
+    read = (test._replace(files=()) for test in FORMATS[kind].parse(stream, limits=limits))
+    found = merge_duplicates(budget.cut(test) for test in read)
     grown = {"tests": len(found), "size_bytes": stream.size_bytes, "grown_kb": peak_kb() - before_kb}
     sys.stdout.write(json.dumps(grown))
 

@@ -14,7 +14,7 @@ PROGRAM = Path(__file__).with_name("endless.py")
 GROWN_MAX_KB = 200 * 1024
 
 
-@pytest.mark.parametrize("kind", ["junit", "nunit", "robot", "tap", "go"])
+@pytest.mark.parametrize("kind", ["junit", "files", "nunit", "xunit", "trx", "ctest", "robot", "tap", "go"])
 def test_a_report_of_a_gigabyte_is_read_in_bounded_memory(kind: str) -> None:
     done = subprocess.run([sys.executable, PROGRAM, kind], capture_output=True, check=True, text=True)
 

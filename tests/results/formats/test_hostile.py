@@ -1,13 +1,17 @@
 """Every parser over broken, hostile and random bytes: tests or a named fault, and never anything else."""
 
+import contextlib
+import io
 import json
+from collections.abc import Callable
+from typing import BinaryIO
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.results.formats import reports
 
-from changes.results.formats import seen
+from changes.results.formats import analytics, manifest, seen
 
 XML_ROOTS = ["testsuites", "test-results", "test-run", "assemblies", "TestRun", "Site", "robot"]
 # An element that is a test, and one that holds text, in each format.
@@ -33,6 +37,9 @@ XML_PIECES = st.sampled_from(
         "<failure message='m'>",
         "</failure>",
         "<property name='go.version'/>",
+        "<test-artifacts>",
+        "</test-artifacts>",
+        "<artifact name='../x' type='image' base64='QQ=='/>",
         "<test-suite site='TearDown' result='Failed'>",
         "</test-suite>",
         "<test-case>",
@@ -166,6 +173,20 @@ def test_any_jumble_of_events_gives_tests_or_a_named_fault(pieces: list[str]) ->
 @given(JSON_VALUES)
 def test_any_json_gives_tests_or_a_named_fault(value: object) -> None:
     check(json.dumps({"tests": value}).encode(), "results.json")
+
+
+@pytest.mark.parametrize("read", [manifest.step_id_in, analytics.read])
+@given(
+    data=st.binary(max_size=200), key=st.sampled_from(["job_step_id", "entries", "table"]), value=JSON_VALUES
+)
+def test_any_bytes_and_any_json_beside_reports_are_read_or_a_named_fault(
+    read: Callable[[BinaryIO], object], data: bytes, key: str, value: object
+) -> None:
+    told = {"table": "t", "entries": [], key: value}
+
+    for each in (data, json.dumps(told).encode()):
+        with contextlib.suppress(seen.Malformed):
+            read(io.BytesIO(each))
 
 
 @pytest.mark.parametrize("root", XML_ROOTS)

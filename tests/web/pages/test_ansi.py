@@ -57,6 +57,8 @@ def test_a_line_is_shown_as_a_terminal_ends_up_with_it(raw: str, pieces: list[tu
     [
         ("pay\u202e4321", [("pay", ""), ("U+202E", "code-unseen"), ("4321", "")]),
         ("a\u200bb", [("a", ""), ("U+200B", "code-unseen"), ("b", "")]),
+        ("a\u034fb", [("a", ""), ("U+034F", "code-unseen"), ("b", "")]),
+        ("a\U000e0100b", [("a", ""), ("U+E0100", "code-unseen"), ("b", "")]),
         ("\0" * 3, [("NUL, 3 times", "code-unseen")]),
         ("\x1b]0;no end", [("ESC", "code-unseen"), ("]0;no end", "")]),
         ("\x9b31mnot red", [("U+009B", "code-unseen"), ("31mnot red", "")]),

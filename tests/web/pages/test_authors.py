@@ -7,8 +7,11 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 from tests.factories import a_project, an_author
 from tests.finished import an_ended_build
+from tests.web.conftest import answered
 
 from changes.base import ids
+from changes.builds.rules import Result
+from changes.people.models import AuthorAddress
 
 
 def test_builds_of_all_projects_are_listed_and_those_of_others_are_not(
@@ -26,8 +29,37 @@ def test_builds_of_all_projects_are_listed_and_those_of_others_are_not(
     assert "/projects/other/" not in page
 
 
+def test_everybody_is_listed_with_the_newest_build_and_those_who_are_joined_once(
+    browser: TestClient, session: Session, questions: Callable[[str], int]
+) -> None:
+    author, other, alias = (an_author(session) for _ in range(3))
+    session.add(AuthorAddress(email=alias.email.lower(), author_id=author.id))
+    project = a_project(session, "server")
+    for _ in range(2):
+        an_ended_build(session, project, author=author)
+
+    page = answered(browser.get("/authors/")).text
+    some = browser.get("/authors/", params={"query": other.email[:-4]}).text
+
+    assert "/projects/server/builds/2/" in page
+    assert "/projects/server/builds/1/" not in page
+    assert [f"/authors/{each.id.hex}/" in page for each in (author, other, alias)] == [True, True, False]
+    assert [f"/authors/{each.id.hex}/" in some for each in (author, other)] == [False, True]
+    assert questions("/authors/") <= 5
+
+
 def test_an_author_without_builds_says_so(browser: TestClient, session: Session) -> None:
     assert "Nothing by this author was built" in browser.get(f"/authors/{an_author(session).id.hex}/").text
+
+
+def test_what_was_built_for_an_author_is_summed_up(browser: TestClient, session: Session) -> None:
+    author, project = an_author(session), a_project(session)
+    for result in (Result.PASSED, Result.PASSED, Result.FAILED, Result.ABORTED):
+        an_ended_build(session, project, result, author=author)
+
+    page = browser.get(f"/authors/{author.id.hex}/").text
+
+    assert re.findall(r'class="stat-value[^"]*">\s*([^<]+?)\s*<', page)[:2] == ["4", "67 %"]
 
 
 def test_an_author_who_does_not_exist_is_a_page_that_says_so(browser: TestClient) -> None:

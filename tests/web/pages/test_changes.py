@@ -8,11 +8,13 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
-from tests import factories
+from tests import factories, finished
 
 from changes.base import ids
 from changes.builds import create
 from changes.builds.create import NewBuild
+from changes.builds.models import Build
+from changes.builds.rules import Result
 from changes.projects import changes, heads, hooks, patches, revisions
 from changes.projects.changes import NewChange
 from changes.projects.models import Change, Comment, Project, Source
@@ -75,6 +77,19 @@ def test_the_life_of_a_change_is_told_in_order(browser: TestClient, change: Chan
     assert told == sorted(told)
     assert text.count("life-build") == 2
     assert f"/changes/{change.id.hex}/diff/1/2/" in text
+
+
+def test_how_a_change_went_is_told_in_numbers(browser: TestClient, session: Session, change: Change) -> None:
+    first, second = session.execute(select(Build).order_by(Build.id)).unique().scalars()
+    finished.end(session, first, Result.FAILED, seconds=60)
+    finished.end(session, second, Result.PASSED, seconds=60)
+
+    text = browser.get(f"/changes/{change.id.hex}/").text
+
+    assert "2 ended, 50 % passed" in text
+    assert "2 min together" in text
+    assert "First green after" in text
+    assert "Landed after" not in text
 
 
 def test_what_is_different_between_versions_is_shown_escaped(browser: TestClient, change: Change) -> None:

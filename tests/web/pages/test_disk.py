@@ -36,7 +36,8 @@ def test_the_page_tells_kinds_projects_and_growth(browser: TestClient, session: 
     assert "100 MB" in page
     assert "500 days" in page
     assert 'href="/projects/hello/"' in page
-    assert 'class="size-line"' in page
+    assert 'aria-label="Bytes stored on each day"' in page
+    assert 'href="/api/0/disk/?table=days&amp;format=csv"' in page
 
 
 def test_a_pause_is_told_with_what_to_do(browser: TestClient, session: Session) -> None:
@@ -45,12 +46,14 @@ def test_a_pause_is_told_with_what_to_do(browser: TestClient, session: Session) 
     assert "No step is handed out: only 1.0 GB are free on the disk of /srv" in browser.get(HERE).text
 
 
-def test_a_line_spans_its_days_and_reaches_its_top() -> None:
-    drawing = disk.drawn([(date(2026, 1, 1), 50), (date(2026, 1, 3), 100)])
+def test_a_day_on_which_nobody_measured_is_a_gap() -> None:
+    chart = disk.chart_of([(date(2026, 1, 1), 50_000), (date(2026, 1, 3), 100_000)])
 
-    assert drawing is not None
-    assert drawing.path == "M0.0 60.0L1000.0 0.0"
+    assert chart is not None
+    assert [day.day for day in chart.days] == [1, 2, 3]
+    assert chart.told()["columns"][1] == [50_000, None, 100_000]
+    assert chart.edge == ("100 kB", "50 kB", "0 bytes")
 
 
 def test_one_day_makes_no_line() -> None:
-    assert disk.drawn([(date(2026, 1, 1), 50)]) is None
+    assert disk.chart_of([(date(2026, 1, 1), 50)]) is None

@@ -60,6 +60,20 @@ def test_a_branch_leads_to_its_newest_commit_which_is_named(
     assert links.file_at(repository.id, sha, "b") in page
 
 
+def test_a_branch_with_slashes_in_its_name_leads_there_too(
+    browser: TestClient, repository: Repository, source: Path
+) -> None:
+    factories.git(source, "checkout", "--quiet", "-b", "fix/of/a-leak")
+    sha = added(repository, source, {"src/deep/b": "1\n"})
+
+    page = answered(browser.get(links.file_at(repository.id, "fix/of/a-leak", "src/deep/b"))).text
+    text = answered(browser.get(f"/api/0{links.file_at(repository.id, 'fix/of/a-leak', 'src/deep/b')}")).text
+
+    assert "which is fix/of/a-leak now" in page
+    assert links.file_at(repository.id, sha, "src/deep/b") in page
+    assert text == "1\n"
+
+
 def test_lines_that_are_asked_for_are_marked_in_the_part_that_holds_them(
     browser: TestClient, repository: Repository, source: Path
 ) -> None:
@@ -133,13 +147,14 @@ def test_what_is_not_there_is_told_in_words(browser: TestClient, repository: Rep
         "main/src/..%2f..%2fetc/passwd",
         "--output=x/b",
         "gone/b",
+        "gone/a/b/c/d/e/f/g/h",
         f"{'0' * 40}/b",
     ]
 
     answers = [browser.get(f"/repositories/{repository.id.hex}/files/{each}") for each in asked]
 
     assert {answer.status_code for answer in answers} == {404}
-    told = ["There is no file"] * 4 + ["No commit here is called"] * 2
+    told = ["There is no file"] * 4 + ["No commit here is called"] * 3
     assert [words for words, answer in zip(told, answers, strict=True) if words not in answer.text] == []
 
 

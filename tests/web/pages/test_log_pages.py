@@ -235,6 +235,19 @@ def test_groups_of_the_whole_log_are_told_and_may_be_kept_when_it_has_ended(
     assert kept == ["no-store", "private, max-age=86400", "no-store"]
 
 
+@pytest.mark.parametrize(("result", "is_closed"), [(Result.FAILED, False), (Result.PASSED, True)])
+def test_the_group_at_the_end_of_what_failed_is_open(
+    browser: TestClient, session: Session, step: JobStep, result: Result, *, is_closed: bool
+) -> None:
+    group = b"::group::A\n" + b"x\n" * 20 + b"::endgroup::\n"
+    address = printed(session, step, group + group + b"[exit code 1 after 0.1 s]\n")
+    end_step(session, step, result)
+
+    told = browser.get(f"{address}groups/").json()["groups"]
+
+    assert [closed for *_, closed in told] == [True, is_closed]
+
+
 # --- text ----------------------------------------------------------------------------------
 
 

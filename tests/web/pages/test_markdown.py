@@ -27,6 +27,8 @@ def drawn(text: str) -> str:
         ("[b](javascript:x)", "<p>[b](javascript:x)</p>"),
         ("```js onload=x\n<a>\n```", '<pre tabindex="0"><code>&lt;a&gt;\n</code></pre>'),
         ("a\u202eb", "<p>a[U+202E]b</p>"),
+        ("- [no] box", "<ul>\n<li>[no] box</li>\n</ul>"),
+        ("- [ ]", "<ul>\n<li>[ ]</li>\n</ul>"),
     ],
 )
 def test_only_structure_comes_out(text: str, html: str) -> None:
@@ -48,6 +50,17 @@ def test_tables_scroll_in_their_own_box_and_carry_no_style() -> None:
     assert "style=" not in html
 
 
-@pytest.mark.parametrize("hostile", ["[" * 50_000, "*a " * 30_000, "> " * 9_000, "`" * 99_999, "|a" * 50_000])
+def test_items_of_a_list_may_be_tasks_that_are_done_or_not() -> None:
+    html = drawn("- [x] *built*\n- [ ] signed\n\n1. [X] <b>shipped</b>")
+
+    box = '<li class="md-task"><span class="md-box" role="img" aria-label="{}">{}</span> {}</li>'
+    assert box.format("done", "\N{BALLOT BOX WITH CHECK}", "<em>built</em>") in html
+    assert box.format("not done", "\N{BALLOT BOX}", "signed") in html
+    assert box.format("done", "\N{BALLOT BOX WITH CHECK}", "&lt;b&gt;shipped&lt;/b&gt;") in html
+
+
+@pytest.mark.parametrize(
+    "hostile", ["[" * 50_000, "*a " * 30_000, "> " * 9_000, "`" * 99_999, "|a" * 50_000, "- [x] " * 9_000]
+)
 def test_what_is_nested_deeply_is_text(hostile: str) -> None:
     assert "<script" not in drawn(hostile)

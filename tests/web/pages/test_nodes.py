@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
+from tests import work
 from tests.factories import a_build, a_node, a_project, give_to
 from tests.finished import end_step
 from tests.web.conftest import first_step
@@ -53,6 +55,19 @@ def test_a_hostile_name_is_only_text(browser: TestClient, session: Session) -> N
 
     assert "<script>alert" not in page
     assert "<script>x" not in page
+
+
+def test_a_machine_tells_how_much_of_its_time_it_worked(browser: TestClient, session: Session) -> None:
+    project = work.a_project(session, "server")
+    work.count(session, [work.an_ended_build(session, project)])
+    node = session.execute(select(Node)).scalar_one()
+    node.date_created = clock.now() - timedelta(seconds=work.STEP_S)
+
+    page = browser.get(f"/nodes/{node.id.hex}/").text
+
+    # Two slots, one of which worked since the machine is known.
+    assert "30 s, 50 % of its slots&#39; time" in page
+    assert 'aria-label="Time of work of each day"' in page
 
 
 def test_a_machine_shows_what_it_runs_and_what_it_ran(browser: TestClient, session: Session) -> None:

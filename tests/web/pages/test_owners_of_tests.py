@@ -39,3 +39,10 @@ def test_a_run_says_whom_its_plan_names(browser: TestClient) -> None:
     run = re.findall(rf'href="({HERE}tests/[0-9a-f]{{32}}/)"', listed)[0]
 
     assert "the web team, zoe@example.com" in answered(browser.get(run)).text
+
+
+def test_the_list_of_a_builds_tests_names_them_all(browser: TestClient) -> None:
+    page = answered(browser.get(f"{HERE}tests/")).text
+
+    assert "<td>payments</td>" in page
+    assert "<td>the web team, zoe@example.com</td>" in page

@@ -44,6 +44,21 @@ def test_a_step_shows_its_commands_and_its_way_back(browser: TestClient, step: J
     assert 'href="/projects/server/builds/1/"' in page
 
 
+def test_phases_that_a_step_told_of_are_shown_with_it_and_with_its_build(
+    browser: TestClient, session: Session, step: JobStep
+) -> None:
+    told = {"name": f"Link {HOSTILE}", "return_code": 2, "duration_ms": 2500}
+    step.data = {**step.data, "phases": [{**told, "name": "Compile", "return_code": 0}, told]}
+    session.flush()
+
+    for address in (f"/steps/{step.id.hex}/", "/projects/server/builds/1/"):
+        page = browser.get(address).text
+
+        assert "Compile" in page
+        assert "Link &lt;script&gt;" in page
+        assert "exit 2" in page
+
+
 def test_the_log_is_on_the_page_with_a_link_to_all_of_it(
     browser: TestClient, session: Session, step: JobStep
 ) -> None:

@@ -108,8 +108,12 @@ def disk(as_json: AsJson = False) -> None:
         )
         for each in found["places"]
     ]
+    if not rows:
+        say("Nothing is measured yet: a worker looks every 15 seconds.")
+        return
     table(["DISK", "GB FREE", "OF", "LIMIT"], rows)
-    table(["WHAT", "GB"], [(each["kind"], gigabytes(each["bytes"])) for each in found["kinds"]])
+    if found["kinds"]:
+        table(["WHAT", "GB"], [(each["kind"], gigabytes(each["bytes"])) for each in found["kinds"]])
 
 
 def gigabytes(size_bytes: int) -> str:

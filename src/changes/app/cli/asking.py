@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -162,12 +163,19 @@ def status(
 
 def show(each: dict[str, Any]) -> None:
     say(f"{each['project']['slug']} {verdict(each)}  {each['target']}  {each['name']}")
-    for text in [each["waiting"], *(why["text"] for why in [*each["failures"], *each["lostAttempts"]])]:
+    lost = [f"An earlier attempt: {why['text']}" for why in each["lostAttempts"]]
+    for text in [each["waiting"], *(why["text"] for why in each["failures"]), *lost]:
         if text:
             say(f"  {text}")
     for job in each["jobs"]:
         say(f"  {verdict(job)} {job['name']}")
         for step in (step for phase in job["phases"] for step in phase["steps"]):
             state = step["result"] if step["status"]["id"] == "finished" else step["status"]
-            node = step["node"]["name"] if step["node"] else "no agent yet"
-            say(f"    step {step['id']} {state['name'].lower()} on {node}")
+            say(f"    step {step['id']} {state['name'].lower()}{place_of(step)}")
+
+
+def place_of(step: Mapping[str, Any]) -> str:
+    """Of one that ended without a machine nobody ever had it, or it ran elsewhere."""
+    if step["node"]:
+        return f" on {step['node']['name']}"
+    return "" if step["status"]["id"] == "finished" else " on no agent yet"

@@ -35,7 +35,7 @@ def why(
         say_json(found)
         return
     if not found:
-        say("It waits for no agent.")
+        say("Nothing of it waits: it runs, or has ended.")
     for each in found:
         say(f"{each['step']['id']}  {each['text']}{start_of(each['estimate'])}")
 

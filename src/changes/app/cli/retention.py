@@ -54,7 +54,14 @@ def retention(
 def show(found: dict[str, Any]) -> None:
     gone = [each for each in found["kinds"] if each["items"]]
     if gone:
-        kinds = [(each["kind"], each["items"], megabytes(each["bytesBack"])) for each in gone]
+        kinds = [
+            (
+                each["kind"],
+                f"{each['items']} or more" if each.get("isMore") else each["items"],
+                megabytes(each["bytesBack"]),
+            )
+            for each in gone
+        ]
         table(["WHAT", "GONE", "MB BACK"], kinds)
     if found["months"]:
         rows = [

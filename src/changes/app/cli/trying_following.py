@@ -65,10 +65,10 @@ class Follower:
                         continue
                     has_ended = step["status"]["id"] == FINISHED
                     alive += not has_ended
-                    self.show_log(step["id"], shown)
+                    self.show_log(step["id"], shown, is_whole=has_ended)
                     shown.is_over = has_ended
 
-    def show_log(self, step_id: str, shown: Shown) -> None:
+    def show_log(self, step_id: str, shown: Shown, *, is_whole: bool) -> None:
         """One that has printed nothing yet has no log."""
         path = f"/jobsteps/{step_id}/logs/console/"
         answer = self.asked.send("GET", path, None, {}, raw=1, offset=shown.offset)
@@ -76,6 +76,8 @@ class Follower:
             return
         shown.offset += len(answer.body)
         *lines, shown.rest = (shown.rest + answer.body).split(b"\n")
+        if is_whole and shown.rest:
+            lines.append(shown.rest)
         for each in lines:
             sys.stdout.buffer.write(shown.label.encode() + b" | " + each + b"\n")
         sys.stdout.buffer.flush()

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from changes.app.cli.output import REFUSED, WRONG_USAGE, fail
@@ -19,6 +19,8 @@ DIFF = (
     "--no-color", "--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=all",
 )  # fmt: skip
 LARGEST_TOLD = 3
+# No patch is this large, so git need not read such a file to tell.
+FILE_MAX_BYTES = 256 * 2**20
 
 
 def snapped(top: Path, urls: Sequence[str]) -> Snapped:
@@ -34,11 +36,23 @@ def snapped(top: Path, urls: Sequence[str]) -> Snapped:
 
 def difference(top: Path, folder: Path, base: str) -> tuple[bytes, list[str]]:
     env = apart(top, folder)
+    refuse_huge(top, env)
     ask(top, "git", *QUIET, "add", "--all", "--", ".", env=env)
     tree = line(ask(top, "git", *QUIET, "write-tree", env=env))
     patch = ask(top, "git", *DIFF, base, tree, env=env)
     names = ask(top, "git", "diff-tree", "-r", "-z", "--name-only", "--diff-filter=d", base, tree, env=env)
     return patch, largest_of(top, [os.fsdecode(each) for each in names.split(b"\0") if each])
+
+
+def refuse_huge(top: Path, env: Mapping[str, str]) -> None:
+    touched = ("ls-files", "-z", "--modified", "--others", "--exclude-standard")
+    names = [os.fsdecode(each) for each in ask(top, "git", *QUIET, *touched, env=env).split(b"\0") if each]
+    # Of a link it is the link that goes.
+    files = [name for name in names if (top / name).is_file() and not (top / name).is_symlink()]
+    huge = [name for name in files if (top / name).stat().st_size > FILE_MAX_BYTES]
+    if huge:
+        told = ", ".join(largest_of(top, huge))
+        fail(f"Too large to be sent with a patch: {told}. Ignore it, or push first.", WRONG_USAGE)
 
 
 def changed_files(top: Path, base: str) -> list[str]:

@@ -177,6 +177,8 @@ def enrol(wires: Wires, dice: Dice, machine: Machine) -> Agent:
             token=token,
             name=machine.label,
             slots=machine.slots,
+            cpus=machine.cpus,
+            memory_mb=machine.memory_mb,
             labels=labels,
             version=VERSION,
             sandboxes=SANDBOXES,

@@ -19,6 +19,8 @@ class CommandShape:
     type: str = "default"
     tool: str = "plain"
     artifacts: tuple[str, ...] = ()
+    # What it does one after the other and tells of in phases.json, each with its part of the time.
+    phases: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,15 @@ BUNDLE = CommandShape("Bundle", "npm run build", 0.7, tool="npm")
 BROWSER = CommandShape(
     "Browser tests", "npx playwright test --reporter=junit", 1.0, "default", "vitest", REPORT
 )
-GRADLE = CommandShape("Assemble", "./gradlew assembleDebug", 1.0, tool="gradle")
+GRADLE_PHASES = (("Configure", 0.08), ("Compile Kotlin", 0.55), ("Merge resources", 0.12), ("Package", 0.25))
+GRADLE = CommandShape(
+    "Assemble",
+    "./gradlew assembleDebug",
+    1.0,
+    tool="gradle",
+    artifacts=("phases.json",),
+    phases=GRADLE_PHASES,
+)
 GRADLE_TEST = CommandShape("Tests", "./gradlew connectedCheck", 1.0, "default", "gradle", REPORT)
 XCODE = CommandShape("Tests", "xcodebuild test -scheme Orbit -quiet", 1.0, "default", "gradle", REPORT)
 TERRAFORM = (

@@ -8,7 +8,18 @@ from itertools import count
 
 import psycopg
 
-from changes.app.demo import catalogue, covered, fates, origins, rooms, told, verdicts
+from changes.app.demo import (
+    catalogue,
+    covered,
+    decided,
+    fates,
+    origins,
+    rooms,
+    streams,
+    told,
+    verdicts,
+    versions,
+)
 from changes.app.demo.catalogue import ProjectShape
 from changes.app.demo.dice import Dice
 from changes.app.demo.ground import Builder
@@ -102,7 +113,12 @@ def fill(into: Into, wanted: Wanted) -> int:
     # Whoever reads a log asks the process where it lies.
     storage.storage.set(into.storage)
     with into.database.transaction() as session:
+        streams.tell(session, into.storage, wanted.seed, wanted.builds)
+    with into.database.transaction() as session:
         told.tell(session, wanted.seed)
+    with into.database.transaction() as session:
+        versions.tell(session, wanted.seed)
+        decided.tell(session, wanted.seed)
     with into.database.transaction() as session:
         covered.tell(session, wanted.seed)
     with into.database.transaction() as session:

@@ -111,6 +111,8 @@ class Builder:
             **born,
             label=machine.label,
             slots=machine.slots,
+            cpus=machine.cpus,
+            memory_mb=machine.memory_mb,
             labels={"cluster": machine.cluster, **machine.labels},
             version=VERSION if machine.is_alive else "0.0.9",
             token_digest=None if machine.is_revoked else self.dice.digest(),

@@ -8,7 +8,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import cache
+from typing import Any
 
+from changes.app.demo.play import Ran
 from changes.app.demo.suites import Run
 from changes.builds.rules import Result
 
@@ -55,6 +57,19 @@ DRAWING = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 90" width=
 <rect x="240" y="62" width="150" height="16" fill="#2da44e"/><text x="10" y="75">tests</text>
 </svg>
 """
+
+
+def phases(commands: Sequence[Ran]) -> dict[str, Any]:
+    """What one long script tells of itself; one that failed did so at its end."""
+    told = []
+    for ran in commands:
+        if ran.return_code is None or ran.date_started is None or ran.date_finished is None:
+            continue
+        took_ms = (ran.date_finished - ran.date_started).total_seconds() * 1000
+        for place, (name, share) in enumerate(ran.shape.phases, start=1):
+            code = ran.return_code if place == len(ran.shape.phases) else 0
+            told.append({"name": name, "return_code": code, "duration_ms": round(took_ms * share)})
+    return {"phases": told} if told else {}
 
 
 def files(runs: Sequence[Run]) -> Iterator[tuple[str, bytes]]:

@@ -55,6 +55,14 @@ class Machine:
     def is_alive(self) -> bool:
         return self.silent_for is None and self.was_seen
 
+    @property
+    def cpus(self) -> int:
+        return 2 * self.slots
+
+    @property
+    def memory_mb(self) -> int:
+        return 8192 * self.slots
+
 
 MACHINES = (
     Machine("forge-1", "linux", 8, {"arch": "x86_64", "os": "debian-13"}),

@@ -86,8 +86,9 @@ PREVIEW = """\
 The site of this change is at [preview.orbit.example](https://preview.orbit.example/). It
 stays for **7 days**.
 
-1. Sign in as `demo`.
-2. Look at the new page of orders.
+- [x] the page of orders is built
+- [x] its pictures are new
+- [ ] somebody has looked at it on a phone
 """
 HELP = """\
 It needs the services beside it:

@@ -241,7 +241,7 @@ class JobWriter:
             last_heartbeat=self.now if is_held else attempt.state.date_finished,
             date_pending=at,
             date_allocated=attempt.state.date_started,
-            data={"checkout_folder": SOURCE_FOLDER},
+            data={"checkout_folder": SOURCE_FOLDER, **left.phases(attempt.commands)},
             **judged(attempt.state),
         )
         self.commands(step_id, at, attempt)

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from changes.app.doctor import queue
+from changes.app.doctor import queue, work_sums
 from changes.base.db import Database
 from changes.builds import settle
 from changes.results import run_numbers, statistics, testdays
@@ -58,6 +58,7 @@ def mend(database: Database, names: list[str]) -> int:
             session.execute(text(statement))
         queue.mend(session)
         testdays.count_anew(session)
+        work_sums.mend(session)
         build_ids = {build_id for name in names for build_id in builds_of(session, name)}
     for build_id in sorted(build_ids):
         with database.transaction() as session:

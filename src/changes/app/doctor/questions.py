@@ -125,6 +125,19 @@ ENDINGS = [
         "Cancel it and build again. " + TELL,
     ),
     Question(
+        "jobs-are-let-go",
+        "A job that waits for no other one has a step that runs, or waits to",
+        "select 'job ' || job.id from job join build on build.id = job.build_id where job.status <> 3"
+        " and build.status <> 3 and build.date_created < now() - interval '2 min'"
+        " and not exists (select from outside_build where build_id = build.id)"
+        " and not exists (select from job_step step where step.job_id = job.id"
+        " and (step.status in (2, 4, 5, 6) or step.date_finished > now() - interval '2 min'))"
+        " and not exists (select from job_need join job needed on needed.id = needs_id"
+        " where job_need.job_id = job.id and (needed.status <> 3"
+        " or needed.date_finished > now() - interval '2 min')) order by job.id limit :limit",
+        "Cancel the job, and do it again when its build has ended. " + TELL,
+    ),
+    Question(
         "silent-agents-are-noticed",
         "A step whose agent fell silent is made again",
         "select 'step ' || id from job_step where status in (2, 5) and :could_hear"

@@ -52,7 +52,7 @@ def read(left: Sequence[Artifact], of_step: Mapping[str, Any]) -> Told:
         try:
             report_count += take(artifact, files, is_doubtful=kind == Kind.DOUBTFUL_COVERAGE)
         except (Malformed, NotFound) as error:
-            problems.append(reading.malformed(artifact, error))
+            problems.append(reading.malformed(artifact, str(error)))
             report_count += 1
     return Told(files, problems, report_count)
 

@@ -138,8 +138,12 @@ class Days:
 
 def note(session: Session, build_ids: Collection[UUID]) -> None:
     """These have ended."""
-    since = clock.now() - timedelta(days=COUNTED_AGAIN_DAYS)
-    session.execute(text(NOTE), {"build_ids": list(build_ids), "since": since})
+    asked = {"build_ids": list(build_ids), "since": counted_again_since()}
+    session.execute(text(NOTE), asked)
+
+
+def counted_again_since() -> datetime:
+    return clock.now() - timedelta(days=COUNTED_AGAIN_DAYS)
 
 
 def count_stale(session: Session) -> int:

@@ -4,6 +4,7 @@ Each bucket ends at 2^(1/4) times its beginning, so what is told is right within
 of any days, plans and projects can be added up: medians cannot.
 """
 
+import math
 from collections.abc import Mapping
 
 # Of the logarithm by which SQL finds the bucket (counting.py).
@@ -16,6 +17,11 @@ def bounds_ms(bucket: int) -> tuple[float, float]:
     if bucket <= 0:
         return 0.0, 0.0
     return 2 ** ((bucket - 1) / STEPS_PER_DOUBLING), 2 ** (bucket / STEPS_PER_DOUBLING)
+
+
+def bucket_of(ms: int) -> int:
+    """As counting.py finds it in SQL."""
+    return 0 if ms < LEAST_MS else math.floor(STEPS_PER_DOUBLING * math.log2(ms)) + 1
 
 
 def percentile_ms(spread: Mapping[int, int], percent: float) -> float | None:

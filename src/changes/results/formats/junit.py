@@ -11,6 +11,7 @@ from changes.results.formats.excerpt import Excerpt, clip_name, excerpt
 from changes.results.formats.seen import (
     DEFAULT_LIMITS,
     QUARANTINED,
+    FileSeen,
     Limits,
     Malformed,
     Refused,
@@ -88,8 +89,8 @@ class _Target(Gathering):
             self.depth_in_case += 1
             if self.depth_in_case == 1:
                 self._open_part(local_name(tag), attributes)
-            elif self.case is not None and local_name(tag) == "property":
-                self.case.note_property(attributes)
+            elif self.case is not None:
+                self.case.note(local_name(tag), attributes)
             return
         name = local_name(tag)
         if not self.saw_root:
@@ -178,6 +179,9 @@ class _Case:
         self.parts: list[Part] = []
         self.parts_left_out = 0
         self.attached: list[str] = []
+        self.files: list[FileSeen] = []
+        self.files_chars = 0
+        self.files_left_out = 0
 
     def open_part(self, tag: str, attributes: Mapping[str, str]) -> Excerpt | None:
         """Where the text of this element goes, if it is wanted."""
@@ -197,6 +201,23 @@ class _Case:
         part = Part(tag, excerpt(headline, self.limits.text_chars), Excerpt(self.limits.text_chars))
         self.parts.append(part)
         return part.excerpt
+
+    def note(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """What stands within a part of the case."""
+        if tag == "property":
+            self.note_property(attributes)
+        elif tag == "artifact" and "base64" in attributes:
+            self.note_file(attributes)
+
+    def note_file(self, attributes: Mapping[str, str]) -> None:
+        encoded = attributes["base64"]
+        is_too_much = self.files_chars + len(encoded) > self.limits.file_chars
+        if is_too_much or len(self.files) >= self.limits.parts:
+            self.files_left_out += 1
+            return
+        self.files_chars += len(encoded)
+        name = clip_name(attributes.get("name", ""), self.limits.name_chars)
+        self.files.append(FileSeen(name, attributes.get("type", "").lower()[:16], encoded))
 
     def note_property(self, attributes: Mapping[str, str]) -> None:
         is_file = attributes.get("name", "").lower() in FILE_PROPERTIES
@@ -218,6 +239,7 @@ class _Case:
             owner=clip_name(owner, self.limits.name_chars) if owner else None,
             file=clip_name(file, self.limits.name_chars) if file else None,
             line=whole_number(attributes.get("line")),
+            files=tuple(self.files),
         )
 
     def _result(self) -> Result:
@@ -231,11 +253,13 @@ class _Case:
 
     def _message(self) -> str:
         last_failure = self.attributes.get("last_failure_output")
-        if not self.parts and not last_failure and not self.attached:
+        if not self.parts and not last_failure and not self.attached and not self.files_left_out:
             return ""
         pieces = [excerpt(last_failure or "", self.limits.text_chars)]
         pieces += [part.text(self.limits.text_chars) for part in self.parts]
         pieces += [f"[[ATTACHMENT|{path}]]" for path in self.attached]
+        if self.files_left_out:
+            pieces.append(f"({self.files_left_out} of its files are too many or too large, and left out)")
         return joined(pieces, self.parts_left_out)
 
 

@@ -57,12 +57,22 @@ class Limits:
     name_chars: int = 2048
     parts: int = 16
     tests: int = 1_000_000
+    # Of all files of one test that stand in the report itself.
+    file_chars: int = 16 * 1024 * 1024
     # Of all messages together; beyond it each is cut to `late_text_chars`.
     all_text_chars: int = 64 * 1024 * 1024
     late_text_chars: int = 1024
 
 
 DEFAULT_LIMITS = Limits()
+
+
+class FileSeen(NamedTuple):
+    """A file that stands in the report itself; `kind` is text, image, html or anything else."""
+
+    name: str
+    kind: str
+    base64: str
 
 
 class TestSeen(NamedTuple):
@@ -83,6 +93,7 @@ class TestSeen(NamedTuple):
     line: int | None = None
     # Its runner repeated the test, so this entry decides and those before it are attempts.
     is_repeat: bool = False
+    files: tuple[FileSeen, ...] = ()
 
     @property
     def sha1(self) -> str:

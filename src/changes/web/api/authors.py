@@ -20,7 +20,8 @@ from changes.people.models import Author, User
 from changes.people.rules import Scope
 from changes.projects import change_queries, commits
 from changes.projects.models import Revision, Source
-from changes.web import call, change_shapes, paging, shapes
+from changes.results.figures import of_builds
+from changes.web import call, change_shapes, paging, shapes, statistics_shapes
 from changes.web.api.builds import summaries
 from changes.web.call import Call
 from changes.web.params import Parameters, documented, documented_query, parameters
@@ -28,10 +29,15 @@ from changes.web.params import Parameters, documented, documented_query, paramet
 api = APIRouter(prefix="/authors", tags=["people"])
 COMMITS_SHOWN = 10
 BUILDS_MAX = 500
+DAYS_SUMMED_UP = 90
 
 
 class NumberOfCommits(Parameters):
     num_revs: Annotated[int, Field(ge=1, le=100, description="how many on a page")] = COMMITS_SHOWN
+
+
+class Sought(Parameters):
+    query: Annotated[str, Field(description="a part of name or address")] = ""
 
 
 class NewAddress(Parameters):
@@ -46,10 +52,24 @@ def called(this: Call, author_id: str) -> Sequence[Author]:
     return authors.named(this.session, this.caller.email)
 
 
+@api.get("/", openapi_extra=documented_query(Sought, paged=True))
+def list_authors(request: Request, asked: Annotated[Sought, parameters(Sought)]) -> Response:
+    """By name; those joined to somebody else stand with them."""
+    page = paging.page_of(request)
+    with call.begin(request, Scope.READ) as this:
+        part = authors.listed(this.session, page, query=asked.query)
+        shaped, headers = paging.shaped(request, page, part, shapes.author)
+        return this.answer(shaped, headers=headers)
+
+
 @api.get("/{author_id:uuid}/")
 def show_author(request: Request, author_id: UUID) -> Response:
+    """With what was built under all addresses within 90 days, summed up."""
     with call.begin(request, Scope.READ) as this:
-        return this.answer(with_addresses(this, authors.author(this.session, author_id)))
+        author = authors.author(this.session, author_id)
+        everybody = [each.id for each in authors.everybody(this.session, author)]
+        sums = of_builds.of_authors(this.session, everybody, days=DAYS_SUMMED_UP)
+        return this.answer({**with_addresses(this, author), "builds": statistics_shapes.sums(sums)})
 
 
 def with_addresses(this: Call, author: Author) -> dict[str, Any]:

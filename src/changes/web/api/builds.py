@@ -17,8 +17,8 @@ from changes.builds.rules import Cause
 from changes.people.rules import Scope
 from changes.projects import change_queries
 from changes.projects.models import Project
-from changes.results import origin, statistics, testruns
-from changes.web import answers, call, paging, shapes, test_shapes
+from changes.results import log_error_queries, origin, statistics, testruns
+from changes.web import answers, call, log_error_shapes, paging, shapes, test_shapes
 from changes.web.params import (
     Flag,
     Json,
@@ -188,6 +188,9 @@ def details(request: Request, build_id: UUID) -> dict[str, Any]:
             "waiting": waiting.sentence(this.session, build, silence_s=settings.get().node_silence_max_s),
             "lostAttempts": [shapes.failure(why) for why in waiting.lost_attempts(this.session, build_id)],
             "testFailures": test_failures(this, build_id, stats[build_id].get("test_failures", 0)),
+            "errors": [
+                log_error_shapes.seen(each) for each in log_error_queries.of_build(this.session, build)
+            ],
             "outside": shapes.outside(outside.of_build(this.session, build_id)),
             "events": [shapes.event(each) for each in collection.events_of(this.session, build_id)],
             "seenBy": [],

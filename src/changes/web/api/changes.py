@@ -18,7 +18,7 @@ from changes.projects import change_queries, changes, interdiff, queries, versio
 from changes.projects.change_queries import ChangeFilter
 from changes.projects.changes import NewChange
 from changes.projects.models import Change, Project
-from changes.projects.rules import ChangeState
+from changes.projects.rules import ChangeKind, ChangeState
 from changes.web import call, change_shapes, paging
 from changes.web.api.builds import NAME_MAX, NewBuilds, new_builds, summaries
 from changes.web.params import (
@@ -36,6 +36,7 @@ STATES = "^(open|landed|abandoned|)$"
 class ChangeList(Parameters):
     project: OptionalText = None
     state: Annotated[str, Field(pattern=STATES)] = ""
+    kind: Annotated[str, Field(pattern="^(commit|diff|pull|)$")] = ""
     query: str = ""
     author: str = ""
 
@@ -69,6 +70,7 @@ def list_changes(request: Request, asked: Annotated[ChangeList, parameters(Chang
         wanted = ChangeFilter(
             project=queries.project(this.session, asked.project) if asked.project else None,
             state=ChangeState[asked.state.upper()] if asked.state else None,
+            kind=ChangeKind[asked.kind.upper()] if asked.kind else None,
             text=asked.query,
             people=asked.author,
         )

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from changes.base.errors import Invalid
-from changes.builds import anatomy, attempts, queries, step_summary
+from changes.builds import anatomy, attempts, queries, step_summary, told_phases
 from changes.builds.models import JobStep
+from changes.builds.rules import Result, Status
 from changes.builds.step_summary import Counted
 from changes.people.rules import Scope
 from changes.results import artifacts, logs, statistics
@@ -35,7 +36,7 @@ def show_job(request: Request, job_id: UUID) -> Response:
 
 @api.get("/jobs/{job_id:uuid}/phases/")
 def list_phases(request: Request, job_id: UUID) -> Response:
-    """Phases in order, each with all attempts at its steps and their commands."""
+    """Phases in order, each with all attempts at its steps and their commands; behind it what these told."""
     with call.begin(request, Scope.READ) as this:
         job = queries.job(this.session, job_id)
         steps = queries.steps_of(this.session, [job.id])
@@ -52,13 +53,33 @@ def list_phases(request: Request, job_id: UUID) -> Response:
             }
             for step in steps
         ]
-        phases = queries.phases_of(this.session, job)
-        return this.answer(
-            [
-                {**shapes.phase(phase), "steps": [s for s in shaped if s["phase"]["id"] == phase.id.hex]}
-                for phase in phases
-            ]
-        )
+        answer: list[dict[str, Any]] = []
+        for phase in queries.phases_of(this.session, job):
+            mine = [each for each in shaped if each["phase"]["id"] == phase.id.hex]
+            answer.append({**shapes.phase(phase), "steps": mine, "toldBy": None})
+            answer += [told for step in steps if step.phase_id == phase.id for told in told_by(step)]
+        return this.answer(answer)
+
+
+def told_by(step: JobStep) -> list[dict[str, Any]]:
+    """The phases that a step had within itself, as far as it told of them; in the shape of the others."""
+    if step.replacement_id is not None:
+        return []
+    return [
+        {
+            "id": uuid5(step.id, f"phase {place}").hex,
+            "name": told.name,
+            "status": shapes.enum(Status.FINISHED),
+            "result": shapes.enum(Result.FAILED if told.is_failed else Result.PASSED),
+            "duration": told.duration_ms,
+            "dateCreated": shapes.when(step.date_created),
+            "dateStarted": None,
+            "dateFinished": shapes.when(step.date_finished),
+            "steps": [],
+            "toldBy": {"id": step.id.hex},
+        }
+        for place, told in enumerate(told_phases.of(step.data))
+    ]
 
 
 @api.get("/jobs/{job_id:uuid}/artifacts/", openapi_extra=documented_query(paged=True))

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from changes.base.errors import Invalid, NotFound
 from changes.builds import queries
+from changes.builds.models import JobPhase
 from changes.people.rules import Scope
 from changes.results import artifacts, log_finding, log_reading, logparts, logs
 from changes.results.log_finding import Wanted, Within
@@ -214,10 +215,16 @@ def by_bytes(this: call.Call, source: LogSource, asked: LogPart) -> dict[str, An
     parts = logparts.parts(this.session, source, offset=asked.offset, limit=limit)
     end = parts[-1].offset + len(parts[-1].data) if parts else max(0, asked.offset)
     return {
-        "source": shapes.log_source(source),
+        "source": {**shapes.log_source(source), "step": with_phase(this, source)},
         "chunks": [shapes.log_part(source, part) for part in parts],
         "nextOffset": end,
     }
+
+
+def with_phase(this: call.Call, source: LogSource) -> dict[str, Any]:
+    """The step of a log, with its phase in a list, as the original has it."""
+    phase = this.session.get_one(JobPhase, source.step.phase_id)
+    return {**shapes.job_step(source.step), "phase": [shapes.phase(phase)]}
 
 
 def shaped_lines(this: call.Call, source: Source, chosen: Lines) -> dict[str, Any]:

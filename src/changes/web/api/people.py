@@ -28,6 +28,7 @@ STANDINGS = {"1": Standing.ADMIN, "0": Standing.OTHER}
 class UserList(Parameters):
     query: str = ""
     is_admin: Annotated[str, Field(pattern="^(0|1|)$")] = ""
+    standing: Standing = Standing.ANY
     sort: Annotated[str, Field(pattern="^(email|date|)$")] = "email"
 
 
@@ -69,9 +70,8 @@ def who_am_i(request: Request) -> Response:
 @api.get("/users/", openapi_extra=documented_query(UserList, paged=True, by_id=True))
 def list_users(request: Request, asked: Annotated[UserList, parameters(UserList)]) -> Response:
     page = paging.page_of(request, by_id=True)
-    wanted = UserFilter(
-        asked.query, STANDINGS.get(asked.is_admin, Standing.ANY), newest_first=asked.sort == "date"
-    )
+    standing = STANDINGS.get(asked.is_admin, asked.standing)
+    wanted = UserFilter(asked.query, standing, newest_first=asked.sort == "date")
     with call.begin(request, Scope.ADMIN) as this:
         shaped, headers = paging.shaped(request, page, queries.users(this.session, page, wanted), shapes.user)
         return this.answer(shaped, headers=headers)

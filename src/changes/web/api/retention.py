@@ -62,6 +62,7 @@ def shape_kind(each: Told) -> dict[str, Any]:
     return {
         "kind": each.kind.value,
         "items": each.items,
+        "isMore": each.is_more,
         "bytes": each.size_bytes,
         "bytesBack": each.freed_bytes,
     }

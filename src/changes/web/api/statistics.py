@@ -12,11 +12,12 @@ from changes.base.db import Session
 from changes.base.errors import Invalid
 from changes.people.rules import Scope
 from changes.projects import queries
+from changes.results import flaky
 from changes.results.figures import item_series, naming, reading
 from changes.results.figures.item_series import POINTS, STATS, Resolution, Wanted
 from changes.results.figures.models import Scope as Summed
 from changes.results.figures.reading import Asked
-from changes.web import call, statistics_shapes
+from changes.web import call, statistics_shapes, verdict_shapes
 from changes.web.asked_figures import FiguresAsked
 from changes.web.params import Parameters, blank_is_none, documented_query, parameters
 
@@ -65,7 +66,9 @@ def show_of_project(
         period = asked.of_period(clock.now().date(), project.id)
         plans = reading.by_owner(this.session, replace(period, scope=Summed.JOBS))
         names = naming.plans(this.session, project.id)
-        return this.answer({**told(this.session, period), "plans": statistics_shapes.owners(plans, names)})
+        bill = verdict_shapes.bill(flaky.bill(this.session, project))
+        told_plans = statistics_shapes.owners(plans, names)
+        return this.answer({**told(this.session, period), "flaky": bill, "plans": told_plans})
 
 
 @api.get("/statistics/", openapi_extra=documented_query(FiguresAsked))
@@ -75,7 +78,9 @@ def show_of_all(request: Request, asked: Annotated[FiguresAsked, parameters(Figu
         period = replace(asked.of_period(clock.now().date()), scope=Summed.BUILDS, owner_id=None)
         nodes = reading.by_owner(this.session, replace(period, scope=Summed.STEPS))
         names = naming.nodes(this.session, nodes)
-        return this.answer({**told(this.session, period), "nodes": statistics_shapes.owners(nodes, names)})
+        bill = verdict_shapes.bill(flaky.bill(this.session))
+        told_nodes = statistics_shapes.owners(nodes, names)
+        return this.answer({**told(this.session, period), "flaky": bill, "nodes": told_nodes})
 
 
 def told(session: Session, period: Asked) -> dict[str, Any]:

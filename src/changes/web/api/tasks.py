@@ -19,6 +19,7 @@ ALL = "all"
 class TasksAsked(Parameters):
     object_id: Annotated[OptionalText, Field(description="of the thing they work on")] = None
     state: Annotated[str | None, Field(pattern="^failed$", description="failed: those given up")] = None
+    name: Annotated[str, Field(description="of those given up")] = ""
 
 
 @api.get("/tasks/", openapi_extra=documented_query(TasksAsked, paged=True, by_id=True))
@@ -28,7 +29,7 @@ def list_tasks(request: Request, asked: Annotated[TasksAsked, parameters(TasksAs
     of = ids.parse(asked.object_id) if asked.object_id else None
     with call.begin(request, Scope.READ) as this:
         if asked.state:
-            part = task_health.dead(this.session, page)
+            part = task_health.dead(this.session, page, asked.name)
         else:
             part = jobs.newest(this.session, page, child_id=of)
         shaped, headers = paging.shaped(request, page, part, shape)

@@ -9,7 +9,7 @@ from pydantic import Field
 from changes.builds import queries as builds
 from changes.builds.rules import Result
 from changes.people.rules import Scope
-from changes.results import artifacts, build_tests, testruns
+from changes.results import artifacts, build_tests, test_files, testruns
 from changes.results.build_tests import ListAsked
 from changes.web import call, paging, test_shapes
 from changes.web.params import Flag, Parameters, documented_query, parameters
@@ -81,8 +81,10 @@ def list_flaky_tests(request: Request, build_id: UUID) -> Response:
 
 @api.get("/tests/{run_id:uuid}/")
 def show_run(request: Request, run_id: UUID) -> Response:
-    """One run, all it said, and the files that its step left behind."""
+    """One run, all it said, and the files that belong to it."""
     with call.begin(request, Scope.READ) as this:
         found, step, message = build_tests.run(this.session, run_id)
-        left = artifacts.of_step(this.session, step.id), build_tests.first_log(this.session, step.id)
-        return this.answer(test_shapes.detailed(found, step, message, left))
+        left = artifacts.of_step(this.session, step.id)
+        files = test_files.of_test(found.test.name, message, left)
+        log = build_tests.first_log(this.session, step.id)
+        return this.answer(test_shapes.detailed(found, step, message, (files, log)))

@@ -9,7 +9,7 @@ from pydantic import Field
 from changes.base.process import settings
 from changes.builds import groups, load, priority, queries, queue_look, queue_queries, waiting
 from changes.builds.queue_look import LaneLine, Look
-from changes.builds.rules import Priority, Status
+from changes.builds.rules import Priority
 from changes.people.rules import Scope
 from changes.web import call, paging, queue_shapes, shapes
 from changes.web.params import Parameters, documented, documented_query, parameters
@@ -24,8 +24,9 @@ class NewPriority(Parameters):
 
 
 class QueueAsked(Parameters):
-    project: Annotated[str, Field(description="short name of a project")] = ""
+    project: Annotated[str, Field(description="a part of its short name")] = ""
     cluster: str = ""
+    reason: Annotated[str, Field(description="a `block`, as of what waits")] = ""
 
 
 class GroupLimit(Parameters):
@@ -35,10 +36,10 @@ class GroupLimit(Parameters):
 
 @api.get("/jobsteps/{step_id:uuid}/waiting/")
 def show_why_step_waits(request: Request, step_id: UUID) -> Response:
-    """`null` when it waits for no agent: it runs, has ended, or an earlier phase is still at it."""
+    """`null` when it does not wait: it runs, or has ended."""
     with call.begin(request, Scope.READ) as this:
         step = queries.step(this.session, step_id)
-        if step.status != Status.PENDING_ALLOCATION:
+        if not waiting.waits(step):
             return this.answer(None)
         silence_s = settings.get().node_silence_max_s
         return this.answer(queue_shapes.explanation(waiting.explain(this.session, step, silence_s=silence_s)))
@@ -46,7 +47,7 @@ def show_why_step_waits(request: Request, step_id: UUID) -> Response:
 
 @api.get("/builds/{build_id:uuid}/waiting/")
 def show_why_build_waits(request: Request, build_id: UUID) -> Response:
-    """Its oldest steps that wait for an agent, each with why."""
+    """Its oldest steps that wait, those for an agent first, each with why."""
     with call.begin(request, Scope.READ) as this:
         queries.build(this.session, build_id)
         silence_s = settings.get().node_silence_max_s
@@ -95,8 +96,9 @@ def wanted_lanes(seen: Look, asked: QueueAsked) -> list[LaneLine]:
     return [
         line
         for line in seen.lanes
-        if (not asked.project or line.project == asked.project)
+        if asked.project.strip().casefold() in line.project
         and (not asked.cluster or line.needs.cluster == asked.cluster)
+        and (not asked.reason or waiting.of_lane(seen, line).block == asked.reason)
     ]
 
 

@@ -2,16 +2,33 @@
 // drag looks closer. What the server drew stays for those who hear the page, and for whoever has no script.
 import uPlot from "uplot";
 
-type Told = { unit: "s" | "share" | "count"; lines: { name: string; tone: string }[]; columns: (number | null)[][] };
+type Told = { top: number; unit: "s" | "share" | "count" | "bytes"; lines: { name: string; tone: string }[]; columns: (number | null)[][] };
 const HEIGHT = 150;
 
 function words(unit: Told["unit"], value: number | null): string {
   if (value === null || value === undefined) return "–";
   if (unit === "share") return `${Math.round(value * 1000) / 10} %`;
   if (unit === "count") return value.toLocaleString("en");
-  if (value < 60) return `${value < 10 ? value.toFixed(1) : Math.round(value)} s`;
-  if (value < 3600) return `${Math.floor(value / 60)}m ${String(Math.round(value % 60)).padStart(2, "0")}s`;
-  return `${Math.floor(value / 3600)}h ${String(Math.floor((value % 3600) / 60)).padStart(2, "0")}m`;
+  if (unit === "bytes") return bytes(value);
+  return duration(value);
+}
+
+// In the words of the pages: at most two units.
+function duration(seconds: number): string {
+  if (seconds > 0 && seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 60) return `${seconds < 10 && seconds > 0 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  const whole = Math.round(seconds);
+  const [large, unit, small, rest] = whole < 3600
+    ? [Math.floor(whole / 60), "min", whole % 60, "s"]
+    : [Math.floor(whole / 3600), "h", Math.floor((whole % 3600) / 60), "min"];
+  return small ? `${large} ${unit} ${small} ${rest}` : `${large} ${unit}`;
+}
+
+// In units of a thousand, as everywhere.
+function bytes(value: number): string {
+  const power = Math.min(5, Math.max(0, Math.floor(Math.log10(Math.max(1, value)) / 3)));
+  const shown = value / 1000 ** power;
+  return `${shown < 10 && power ? shown.toFixed(1) : Math.round(shown)} ${["bytes", "kB", "MB", "GB", "TB", "PB"][power]}`;
 }
 
 // As a canvas understands it: a token may be light-dark(…).
@@ -35,8 +52,12 @@ function options(told: Told, width: number): uPlot.Options {
     height: HEIGHT,
     // The days are days of UTC, wherever the reader is.
     tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
-    scales: { y: { range: (_, least, most) => (told.unit === "share" ? [0, 1] : [0, most || 1]) } },
-    axes: [{ ...axis, space: 70, values: (_, at) => at.map(day) }, { ...axis, size: 56, values: (_, at) => at.map((each) => words(told.unit, each)) }],
+    // The same scale as the server's drawing: round figures at its top, its middle and its foot.
+    scales: { y: { range: () => [0, told.top] } },
+    axes: [
+      { ...axis, size: 32, gap: 10, space: 70, values: (_, at) => at.map(day) },
+      { ...axis, size: 68, splits: () => [0, told.top / 2, told.top], values: (_, at) => at.map((each) => words(told.unit, each)) },
+    ],
     series: [
       { label: "Day", value: "{YYYY}-{MM}-{DD}" },
       ...told.lines.map((line, index) => ({
@@ -44,6 +65,7 @@ function options(told: Told, width: number): uPlot.Options {
         stroke: colour(line.tone),
         width: 2,
         dash: index ? [2, 5] : [],
+        points: { size: 4, fill: colour(line.tone), space: 12 },
         value: (_: uPlot, value: number | null) => words(told.unit, value),
       })),
     ],

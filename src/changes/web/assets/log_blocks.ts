@@ -166,8 +166,8 @@ export function lineOf(row: Element): number {
   return Number(row.id.slice(1));
 }
 
-// What stands where a line is going to be.
-export function blank(line: number): Row {
+// What stands where a line is going to be. The title of a group is known before its line comes.
+export function blank(line: number, title = ""): Row {
   const number = element("a", { href: `#L${line}`, tabindex: "-1" }, String(line));
-  return element("li", { id: `L${line}`, class: "log-blank" }, number, element("span", { class: "log-text" }));
+  return element("li", { id: `L${line}`, class: title ? "log-head" : "log-blank" }, number, element("span", { class: "log-text" }, title));
 }

@@ -13,6 +13,7 @@ import * as times from "./log_times";
 const TASTE = "changes_log";
 const TASTE_S = 31_536_000;
 const GROUPS_FIRST_MS = 100;
+const GROUPS_LATER_MS = 700;
 const GROUPS_AGAIN_MS = 5000;
 const GROUPS_LIVE_LINES = 200_000;
 const TOLD: Record<Exclude<Trouble, "">, string> = {
@@ -55,8 +56,9 @@ export class View {
     this.scroller = new Scroller(this.box, this.list, { count: () => this.folds.count(this.total), draw: (row) => this.draw(row) }, () => this.moved());
     this.listen();
     this.begin();
-    // Lines are waited for, groups are not.
-    if (!this.isGrowing || this.total <= GROUPS_LIVE_LINES) this.groups.fetchIn(GROUPS_FIRST_MS);
+    // Lines are waited for, groups are not: to find them, the server looks through the whole log.
+    const isWaiting = this.at > 0 && !this.blocks.get(this.at);
+    if (!this.isGrowing || this.total <= GROUPS_LIVE_LINES) this.groups.fetchIn(isWaiting ? GROUPS_LATER_MS : GROUPS_FIRST_MS);
   }
 
   private get address(): string {
@@ -114,7 +116,7 @@ export class View {
   }
 
   private blankOf(line: number): Row {
-    const made = this.blanks.get(line) ?? blank(line);
+    const made = this.blanks.get(line) ?? blank(line, this.folds.at(line)?.title);
     this.blanks.set(line, made);
     return made;
   }
@@ -220,7 +222,10 @@ export class View {
   }
 
   private step(by: number): void {
-    const row = this.span ? this.folds.rowOf(this.span.last) + by : this.scroller.first;
+    // The first is the one that the reader was led to, as long as that is in sight.
+    const led = this.at ? this.folds.rowOf(this.at) : -1;
+    const first = led >= 0 && this.scroller.inSight(led) ? led : this.scroller.first;
+    const row = this.span ? this.folds.rowOf(this.span.last) + by : first;
     const line = this.folds.lineAt(Math.max(0, Math.min(row, this.folds.count(this.total) - 1)));
     this.mark({ first: line, last: line });
     this.goTo(line);
@@ -237,6 +242,7 @@ export class View {
   private setGroups(groups: Group[]): void {
     const [edge, kept] = [this.lineAtEdge(), this.groups.kept()];
     this.folds.set(groups, kept);
+    this.blanks.clear();
     // What was jumped to, or tells of an error, is not hidden by a way of a program to be tidy.
     for (const line of [this.at, ...this.errors, ...this.search.lines]) if (line) this.folds.reveal(line);
     this.keepPlace(() => this.scroller.refresh(this.folds.rowOf(edge)));

@@ -14,6 +14,7 @@ from changes.builds.models import Build
 from changes.results import archives, artifact_queries, artifacts, contents
 from changes.results.artifact_queries import Wanted
 from changes.results.contents import Content
+from changes.results.file_marks import LOG_NAME_END
 from changes.results.models import Artifact
 from changes.web import call, paging, sandboxed, streams
 from changes.web.pages import artifact_words, drawing, links, markdown, previews
@@ -185,4 +186,4 @@ def beside(session: Session, artifact: Artifact) -> dict[str, str]:
 
 
 def log_of(artifact: Artifact) -> str:
-    return links.log_of_artifact(artifact.id) if artifact.name.endswith(".log") else ""
+    return links.log_of_artifact(artifact.id) if artifact.name.endswith(LOG_NAME_END) else ""

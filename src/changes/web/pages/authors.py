@@ -1,4 +1,4 @@
-"""One author: builds in all projects, commits, and the addresses that are the same person."""
+"""All authors; and one: builds in all projects, commits, and the addresses that are the same person."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ from changes.people import queries as people
 from changes.people.models import Author, AuthorAddress, User
 from changes.people.rules import Scope
 from changes.projects import commits
+from changes.results.figures import of_builds
 from changes.web import answers, call, paging
 from changes.web.call import Call
 from changes.web.pages import drawing, forms
@@ -23,10 +24,32 @@ from changes.web.params import Parameters, parameters
 pages = APIRouter()
 HERE = "/authors/{author_id:uuid}/"
 COMMITS_SHOWN = 10
+AUTHORS_PER_PAGE = 50
+DAYS_SUMMED_UP = 90
+
+
+class Sought(Parameters):
+    query: str = ""
 
 
 class Address(Parameters):
     email: str = ""
+
+
+@pages.get("/authors/")
+def list_authors(request: Request, asked: Annotated[Sought, parameters(Sought)]) -> Response:
+    page = paging.page_of(request, size=AUTHORS_PER_PAGE)
+    with call.reading(request) as this:
+        part = authors.listed(this.session, page, query=asked.query)
+        before, after = paging.newer_and_older(request, page, part)
+        values = {
+            "authors": part.rows,
+            "newest": builds.newest_of_authors(this.session, [each.id for each in part.rows]),
+            "asked": asked,
+            "before": before,
+            "after": after,
+        }
+        return drawing.page(request, "authors.html", values)
 
 
 @pages.get(HERE)
@@ -50,6 +73,8 @@ def about(request: Request, this: Call, author: Author, joined: Sequence[AuthorA
         **rows(this.session, part.rows),
         "newer": newer,
         "older": older,
+        "sums": of_builds.of_authors(this.session, [each.id for each in everybody], days=DAYS_SUMMED_UP),
+        "summed_days": DAYS_SUMMED_UP,
         "commits": commits.newest_by(this.session, everybody, limit=COMMITS_SHOWN),
         "joined": joined,
         "may_join": may_join(this, author),

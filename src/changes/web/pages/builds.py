@@ -10,7 +10,7 @@ from changes.base.db import Session
 from changes.base.errors import NotFound
 from changes.base.paging import Page
 from changes.base.process import settings
-from changes.builds import anatomy, around, config_preview, second_look, waiting
+from changes.builds import anatomy, around, config_preview, second_look, told_phases, waiting
 from changes.builds.anatomy import Anatomy, Opened
 from changes.builds.around import Around
 from changes.builds.models import Build
@@ -20,7 +20,17 @@ from changes.results import against_base, causes, logparts, suite, testruns
 from changes.results.against_base import Compared, News
 from changes.results.coverage import queries as coverage
 from changes.web import call
-from changes.web.pages import covered_lines, drawing, logview, said, states, story, timelines, told
+from changes.web.pages import (
+    covered_lines,
+    drawing,
+    logview,
+    queue_words,
+    said,
+    states,
+    story,
+    timelines,
+    told,
+)
 from changes.web.paging import DIGITS_MAX, whole_number
 
 pages = APIRouter()
@@ -114,7 +124,7 @@ def what_it_waits_for(session: Session, ran: Anatomy) -> str | None:
     pending = next((step for step in steps if step.status == Status.PENDING_ALLOCATION), None)
     if pending is not None:
         told = waiting.explain(session, pending, silence_s=settings.get().node_silence_max_s)
-        return told.waiting.sentence
+        return queue_words.why_and_when(told)
     if any(second_look.is_checking(step) for step in steps):
         return waiting.CHECKING
     is_read = any(step.status == Status.COLLECTING_RESULTS for step in steps)
@@ -138,6 +148,7 @@ def what_ran(build: Build, ran: Anatomy, page: Page) -> dict[str, Any]:
         "jobs": sorted(ran.jobs, key=lambda seen: (seen.job.result not in BAD, seen.job.number)),
         "steps_page": page.number,
         "step_count": ran.step_count,
+        "told_phases": told_phases.of,
         "has_more_steps": ran.step_count > page.offset + page.size,
         "timeline": shown,
         "timeline_open": not (is_calm and len(steps) > TIMELINE_CALM_ROWS),

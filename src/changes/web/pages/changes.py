@@ -96,6 +96,7 @@ def lived(this: Call, change_id: UUID) -> dict[str, Any]:
     return {
         "change": change,
         "moments": life.moments(change, sources, builds, said, repeated),
+        "course": life.course(change, [build for mine in builds.values() for build, _ in mine]),
         "newest": newest[0] if newest else None,
         "newest_project": newest[1] if newest else None,
         "coverage": coverage.of_build(this.session, newest[0]) if newest else None,

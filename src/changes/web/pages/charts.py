@@ -10,6 +10,8 @@ from changes.web.pages.states import WAITING, State
 
 # Heights people like to read at the edge of a chart of durations, in seconds.
 TOPS_S = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 21600, 43200, 86400]
+# Many tests take no second.
+SHORT_TOPS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 PLOT_HEIGHT = 100.0
 SLOT_WIDTH = 10.0
 BAR_WIDTH = 7.0
@@ -42,8 +44,8 @@ class Bar:
 
 def top_of(points: Sequence[Point]) -> float:
     longest = max((point.seconds or 0 for point in points), default=0)
-    fitting = [top for top in TOPS_S if top >= longest]
-    return float(fitting[0]) if fitting else float(longest)
+    tops = (*SHORT_TOPS_S, *TOPS_S) if longest else TOPS_S
+    return float(next((top for top in tops if top >= longest), longest))
 
 
 def bars(points: Sequence[Point]) -> list[Bar]:

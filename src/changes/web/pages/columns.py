@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from changes.web.pages.charts import BAR_WIDTH, LEAST_HEIGHT, PLOT_HEIGHT, SLOT_WIDTH, TOPS_S
+from changes.web.pages.charts import BAR_WIDTH, LEAST_HEIGHT, PLOT_HEIGHT, SHORT_TOPS_S, SLOT_WIDTH, TOPS_S
 
 EVEN, LEAST_TOP = (1, 2, 4, 6, 10), 2
-# Many tests take no second.
-SHORT_TOPS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
 @dataclass(frozen=True)

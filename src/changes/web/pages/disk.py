@@ -1,6 +1,6 @@
 """Where the bytes are, how fast they become more, and how much room is left; for administrators."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,24 +12,15 @@ from changes.base.process import settings
 from changes.people.rules import Scope
 from changes.results import disk_use
 from changes.web import call
-from changes.web.pages import drawing
+from changes.web.pages import drawing, lines, phrasing
+from changes.web.pages.lines import Line, LineChart
 
 pages = APIRouter()
 HERE = "/admin/disk/"
 DAYS_SHOWN = 90
-# Of the drawing; it is stretched to its place.
-WIDTH, HEIGHT = 1000, 120
+# Round figures for the edge of the chart, up to a petabyte.
+TOPS = [float(factor * 10**power) for power in range(3, 15) for factor in (1, 2, 5)]
 KINDS = ("artifacts", "logs", "caches", "snapshots")
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A line of sizes over days, as a path within WIDTH and HEIGHT."""
-
-    path: str
-    first: date
-    last: date
-    top_bytes: int
 
 
 @pages.get(HERE)
@@ -56,18 +47,16 @@ def values(session: Session) -> dict[str, Any]:
         "project_kinds": KINDS,
         "growth": growth,
         "days_left": None if free_bytes is None else disk_use.days_left(free_bytes, growth),
-        "chart": drawn(days),
+        "chart": chart_of(days),
     }
 
 
-def drawn(days: list[tuple[date, int]]) -> Drawing | None:
-    """None where one day alone tells nothing."""
+def chart_of(days: Sequence[tuple[date, int]]) -> LineChart | None:
+    """None where one day alone tells nothing; a day on which nobody measured is a gap."""
     if len(days) <= 1:
         return None
-    (first, _), (last, _) = days[0], days[-1]
-    top = max(size for _, size in days) or 1
-    span = (last - first).days
-    points = [
-        f"{(day - first).days * WIDTH / span:.1f} {HEIGHT - size * HEIGHT / top:.1f}" for day, size in days
-    ]
-    return Drawing("M" + "L".join(points), first, last, top)
+    sizes = dict(days)
+    first, last = days[0][0], days[-1][0]
+    shown = [first + timedelta(days=ago) for ago in range((last - first).days + 1)]
+    stored = Line("Stored", "running", [sizes.get(day) for day in shown])
+    return lines.chart(shown, [stored], TOPS, "bytes", lambda value: phrasing.size(round(value)))

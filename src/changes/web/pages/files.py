@@ -55,10 +55,11 @@ def show_file(
         projects = queries.projects_of_repositories(this.session, [repository_id])[repository_id]
         place = files.place(this.session, repository, revision, path)
     found = files.read(place, SHOWN_MAX_BYTES)
+    path = found.place.path
     values = {
         "repository": repository,
         "project": projects[0] if projects else None,
-        "revision": revision,
+        "revision": found.place.revision,
         "path": path,
         "found": found,
         "shown_max": SHOWN_MAX_BYTES,

@@ -6,8 +6,11 @@ from datetime import datetime
 from uuid import UUID
 
 from changes.builds.models import Build, Job
+from changes.builds.rules import Result
 from changes.projects.models import Change, Comment, Project, Source
 from changes.projects.rules import ChangeState
+from changes.results.figures import of_builds
+from changes.results.figures.reading import Sums
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,27 @@ class Moment:
     word: Word | None = None
     # How many steps of a build had to be tried again.
     repeated: int = 0
+
+
+@dataclass(frozen=True)
+class Course:
+    """How it went so far, in numbers; None is what has not happened."""
+
+    sums: Sums
+    green_after_s: float | None
+    landed_after_s: float | None
+
+
+def course(change: Change, builds: Sequence[Build]) -> Course:
+    """Counted from the moment it was made, or from its first build where that is older."""
+    begun = min([change.date_created, *(each.date_created for each in builds)])
+    green = [each.date_finished for each in builds if each.result == Result.PASSED and each.date_finished]
+    landed = change.date_landed if change.state == ChangeState.LANDED else None
+    return Course(of_builds.of_change(builds), since(begun, min(green, default=None)), since(begun, landed))
+
+
+def since(begun: datetime, at: datetime | None) -> float | None:
+    return None if at is None else max(0.0, (at - begun).total_seconds())
 
 
 def moments(

@@ -30,7 +30,7 @@ class LineChart:
     days: Sequence[date]
     top: float
     edge: tuple[str, str, str]
-    # What the numbers are, for the script: "s", "share" or "count".
+    # What the numbers are, for the script: "s", "share", "count" or "bytes".
     unit: str
 
     @property
@@ -52,7 +52,8 @@ class LineChart:
         """As the script wants it: columns, the first of them seconds since 1970."""
         at = [int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) for day in self.days]
         names = [{"name": line.name, "tone": line.tone} for line in self.lines]
-        return {"unit": self.unit, "lines": names, "columns": [at, *(line.values for line in self.lines)]}
+        columns = [at, *(line.values for line in self.lines)]
+        return {"unit": self.unit, "top": self.top, "lines": names, "columns": columns}
 
 
 def path(values: Sequence[float | None], top: float) -> str:

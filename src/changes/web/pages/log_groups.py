@@ -11,6 +11,8 @@ from enum import Enum
 
 TITLE_CHARACTERS = 200
 DEPTH_MAX = 6
+# What stands behind the last group may be the end of a command, and how it went.
+END_LINES = 10
 COMMAND = "$ "
 # Lines that this module wants to see begin like this; said for engines that need no exponential time.
 MARKED = (
@@ -136,6 +138,12 @@ def groups(found: Sequence[Mark], last_line: int) -> list[Group]:
             folding.add(mark)
     folding.end(last_line)
     return sorted((each for each in folding.done if each.last > each.first), key=lambda each: each.first)
+
+
+def with_end_open(found: Sequence[Group], last_line: int) -> list[Group]:
+    """Of what did not go well the end is to be seen, however tidy the program was."""
+    ends_from = last_line - END_LINES
+    return [replace(each, is_closed=False) if each.last >= ends_from else each for each in found]
 
 
 @dataclass

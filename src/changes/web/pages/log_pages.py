@@ -11,7 +11,7 @@ from pydantic import Field
 
 from changes.base.db import Session
 from changes.base.errors import Invalid
-from changes.results import log_finding, log_reading
+from changes.results import log_errors, log_finding, log_reading
 from changes.results.log_finding import Found, Wanted, Within
 from changes.results.log_reading import Line, Source
 from changes.web import call, streams
@@ -123,14 +123,16 @@ def show_groups(request: Request, log_id: UUID, asked: Annotated[Size, parameter
         total = log_reading.line_count(this.session, log.source)
         found = marked(this.session, log.source, log.titles)
         marks = list(log_groups.marks(numbered(found.lines), log.titles))
-        groups = [
-            [each.first, each.last, each.depth, ansi.text_of(each.title), each.is_closed]
-            for each in log_groups.groups(marks, total if found.is_complete else found.searched_to)
+        groups = log_groups.groups(marks, total if found.is_complete else found.searched_to)
+        if log.step.result in log_errors.LOOKED_AT:
+            groups = log_groups.with_end_open(groups, total)
+        told = [
+            [each.first, each.last, each.depth, ansi.text_of(each.title), each.is_closed] for each in groups
         ]
         is_final = not log.is_running and asked.total == total
         kept = f"private, max-age={KEPT_FOR_S}" if is_final else "no-store"
         headers = {"Cache-Control": kept, "X-Content-Type-Options": "nosniff"}
-        return JSONResponse({"total": total, "groups": groups}, headers=headers)
+        return JSONResponse({"total": total, "groups": told}, headers=headers)
 
 
 def numbered(lines: Iterable[Line]) -> Iterable[tuple[int, str]]:

@@ -4,6 +4,7 @@ Its pictures are files of the build, whose addresses the caller knows; links lea
 file. All headings are of one level, so that those of the page around it stay in order.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup
@@ -21,6 +23,8 @@ from changes.web.pages import unseen
 TEXT_MAX_CHARS = 200_000
 HEADING = 3
 FILES = "files"
+TASK = "task"
+BOX = re.compile(r"\[([ xX])\]\s+")
 WEB = ("http", "https", "mailto")
 ALIGNED = {"text-align:right": "md-right", "text-align:center": "md-center", "text-align:left": "md-left"}
 # Pages are looked at again and again, and what a build says changes seldom.
@@ -44,7 +48,21 @@ def kept(text: str, files: tuple[tuple[str, str], ...]) -> Markup:
 @lru_cache(maxsize=1)
 def parser() -> MarkdownIt:
     made = MarkdownIt("commonmark", {"html": False, "xhtmlOut": False}, renderer_cls=Careful)
+    made.core.ruler.push("tasks", mark_tasks)
     return made.enable(["table", "strikethrough"])
+
+
+def mark_tasks(state: StateCore) -> None:
+    """An item of a list that begins with `[ ]` or `[x]` is a task, as the forges have it."""
+    for item, paragraph, said in zip(state.tokens, state.tokens[1:], state.tokens[2:], strict=False):
+        if (item.type, paragraph.type) != ("list_item_open", "paragraph_open") or not said.children:
+            continue
+        first = said.children[0]
+        box = BOX.match(first.content) if first.type == "text" else None
+        if box is not None:
+            first.content = first.content[box.end() :]
+            item.meta[TASK] = True
+            said.children.insert(0, Token(TASK, "", 0, meta={TASK: box[1] != " "}))
 
 
 def address_of(url: str, files: Mapping[str, str]) -> str | None:
@@ -89,6 +107,14 @@ class Careful(RendererHTML):
 
     def heading_close(self, _tokens: Sequence[Token], _idx: int, _options: OptionsDict, _env: EnvType) -> str:
         return f"</h{HEADING}>\n"
+
+    def list_item_open(self, tokens: Sequence[Token], idx: int, _options: OptionsDict, _env: EnvType) -> str:
+        return '<li class="md-task">' if TASK in tokens[idx].meta else "<li>"
+
+    def task(self, tokens: Sequence[Token], idx: int, _options: OptionsDict, _env: EnvType) -> str:
+        is_done = tokens[idx].meta[TASK]
+        sign, word = ("\N{BALLOT BOX WITH CHECK}", "done") if is_done else ("\N{BALLOT BOX}", "not done")
+        return f'<span class="md-box" role="img" aria-label="{word}">{sign}</span> '
 
     def fence(self, tokens: Sequence[Token], idx: int, _options: OptionsDict, _env: EnvType) -> str:
         return f'<pre tabindex="0"><code>{escapeHtml(tokens[idx].content)}</code></pre>\n'

@@ -14,7 +14,7 @@ from changes.builds.models import Node
 from changes.builds.node_queries import NodeFilter, Standing
 from changes.builds.queue_queries import Cluster
 from changes.web import call, paging
-from changes.web.pages import drawing, node_words
+from changes.web.pages import drawing, node_use, node_words
 from changes.web.params import Parameters, parameters
 
 pages = APIRouter()
@@ -80,6 +80,7 @@ def show_node(request: Request, node_id: UUID) -> Response:
             "words": node_words.of_node(node, settings.get().node_silence_max_s),
             "clusters": clusters_of_node(node),
             "losses": infra_failures.groups(this.session, wanted),
+            "use": node_use.of_node(this.session, node),
             "held": queries.held_by_node(this.session, node, limit=HELD_SHOWN),
             "steps": part.rows,
             "newer": newer,

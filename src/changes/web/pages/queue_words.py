@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from changes.builds import housing, waiting
 from changes.builds.lanes import Needs
 from changes.builds.queue_look import LaneLine, Look
+from changes.builds.waiting import Explanation
 from changes.builds.waiting_rules import Block, Waiting
+from changes.web.pages import phrasing
 
 WORDS = {
     Block.NOT_YET: "a pause",
@@ -30,6 +32,16 @@ TONES |= {
     Block.LIMIT: "quarantined",
     Block.GROUP_LIMIT: "quarantined",
 }
+
+
+def why_and_when(told: Explanation) -> str:
+    """Of a step that waits."""
+    if told.estimate is None:
+        return told.waiting.sentence
+    start, about = (
+        phrasing.duration(each) for each in (told.estimate.start_in_s, told.estimate.plus_minus_s)
+    )
+    return f"{told.waiting.sentence} It starts in about {start}, give or take {about}."
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ from fastapi import APIRouter, Request, Response
 from changes.base import clock
 from changes.base.db import Session
 from changes.projects import queries
+from changes.results import flaky
 from changes.results.figures import naming, reading
 from changes.results.figures.models import Scope
 from changes.results.figures.reading import Asked, Sums
 from changes.web import call
 from changes.web.asked_figures import DAYS_DEFAULT, FiguresAsked
 from changes.web.pages import columns, drawing, lines, phrasing
-from changes.web.pages.charts import TOPS_S
+from changes.web.pages.charts import SHORT_TOPS_S, TOPS_S
 from changes.web.pages.columns import Column, ColumnChart
 from changes.web.pages.lines import Line, LineChart
 from changes.web.pages.projects import frame_of
@@ -33,7 +34,7 @@ RESULTS = [
     ("aborted", "Aborted"),
     ("infra_failed", "Infra failed"),
 ]
-SECONDS = [*columns.SHORT_TOPS_S, *map(float, TOPS_S)]
+SECONDS = [*SHORT_TOPS_S, *map(float, TOPS_S)]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def show_of_project(
         values = {
             **frame_of(project),
             **figures(this.session, period, asked),
+            "bill": flaky.bill(this.session, project),
             "plans": owners(plans, names),
             "plan_choices": [("", "All plans"), *((plan.hex, name) for plan, name in names.items())],
             "api_url": f"/api/0/projects/{project.slug}/statistics/",
@@ -72,6 +74,7 @@ def show_of_all(request: Request, asked: Annotated[FiguresAsked, parameters(Figu
         nodes = reading.by_owner(this.session, replace(period, scope=Scope.STEPS))
         values = {
             **figures(this.session, period, asked),
+            "bill": flaky.bill(this.session),
             "nodes": owners(nodes, naming.nodes(this.session, nodes)),
             "api_url": "/api/0/statistics/",
         }
@@ -92,6 +95,7 @@ def figures(session: Session, period: Asked, asked: FiguresAsked) -> dict[str, A
         "before": reading.together(before.values()),
         "by_week": len(days) < asked.days and asked.days > DAYS_DEFAULT,
         "slowest": reading.slowest(session, period),
+        "bill_days": flaky.PERIOD_DAYS,
         "things": "build" if asked.plan is None else "job",
         **charts(days),
     }

@@ -8,13 +8,11 @@ from fastapi import APIRouter, Request, Response
 from changes.base import clock
 from changes.base.db import Session
 from changes.base.process import settings
-from changes.builds import attempts, queries, reasons, snapshots, waiting
+from changes.builds import attempts, queries, reasons, snapshots, told_phases, waiting
 from changes.builds.models import JobStep
-from changes.builds.rules import Status
-from changes.builds.waiting import Explanation
 from changes.results import artifacts
 from changes.web import call
-from changes.web.pages import drawing, log_viewer
+from changes.web.pages import drawing, log_viewer, queue_words, told
 from changes.web.pages.logview import Asked
 from changes.web.params import parameters
 
@@ -26,16 +24,18 @@ def show_step(request: Request, step_id: UUID, asked: Annotated[Asked, parameter
     with call.reading(request) as this:
         step = attempts.step(this.session, step_id)
         commands = queries.commands_of(this.session, [step.id])
-        told = queries.failures_of_step(this.session, step)
+        failures = queries.failures_of_step(this.session, step)
         values = {
             "step": step,
             "job": step.job,
             "build": step.job.build,
             "project": step.job.build.project,
             "commands": commands,
+            "told_phases": told_phases.of(step.data),
             "artifacts": artifacts.of_step(this.session, step.id),
             "attempts": attempts.of_step(this.session, step),
-            "reasons": [reasons.sentence(each.reason, each.data) for each in told],
+            "reasons": [reasons.sentence(each.reason, each.data) for each in failures],
+            "wrong": told.of_step(this.session, step),
             "waited_s": waited_s(step),
             "snapshot": snapshots.word_on(step),
             "waiting": what_it_waits_for(this.session, step),
@@ -44,10 +44,11 @@ def show_step(request: Request, step_id: UUID, asked: Annotated[Asked, parameter
         return drawing.page(request, "step.html", values)
 
 
-def what_it_waits_for(session: Session, step: JobStep) -> Explanation | None:
-    if step.status != Status.PENDING_ALLOCATION:
+def what_it_waits_for(session: Session, step: JobStep) -> str | None:
+    if not waiting.waits(step):
         return None
-    return waiting.explain(session, step, silence_s=settings.get().node_silence_max_s)
+    told = waiting.explain(session, step, silence_s=settings.get().node_silence_max_s)
+    return queue_words.why_and_when(told)
 
 
 def waited_s(step: JobStep) -> float | None:

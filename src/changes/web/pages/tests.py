@@ -13,7 +13,16 @@ from changes.builds.models import Build
 from changes.builds.rules import Result
 from changes.projects import comments
 from changes.projects.rules import CommentTarget
-from changes.results import against_base, artifacts, cause_queries, causes, suite, test_files, testruns
+from changes.results import (
+    against_base,
+    artifacts,
+    cause_queries,
+    causes,
+    owners,
+    suite,
+    test_files,
+    testruns,
+)
 from changes.results.against_base import Compared, FixedTest, News
 from changes.results.models import Artifact
 from changes.results.suite import Package, PastRun, SuiteAsked
@@ -25,7 +34,7 @@ from changes.web.params import Parameters, parameters
 
 pages = APIRouter()
 TESTS_PER_PAGE = 100
-HISTORY_SHOWN = 40
+HISTORY_SHOWN, LATER_SHOWN = 32, 8
 FILES_SHOWN = 25
 MS_PER_S = 1000
 MESSAGE_CHARACTERS = 200_000
@@ -69,6 +78,7 @@ def list_tests(
             **frame_of(build),
             **counts(testruns.counts_of_build(this.session, build.id)),
             "runs": part.rows,
+            "owners_of": owners.of_runs(this.session, [each.id for each in part.rows if not each.test.owner]),
             "packages": packages_of(this.session, build.id, asked.prefix),
             "before": before,
             "after": after,
@@ -136,7 +146,7 @@ def show_run(request: Request, slug: str, reference: str, run_id: UUID) -> Respo
     with call.reading(request) as this:
         build = find(this.session, slug, reference).build
         run, test, step, message = suite.run(this.session, build, run_id)
-        past = suite.past_runs(this.session, test.id, limit=HISTORY_SHOWN)
+        around = suite.runs_around(this.session, run, until=HISTORY_SHOWN, later=LATER_SHOWN)
         remarks = comments.of(this.session, CommentTarget.TEST, [test.outside_id])
         values = {
             **frame_of(build),
@@ -148,8 +158,8 @@ def show_run(request: Request, slug: str, reference: str, run_id: UUID) -> Respo
             "said": file_places.told(this.session, build.source, message[:MESSAGE_CHARACTERS]),
             "is_cut": len(message) > MESSAGE_CHARACTERS,
             **files_of(artifacts.of_step(this.session, step.id), test.name, message),
-            "points": points(slug, past),
-            "seen_before": seen_before(run.outside_id, past),
+            "points": points(slug, around),
+            "seen_before": seen_before(run.outside_id, around),
             "cause": cause_queries.of_runs(this.session, [run.id]).get(run.id),
             "verdicts": causes.VERDICTS,
             "asked": anatomy.owners_of(this.session, step.job_id),
@@ -164,7 +174,7 @@ def files_of(left: Sequence[Artifact], test: str, message: str) -> dict[str, Any
     return {"files": artifact_words.thumbnails(mine), "artifacts": here[:FILES_SHOWN], "left": len(here)}
 
 
-def points(slug: str, past: Sequence[PastRun]) -> list[Point]:
+def points(slug: str, runs: Sequence[PastRun]) -> list[Point]:
     """Oldest left."""
     return [
         Point(
@@ -173,7 +183,7 @@ def points(slug: str, past: Sequence[PastRun]) -> list[Point]:
             f"Build #{run.number}",
             f"/projects/{slug}/builds/{run.number}/tests/{run.id.hex}/",
         )
-        for run in reversed(past)
+        for run in reversed(runs)
     ]
 
 

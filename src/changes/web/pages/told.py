@@ -3,20 +3,20 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 from uuid import UUID
 
 from markupsafe import Markup
 
 from changes.base.db import Session
-from changes.builds.models import Build
-from changes.builds.rules import Result
+from changes.builds.models import Build, JobStep
+from changes.protocol import CONSOLE
 from changes.results import artifacts, cards, log_error_queries
 from changes.results.card_models import Card
 from changes.results.log_error_queries import SeenLine
 from changes.results.log_patterns import TEST
 from changes.web.pages import links, markdown
 
-BAD = (Result.FAILED, Result.INFRA_FAILED)
 # With the lines around them; the others are told in a line each.
 WHOLE_SHOWN = 3
 # What is more than that is told by its title, and stands on a page of its own.
@@ -70,11 +70,22 @@ def of_build(
     session: Session, build: Build, base: Build | None = None, *, has_failed_tests: bool = False
 ) -> Told:
     """Failed tests are shown as such, so what their runner says of them is not told twice."""
-    seen = (
-        log_error_queries.of_build(session, build, base.id if base else None) if build.result in BAD else []
-    )
+    seen = log_error_queries.of_build(session, build, base.id if base else None)
     shown = [each for each in seen if not has_failed_tests or each.error.rank > TEST + 3]
     return Told([wrong(each, base) for each in shown], posted(session, cards.of_build(session, build.id)))
+
+
+def of_step(session: Session, step: JobStep) -> list[Wrong]:
+    """With places on the page of the step itself, where its logs are shown."""
+    return [
+        Wrong(seen, novelty(seen, None), f"?{query_of(seen)}#L{seen.line.line}")
+        for seen in log_error_queries.best_of_step(session, step)
+    ]
+
+
+def query_of(seen: SeenLine) -> str:
+    stream = {} if seen.place.log == CONSOLE else {"stream": seen.place.log}
+    return urlencode({**stream, "line": seen.line.line})
 
 
 def wrong(seen: SeenLine, base: Build | None) -> Wrong:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 # What a terminal or an editor would obey or swallow, what turns the direction of writing, what takes no room;
 # and, as half of a pair that there cannot be, each byte that is no character (errors="surrogateescape").
 UNSEEN = re.compile(
-    "([\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
-    "\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f])\\1*|[\udc80-\udcff]+"
+    "([\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b"
+    "\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff])\\1*|[\udc80-\udcff]+"
 )
 NAMES = {"\0": "NUL", "\r": "CR", "\x1b": "ESC", "\x7f": "DEL"}
 FIRST_ESCAPED, BYTES_NAMED = 0xDC00, 8
