@@ -114,6 +114,19 @@ def test_a_machine_that_found_nothing_need_not_look_again_before_there_is_news()
     assert asyncio.run(look()) == [True, False, False, True]
 
 
+def test_of_several_who_are_only_to_look_one_goes_after_the_other() -> None:
+    async def knock() -> list[list[bool]]:
+        room = WaitingRoom()
+        with room.seat(ANY) as first, room.seat(ANY) as second:
+            room.hear("2")
+            await first.ring
+            at_first = [first.ring.done(), second.ring.done()]
+            await second.ring
+            return [at_first, [first.ring.done(), second.ring.done()]]
+
+    assert asyncio.run(knock()) == [[True, False], [True, True]]
+
+
 def test_what_arrives_during_a_look_is_news() -> None:
     async def look() -> bool:
         room, node_id = WaitingRoom(), ids.new()

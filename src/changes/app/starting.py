@@ -66,7 +66,7 @@ def children(current: Settings) -> list[Child]:
     agent = ("agent", "--server", local_address(current), "--home", str(current.home / "agent"))
     return [
         Child("web", (*program, "web"), stop_rank=WEB_RANK),
-        Child("worker", (*program, "worker"), stop_rank=WORKER_RANK, after_web=True),
+        Child("worker", (*program, "worker"), stop_rank=WORKER_RANK, after_web=True, gives_way=True),
         Child("agent", (*program, *agent, "--name", "local"), stop_rank=AGENT_RANK, after_web=True),
     ]
 

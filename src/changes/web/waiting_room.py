@@ -18,6 +18,7 @@ PASSED_ON_MAX = 3
 # How many look at once: one that waits for its turn in the database, one that is at it. Heartbeats
 # and logs need connections too.
 AT_ONCE = 2
+KNOCKS_APART_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,17 @@ class WaitingRoom:
         arrivals = read_notice(payload) if payload else [Arrival(None, len(self._seats))]
         self._heard += any(arrival.is_news for arrival in arrivals)
         for arrival in arrivals:
-            for _ in range(arrival.count):
+            if not arrival.is_news:
+                self._knock(arrival.count)
+            for _ in range(arrival.count if arrival.is_news else 0):
                 if not self._call(Called(arrival.needs)):
                     break
+
+    def _knock(self, count: int) -> None:
+        """One after the other: each look takes a turn at the queue before those who have something to do."""
+        loop = asyncio.get_running_loop()
+        for number in range(count):
+            loop.call_later(number * KNOCKS_APART_S, self._call, Called(None))
 
     @property
     def heard(self) -> int:

@@ -49,6 +49,19 @@ def test_the_exit_code_of_a_dead_child_is_told(supervisor: Supervisor, printed: 
 
 
 @pytest.mark.system
+def test_a_child_that_gives_way_leaves_the_processors_to_the_others(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    told = tmp_path / "niceness"
+    code = f"until [ $(nice) = 5 ]; do sleep 0.01; done; nice > {told}.new; mv {told}.new {told}; sleep 60"
+
+    supervisor.start_children([Child("quiet", ("sh", "-c", code), gives_way=True)], os.environ)
+
+    supervisor.watch_until(told.exists, look_every_s=0.01)
+    assert told.read_text() == "5\n"
+
+
+@pytest.mark.system
 def test_a_dead_child_takes_its_own_children_along(supervisor: Supervisor, tmp_path: Path) -> None:
     code = 'sleep 60 & echo $! > "$1"'
     supervisor.start_children([Child("parent", ("sh", "-c", code, "sh", str(tmp_path / "pid")))], os.environ)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -42,6 +43,17 @@ def send(identity: Identity, signal_number: int) -> None:
             os.kill(identity.pid, signal_number)
         except ProcessLookupError:
             return
+
+
+def give_way(pid: int, by: int) -> None:
+    """It, and whatever it starts, gets what others leave of the processors. Where a session has a
+    share of its own (autogroup), the share gives way too. Nobody needs it: what fails is left as it is.
+    """
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, by)
+    if HAS_PROC:
+        with suppress(OSError):
+            (PROC / str(pid) / "autogroup").write_text(str(by))
 
 
 def kill_group(leader_pid: int) -> None:

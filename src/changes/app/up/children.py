@@ -11,6 +11,8 @@ from changes.app.embedded.home import Home
 from changes.app.up.output import BoundedLog, Output, Terminal
 
 DRAIN_MAX_S = 0.5
+# Of the steps of `nice`: a third of the processor where there is not enough for both.
+WAY_GIVEN = 5
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Child:
     # Started once the web server answers: for programs that would only complain until then, or
     # take from it the processors that it needs to start.
     after_web: bool = False
+    # Leaves the processors to those that somebody waits for.
+    gives_way: bool = False
 
 
 class ChildProcess:
@@ -54,6 +58,8 @@ class ChildProcess:
             start_new_session=True,
         )
         self.identity = processes.identify(self._process.pid)
+        if self.child.gives_way:
+            processes.give_way(self._process.pid, WAY_GIVEN)
         if self._process.stdout is not None:
             log = BoundedLog(self._log)
             self._output = Output(self._process.stdout, self.name, self._terminal, log)
