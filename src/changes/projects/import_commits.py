@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
+from threading import Lock
 from uuid import UUID
 
 import psycopg
@@ -21,7 +22,8 @@ from changes.projects.sync_rules import Placed
 from changes.vcs.interface import Block, Person
 
 # Blocks that are read and not written yet.
-AHEAD_MAX = 2
+AHEAD_MAX = 3
+WRITERS = 2
 MESSAGE_MAX_CHARS = 100_000
 COLUMNS = (
     "repository_id, sha, author_id, committer_id, message, parents, branches, date_created, date_committed"
@@ -37,6 +39,7 @@ class Import:
     repository_id: UUID
     mailmap: Mailmap = NOBODY
     authors: dict[tuple[str, str], str] = field(default_factory=dict)
+    meeting: Lock = field(default_factory=Lock, repr=False)
 
     def save(self, session: Session, placed: Placed) -> None:
         """What is there already keeps what was read of it, and learns where it belongs now."""
@@ -46,13 +49,16 @@ class Import:
         held = zip(shas, placed.branches, strict=True)
         add_branches(session, self.repository_id, {sha: names for sha, names in held if sha in known})
 
-    def meet(self, session: Session, block: Block) -> None:
-        people = {*block.authors, *block.committers} - self.authors.keys()
-        if not people:
-            return
-        proper = {person: self.mailmap.proper(Person(*person)) for person in people}
-        found = identities.authors(session, {(who.name, who.email) for who in proper.values()})
-        self.authors |= {person: found[who.name, who.email].hex for person, who in proper.items()}
+    def meet(self, block: Block) -> None:
+        """One block after the other, and for good: they share most of their authors."""
+        with self.meeting:
+            people = {*block.authors, *block.committers} - self.authors.keys()
+            if not people:
+                return
+            proper = {person: self.mailmap.proper(Person(*person)) for person in people}
+            with db.transaction() as session:
+                found = identities.authors(session, {(who.name, who.email) for who in proper.values()})
+            self.authors |= {person: found[who.name, who.email].hex for person, who in proper.items()}
 
     def rows(self, placed: Placed) -> list[str]:
         """In the text form of COPY, where two characters stand for what ends a field or a row."""
@@ -122,11 +128,11 @@ def add_branches(session: Session, repository_id: UUID, held: Mapping[str, Seque
 
 
 def save_all(work: Import, newest_first: Iterable[Placed]) -> Iterator[int]:
-    """Each block in a transaction of its own; says how many are stored so far. One is written while the
-    next is read: three programs share the work.
+    """Each block in a transaction of its own; says how many are stored so far. While one is put into words
+    another is written and the next is read: the database never waits for us.
     """
     count, writing = 0, deque[tuple[Future[None], int]]()
-    with ThreadPoolExecutor(1, thread_name_prefix="import") as writer:
+    with ThreadPoolExecutor(WRITERS, thread_name_prefix="import") as writer:
         for placed in newest_first:
             writing.append((writer.submit(store, work, placed), len(placed.branches)))
             if len(writing) > AHEAD_MAX:
@@ -145,14 +151,14 @@ def finished(writing: deque[tuple[Future[None], int]]) -> int:
 
 def store(work: Import, placed: Placed) -> None:
     """As if all were new, which they nearly always are; otherwise each is looked for first."""
+    work.meet(placed.block)
+    rows = work.rows(placed)
     try:
         with db.transaction() as session:
             # What a crash of the database takes is read again, as the rows of branches come last and
             # are waited for.
             session.execute(select(func.set_config("synchronous_commit", "off", True)))  # noqa: FBT003 -- of SQL
-            work.meet(session, placed.block)
-            copy(session, work.rows(placed))
+            copy(session, rows)
     except psycopg.errors.UniqueViolation:
         with db.transaction() as session:
-            work.meet(session, placed.block)
             work.save(session, placed)

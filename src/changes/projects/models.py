@@ -181,11 +181,10 @@ class Revision(Base):
 
     __tablename__ = "revision"
 
-    repository_id: Mapped[UUID] = mapped_column(
-        ForeignKey("repository.id", ondelete="CASCADE"), primary_key=True
-    )
+    # No foreign keys: nobody deletes repositories or authors, and to look for three of them for each commit
+    # is half of an import.
+    repository_id: Mapped[UUID] = mapped_column(primary_key=True)
     sha: Mapped[str] = mapped_column(primary_key=True)
-    # No foreign keys: nobody deletes authors, and to check two for each commit is a third of an import.
     author_id: Mapped[UUID | None] = mapped_column(index=True)
     committer_id: Mapped[UUID | None]
     message: Mapped[str] = mapped_column(default="")

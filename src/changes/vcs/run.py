@@ -1,5 +1,6 @@
 """The one place that starts git and hg: a given environment, no terminal, an end in time and size."""
 
+import fcntl
 import os
 import selectors
 import signal
@@ -16,6 +17,7 @@ from changes.vcs.errors import TimedOut, TooLarge, ToolMissing
 from changes.vcs.interface import DIFF_MAX_BYTES, LOCAL_TIMEOUT_S
 
 READ_BYTES = 64 * 1024
+PIPE_BYTES = 1024 * 1024
 COMPLAINT_MAX_BYTES = 16 * 1024
 RECORD_MAX_BYTES = 1024 * 1024
 BLOCK_BYTES = 512 * 1024
@@ -95,6 +97,7 @@ def _finished(process: subprocess.Popen[bytes], limits: Limits, ends_at: float) 
 def stream(command: Command, check: Callable[[Finished], None]) -> Iterator[bytes]:
     """The output as it comes; `check` judges the end. Closing the iterator kills the process."""
     with _started(command) as process:
+        _widen(_present(process.stdout))
         complaint = bytearray()
         yield from _chunks(process, complaint, lambda: command.limits.timeout_s)
         exit_code = _wait(process)
@@ -168,6 +171,14 @@ def _start(command: Command, stdin: IO[bytes]) -> subprocess.Popen[bytes]:
         )
     except FileNotFoundError as error:
         raise ToolMissing(f"{command.argv[0]} is not installed") from error
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """So that the tool goes on while we are busy with what it has told. No more than that is lost where the
+    system has no room, or is no Linux.
+    """
+    with suppress(OSError, AttributeError):
+        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Smaller indexes of test runs, flaky days apart, and where failures are"""
+"""Smaller indexes of test runs, flaky days apart, where failures are, commits without foreign keys"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,6 +14,7 @@ def upgrade() -> None:
     op.drop_constraint("pk_test_run", "test_run")
     op.create_index("ix_test_run_batch", "test_run", [sa.text("(id & '-1048576'::bigint)")])
     set_flaky_days_apart()
+    op.drop_constraint("fk_revision_repository_id", "revision")
     op.add_column("failure_cause", sa.Column("place", sa.Text(), nullable=False, server_default=""))
 
 
