@@ -73,7 +73,12 @@ def queue(
         say_json(found)
         return
     waiting = sum(each["waiting"] for each in found["priorities"])
-    say(f"{waiting} steps wait; {found['liveNodes']} machines are heard of.")
+    machines = found["liveNodes"]
+    wait, heard = (
+        ("step waits" if waiting == 1 else "steps wait"),
+        ("machine is" if machines == 1 else "machines are"),
+    )
+    say(f"{waiting} {wait}; {machines} {heard} heard of.")
     if found["lanes"]:
         head = ["PROJECT", "AUTHOR", "PRIORITY", "WAITING", "OLDEST", "NEEDS", "WHY"]
         rows = [
