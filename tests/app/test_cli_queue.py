@@ -22,6 +22,7 @@ from tests.conftest import copy_of_template
 from tests.finished import a_test, report
 from tests.scenarios.running import Part, eventually, free_port
 
+from changes.app.cli import queue
 from changes.app.cli.main import main
 from changes.app.embedded.home import Home
 from changes.app.embedded.valkey import Valkey
@@ -170,6 +171,7 @@ def test_the_queue_says_how_many_wait_and_why(run: Command, data: db.Database) -
 
 def test_an_empty_queue_says_so(run: Command) -> None:
     assert run("queue").stdout == "0 steps wait; 0 machines are heard of.\n"
+    assert queue.head_line(1, 1) == "1 step waits; 1 machine is heard of."
 
 
 def test_a_priority_is_changed(run: Command, data: db.Database) -> None:

@@ -62,6 +62,12 @@ def minutes(seconds: int) -> str:
     return f"{seconds} s" if seconds < IN_SECONDS_BELOW else f"{round(seconds / 60)} min"
 
 
+def head_line(waiting: int, machines: int) -> str:
+    wait = "step waits" if waiting == 1 else "steps wait"
+    are = "machine is" if machines == 1 else "machines are"
+    return f"{waiting} {wait}; {machines} {are} heard of."
+
+
 def queue(
     project: Annotated[str | None, typer.Option(help="Only what waits of this project.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Only what waits for this cluster.")] = None,
@@ -72,13 +78,7 @@ def queue(
     if as_json:
         say_json(found)
         return
-    waiting = sum(each["waiting"] for each in found["priorities"])
-    machines = found["liveNodes"]
-    wait, heard = (
-        ("step waits" if waiting == 1 else "steps wait"),
-        ("machine is" if machines == 1 else "machines are"),
-    )
-    say(f"{waiting} {wait}; {machines} {heard} heard of.")
+    say(head_line(sum(each["waiting"] for each in found["priorities"]), found["liveNodes"]))
     if found["lanes"]:
         head = ["PROJECT", "AUTHOR", "PRIORITY", "WAITING", "OLDEST", "NEEDS", "WHY"]
         rows = [
