@@ -46,7 +46,7 @@ LOCK = f"select set_config('synchronous_commit', 'off', true), pg_advisory_xact_
 FLUSH = """
 select pg_logical_emit_message(true, 'changes', 'handed out') where exists (
     select from job_step where node_id = %s and status = 5
-    and date_allocated > statement_timestamp() - interval '1 second'
+    and date_allocated > statement_timestamp() - interval '1 minute'
 )
 """
 COMMIT = "commit"

@@ -94,6 +94,11 @@ export class Scroller {
 
   // --- what the reader does -----------------------------------------------------------------
 
+  // The browser tells a moment after it happened; who has just left the end is not to be pulled back there.
+  catchUp(): void {
+    this.scrolled();
+  }
+
   private scrolled(): void {
     const top = this.box.scrollTop;
     const by = top - this.top;

@@ -334,6 +334,7 @@ export class View {
   // --- a log that grows ---------------------------------------------------------------------
 
   add(news: News): void {
+    this.scroller.catchUp();
     const made = document.createElement("template");
     made.innerHTML = news.html;
     const rows = [...made.content.querySelectorAll<Row>("li")];
