@@ -40,7 +40,8 @@ hypothesis.settings.load_profile("any machine")
 OF_STEPS = {"CHANGES_AGENT_SANDBOX": "process"}
 if os.geteuid() == 0:
     OF_STEPS["CHANGES_STEP_ACCOUNT"] = "root"
-os.environ.update(OF_STEPS | {name: os.environ[name] for name in OF_STEPS if name in os.environ})
+for said, usual in OF_STEPS.items():
+    os.environ.setdefault(said, usual)
 
 SERVER = "CHANGES_TEST_SERVER"
 FAILED_FILE = "TESTS_FAILED_FILE"

@@ -162,7 +162,8 @@ def plans_with_options(session: Session, project: Project) -> PlansSaid:
     of_items: dict[UUID, dict[str, str]] = {item_id: {} for item_id in (project.id, *ids_of_items)}
     told = next(said for _, said in rows.values())
     for item_id, name, value in msgspec.json.decode(told) if told else ():
-        of_items[UUID(item_id)][name] = value
+        # A step that is newer than what this session has read of its plan is of no use here.
+        of_items.setdefault(UUID(item_id), {})[name] = value
     return PlansSaid(plans, of_items.pop(project.id), of_items)
 
 

@@ -35,7 +35,7 @@ export class Scroller {
     this.space.className = "log-space";
     box.replaceChildren(this.space);
     this.space.append(list);
-    box.addEventListener("scroll", () => this.scrolled(), { passive: true });
+    box.addEventListener("scroll", () => this.catchUp(), { passive: true });
     new ResizeObserver(() => this.resized()).observe(box);
     this.measure();
   }
@@ -96,10 +96,6 @@ export class Scroller {
 
   // The browser tells a moment after it happened; who has just left the end is not to be pulled back there.
   catchUp(): void {
-    this.scrolled();
-  }
-
-  private scrolled(): void {
     const top = this.box.scrollTop;
     const by = top - this.top;
     this.top = top;
