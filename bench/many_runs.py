@@ -77,22 +77,30 @@ from {runs} where result = 2
 """
 # In the order of life, where each day comes after the one before.
 NEW_DAYS = """
-insert into test_day
+with summed (
+    project_id, day, test_id, runs, passed, failed, flaky, double_reruns, reruns, measured, duration_ms,
+    longest_ms, last_run
+) as materialized (
 select batch.project_id, (batch.date_created at time zone 'UTC')::date, run.test_id, count(*),
     count(*) filter (where run.result = 1), count(*) filter (where run.result = 2),
     count(*) filter (where run.result = 1 and run.reruns > 0),
     count(*) filter (where run.result = 1 and run.reruns > 1),
-    sum(run.reruns), count(run.duration_ms), sum(run.duration_ms), max(run.duration_ms)
+    sum(run.reruns), count(run.duration_ms), sum(run.duration_ms), max(run.duration_ms),
+    max(run.id) filter (where run.result = 1 and run.reruns > 0)
 from test_batch batch join {runs} run on batch.id = run.id & %(mask)s
 where batch.id >= %(begin)s and batch.id < %(end)s
-group by 1, 2, 3 order by 2, 1, 3
+group by 1, 2, 3
+), apart as (
+insert into test_flaky_day (project_id, day, test_id, flaky, double_reruns, passed, reruns, last_run)
+select project_id, day, test_id, flaky, double_reruns, passed, reruns, last_run
+from summed where flaky > 0 order by 2, 1, 3
 on conflict do nothing
-"""
-# As they come one day after the other.
-NEW_FLAKY_DAYS = """
-insert into test_flaky_day (project_id, day, test_id, flaky, double_reruns, passed, reruns)
-select project_id, day, test_id, flaky, double_reruns, passed, reruns from test_day where flaky > 0
-order by day, project_id, test_id
+)
+insert into test_day
+select project_id, day, test_id, runs, passed, failed, flaky, double_reruns, reruns, measured, duration_ms,
+    longest_ms
+from summed order by 2, 1, 3
+on conflict do nothing
 """
 NEW_SUMS = """
 insert into project_day
@@ -122,7 +130,6 @@ def fill(up: System, runs: int) -> None:
         for month in partitions.months(first, now):
             fill_month(connection, month)
         connection.execute(NEW_SUMS)
-        connection.execute(NEW_FLAKY_DAYS)
         connection.execute("vacuum (freeze, analyze)")
 
 
@@ -195,6 +202,7 @@ def load_bare(connection: psycopg.Connection, table: str, asked: dict[str, int])
     connection.execute(f"create table {table} (like test_run including constraints including defaults)")
     connection.execute(NEW_RUNS.format(table=table) + " order by 1", asked)
     connection.execute(f"create index on {table} ((id & '{run_numbers.BATCH_MASK}'::bigint))")
+    connection.execute(f"create index on {table} using brin (id) with (pages_per_range = 16)")
     for condition in ("", "where result = 2", "where reruns > 0"):
         connection.execute(f"create index on {table} (test_id, id) {condition}")
     connection.execute(f"alter table test_run attach partition {table} for values {bounds}")

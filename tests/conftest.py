@@ -14,12 +14,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import psutil
 import psycopg
 import pytest
 from sqlalchemy.orm import Session
+from xdist.scheduler import LoadFileScheduling
 
 from changes.app import migrate, plugins
 from changes.app.embedded import cluster
@@ -63,37 +65,39 @@ MEMORY_MIN_BYTES = 3 * 1024**3
 LEAVES_WITHIN_S = 0.5
 
 
+# One worker takes all files of this folder: it starts one browser, busy while systems of the others wait.
+OF_ONE_WORKER = "tests/browser/"
 # What takes ten seconds and more, the longest first: begun last, it would keep one processor idle.
 BEGUN_FIRST = [
     "browser/test_every_page.py",
-    "app/test_worker.py",
-    "faults/test_server_faults.py",
-    "vcs/test_hg_mirror.py",
-    "vcs/test_remotes.py",
-    "faults/test_agent_faults.py",
     "faults/test_up_faults.py",
-    "browser/test_design.py",
-    "app/test_migrations.py",
-    "builds/test_concurrency.py",
-    "app/doctor/test_command.py",
+    "vcs/test_remotes.py",
+    "scenarios/test_scenarios.py",
+    "vcs/test_hg_mirror.py",
+    "faults/test_server_faults.py",
     "app/test_demo.py",
-    "browser/test_live.py",
+    "app/test_worker.py",
+    "app/test_migrations.py",
+    "app/doctor/test_command.py",
+    "builds/test_state_machine.py",
+    "faults/test_agent_faults.py",
+    "builds/test_concurrency.py",
+    "projects/test_sync_hg.py",
     "agent/test_agent_process.py",
     "app/doctor/test_rows.py",
-    "browser/test_journeys.py",
-    "agent/test_links.py",
-    "app/embedded/test_postgres.py",
-    "app/test_up_whole.py",
-    "app/test_cli_queue.py",
-    "browser/test_forms.py",
+    "app/test_cli_try.py",
     "app/test_report.py",
     "app/test_cli.py",
     "scenarios/test_original_agents.py",
-    "scenarios/test_scenarios.py",
+    "app/embedded/test_postgres.py",
+    "agent/test_links.py",
     "app/up/test_main.py",
+    "scenarios/test_keeping.py",
+    "scenarios/test_documented.py",
+    "app/test_cli_queue.py",
+    "web/test_original_store.py",
     "agent/test_hello.py",
     "agent/test_hostile.py",
-    "scenarios/test_documented.py",
 ]
 
 
@@ -142,6 +146,21 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(BEGUN_FIRST)}
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Whole files, and the folder of one worker as if it were one."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    scheduler = LoadFileScheduling(config, log)
+    file_of = scheduler._split_scope
+
+    def together(nodeid: str) -> str:
+        return OF_ONE_WORKER if nodeid.startswith(OF_ONE_WORKER) else str(file_of(nodeid))
+
+    scheduler._split_scope = together
+    return scheduler
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

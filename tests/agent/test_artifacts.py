@@ -9,6 +9,8 @@ from tests.agent.running import a_command, a_step, running_agent
 from tests.fakes.coordinator import Coordinator
 
 from changes.agent.artifacts import Artifact, Collection, Room
+from changes.agent.client import Client
+from changes.agent.errors import NotAccepted
 from changes.agent.patterns import is_wanted
 
 
@@ -186,6 +188,22 @@ def test_many_small_ones_travel_together(coordinator: Coordinator, home: Path) -
     assert len(step.artifacts) == 301
     assert step.artifacts["77.txt"] == b"77\n"
     assert sum("/artifacts/" in request for request in coordinator.requests) < 300
+
+
+def test_those_that_are_not_taken_together_are_sent_one_by_one(
+    coordinator: Coordinator, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_client: Client, _step_id: str, _batch: object) -> None:
+        raise NotAccepted("413 Request Entity Too Large")
+
+    monkeypatch.setattr(Client, "put_artifacts", refuse)
+    many = a_command("for i in $(seq 20); do echo $i > $i.txt; done", artifacts=["*.txt"])
+    with running_agent(coordinator, home):
+        step = coordinator.offer(a_step(many))
+
+        assert coordinator.final_of(step).result == "passed"
+
+    assert len(step.artifacts) == 20
 
 
 def test_a_large_one_goes_on_where_the_line_was_cut(coordinator: Coordinator, home: Path) -> None:

@@ -9,6 +9,21 @@ from tests.fakes.coordinator import Coordinator
 LINES = [f"line {number}" for number in range(200)]
 
 
+@pytest.mark.parametrize(
+    ("status", "part"),
+    [(200, "/report/"), (404, "/report/"), (404, "/logs/"), (403, "/heartbeat/"), (403, "steps/next/")],
+)
+def test_what_somebody_in_between_says_of_a_step_ends_neither_that_nor_the_agent(
+    coordinator: Coordinator, home: Path, status: int, part: str
+) -> None:
+    coordinator.is_replaced_by_a_proxy, coordinator.status_of_proxy = True, status
+    coordinator.lose_answer_about(part)
+    with running_agent(coordinator, home):
+        first, second = (coordinator.offer(a_step("seq 100000", id=each)) for each in ("one", "two"))
+
+        assert [coordinator.final_of(step).result for step in (first, second)] == ["passed", "passed"]
+
+
 def test_a_step_goes_on_without_the_server_and_everything_arrives_in_order(
     coordinator: Coordinator, home: Path, tmp_path: Path
 ) -> None:

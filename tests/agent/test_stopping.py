@@ -115,6 +115,24 @@ def test_a_stopped_agent_gives_its_steps_back(coordinator: Coordinator, home: Pa
     assert (report.status, report.reason, report.result) == ("released", "agent_stopped", None)
 
 
+def test_what_was_done_when_the_agent_was_stopped_is_handed_in(
+    coordinator: Coordinator, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end_processes = steps.StepRun._end_processes
+
+    def stop_in_the_last_moment(step: steps.StepRun) -> None:
+        step.stop("agent_stopped")
+        end_processes(step)
+
+    monkeypatch.setattr(steps.StepRun, "_end_processes", stop_in_the_last_moment)
+    with running_agent(coordinator, home):
+        step = coordinator.offer(a_step("echo one"))
+
+        report = coordinator.final_of(step)
+
+    assert (report.status, report.result) == ("finished", "passed")
+
+
 def seen(pid: int, parent: int, session: int, mark: str | None = None) -> Seen:
     return Seen(Identity(pid, 100 + pid), parent, session, mark)
 

@@ -185,6 +185,13 @@ def test_a_token_may_not_do_more_than_its_scope(run: Command, greeting: str) -> 
     assert "This needs the scope write" in done.stderr
 
 
+def test_many_tests_travel_to_the_server_one_by_one(run: Command, greeting: str) -> None:
+    done = run("quarantine", "add", greeting, "a.one", "a.two", "--owner", "zoe", "--reason", "races")
+
+    assert done.returncode == WRONG_USAGE
+    assert f"The project {greeting} has no test a.one and 1 more." in done.stderr
+
+
 # --- projects and builds ------------------------------------------------------------------
 
 

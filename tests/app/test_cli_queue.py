@@ -52,7 +52,7 @@ def site() -> Iterator[tuple[str, db.Database]]:
     with copy_of_template() as database_url, Home(top / "home") as home:
         broker, port = Valkey(home), free_port()
         env = {**os.environ, "CHANGES_HOME": str(home.path), "PORT": str(port), "DATABASE_URL": database_url}
-        web = Part("web", ("web",), {**env, "BROKER_URL": broker.url}, top / "web.log")
+        web = Part("web", ("web",), {**env, "BROKER_URL": broker.url}, top / "web.log", is_fresh=True)
         database = db.Database(database_url, pool_size=2)
         try:
             broker.start()

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 from tests.conftest import copy_of_template
+from tests.scenarios import prepared
 from tests.scenarios.running import PROGRAM
 
 from changes.app.demo import catalogue, filling, streaming
@@ -245,15 +246,23 @@ def test_there_are_always_more_projects_with_names_of_their_own() -> None:
 TABLES = ("author", "project", "build", "job_step", "command", "test_run", "failure_reason", "log_chunk")
 
 
-def test_the_same_seed_makes_the_same_month() -> None:
-    assert a_month(seed=7) == a_month(seed=7)
+Rows = list[list[tuple[object, ...]]]
 
 
-def test_another_seed_makes_another_month() -> None:
-    assert a_month(seed=7) != a_month(seed=8)
+@pytest.fixture(scope="module")
+def seventh_month() -> Rows:
+    return a_month(seed=7)
 
 
-def a_month(seed: int) -> list[list[tuple[object, ...]]]:
+def test_the_same_seed_makes_the_same_month(seventh_month: Rows) -> None:
+    assert a_month(seed=7) == seventh_month
+
+
+def test_another_seed_makes_another_month(seventh_month: Rows) -> None:
+    assert a_month(seed=8) != seventh_month
+
+
+def a_month(seed: int) -> Rows:
     with copy_of_template() as url:
         database = Database(url, pool_size=1)
         filling.fill(into(database), filling.Wanted(now=A_WEDNESDAY, projects=2, builds=12, seed=seed))
@@ -345,12 +354,12 @@ def work_off(database: Database) -> None:
 @pytest.mark.system
 def test_the_command_fills_the_database_of_its_home_once(database_url: str, tmp_path: Path) -> None:
     env = {**os.environ, "DATABASE_URL": database_url, "CHANGES_HOME": str(tmp_path)}
-    command = [*PROGRAM, "demo", "--fill", "--projects", "2", "--builds", "5"]
+    words = ("demo", "--fill", "--projects", "2", "--builds", "5")
 
-    done, again, unless_empty = (
-        subprocess.run([*command, *more], env=env, capture_output=True, text=True, check=False, timeout=60)
-        for more in ([], [], ["--if-empty"])
+    done = subprocess.run(
+        [*PROGRAM, *words], env=env, capture_output=True, text=True, check=False, timeout=300
     )
+    again, unless_empty = (prepared.command(*words, *more, env=env) for more in ([], ["--if-empty"]))
 
     assert (done.returncode, again.returncode, unless_empty.returncode) == (0, 1, 0), done.stderr
     assert "has builds already" in again.stderr

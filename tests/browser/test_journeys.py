@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import PHONE, WIDE
+from tests.scenarios import prepared
 from tests.scenarios.running import RunningSystem, commit_everything, running_system, write_files
 
 pytestmark = [pytest.mark.system, pytest.mark.front_end]
@@ -61,14 +61,11 @@ def olga(whole: RunningSystem, browser: Browser) -> Iterator[Visitor]:
 
 def link_for(whole: RunningSystem, email: str) -> str:
     """Typed on the machine that runs the system."""
-    changes = [sys.executable, "-m", "changes.app.cli"]
-    env = {**whole.web.env}
-    known = subprocess.run(
-        [*changes, "user", "create", email, "--admin"], env=env, capture_output=True, check=False
-    )
+    known = prepared.command("user", "create", email, "--admin", env=whole.web.env)
     assert known.returncode in (0, 1), known.stderr
-    printed = subprocess.run([*changes, "user", "link", email], env=env, capture_output=True, check=True)
-    return f"{whole.url}/auth/link/{printed.stdout.decode().strip().rpartition('/auth/link/')[2]}"
+    printed = prepared.command("user", "link", email, env=whole.web.env)
+    assert printed.returncode == 0, printed.stderr
+    return f"{whole.url}/auth/link/{printed.stdout.strip().rpartition('/auth/link/')[2]}"
 
 
 def repository(folder: Path, files: dict[str, str]) -> Path:

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.system, pytest.mark.front_end]
 REMEMBER, REMEMBERED = "window.opened = 'before'", "window.opened"
 BOX = ".log-viewer .log-lines"
 HIDING = """
-Object.defineProperty(document, "hidden", { get: () => window.isAway === true });
+Object.defineProperty(document, "hidden", { configurable: true, get: () => window.isAway === true });
 window.away = (isAway) => { window.isAway = isAway; document.dispatchEvent(new Event("visibilitychange")); };
 """
 
@@ -70,7 +70,7 @@ def work(site: Site) -> Iterator[Work]:
 @pytest.fixture
 def reader(new_reader: NewReader) -> Reader:
     reader = new_reader()
-    reader.context.add_init_script(HIDING)
+    reader.page.add_init_script(HIDING)
     return reader
 
 

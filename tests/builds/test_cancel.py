@@ -1,10 +1,12 @@
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from tests import factories
 from tests.builds import agents, queues
 
 from changes.base import db
 from changes.base.db import Database
-from changes.builds import cancel, report
+from changes.builds import again, cancel, reasons, report
+from changes.builds.models import Build, FailureReason
 from changes.builds.reasons import Reason
 from changes.builds.report import Problem
 from changes.builds.rules import Result, Status
@@ -34,6 +36,33 @@ def test_a_job_that_ended_before_keeps_its_result(session: Session) -> None:
     assert build.result == Result.ABORTED
 
 
+def told(session: Session, build: Build) -> list[str]:
+    mine = select(FailureReason).where(FailureReason.build_id == build.id).order_by(FailureReason.id)
+    return [reasons.sentence(each.reason, each.data) for each in session.execute(mine).scalars()]
+
+
+def test_who_cancelled_what_is_said(session: Session) -> None:
+    build = factories.a_build(session, plans=2)
+    job, _ = agents.jobs_of(session, build)
+
+    cancel.cancel_job(session, job.id, by="olga@example.com")
+    cancel.cancel_build(session, build, by="zoe@example.com")
+
+    assert told(session, build) == [
+        f"olga@example.com cancelled the job {job.label}.",
+        "zoe@example.com cancelled the build.",
+    ]
+
+
+def test_of_what_goes_on_again_nobody_says_that_it_was_cancelled(session: Session) -> None:
+    build = factories.a_build(session)
+    cancel.cancel_build(session, build)
+
+    again.repeat_failed(session, build)
+
+    assert told(session, build) == []
+
+
 def test_a_finished_build_cannot_be_cancelled(session: Session) -> None:
     build = factories.a_build(session)
     agents.end(session, agents.a_taken_step(session, build))
@@ -58,7 +87,7 @@ def test_results_read_after_the_cancel_change_nothing(session: Session) -> None:
     report.results_collected(session, step.id, [Problem(Reason("test_failures", {"count": 1}))])
 
     assert agents.state(step) == (Status.FINISHED, Result.ABORTED)
-    assert agents.reasons_of(session, build.id) == []
+    assert agents.reasons_of(session, build.id) == ["cancelled"]
 
 
 def test_tests_are_not_stored_for_a_step_that_was_cancelled_while_they_were_read(session: Session) -> None:

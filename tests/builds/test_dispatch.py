@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -6,6 +7,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 from tests import factories
 from tests.builds import agents, queues
+from tests.plain_sql import asked
 
 from changes.base.db import Database
 from changes.builds import dispatch
@@ -139,3 +141,19 @@ def test_many_agents_at_once_never_get_the_same_step(database: Database) -> None
     taken = [step_id for mine in asyncio.run(all_at_once()) for step_id in mine]
 
     assert len(taken) == len(set(taken)) == 40
+
+
+def test_who_only_looks_changes_nothing_and_the_next_on_his_connection_is_served(database: Database) -> None:
+    for _ in range(2):
+        agents.a_committed_build(database)
+    node = agents.a_committed_node(database)
+
+    async def look_and_take(connection: AsyncConnection[Any]) -> list[int]:
+        seen = []
+        for _ in range(2):
+            looked = await dispatch.consider(connection, dispatch.TAKE, dispatch.values(node.id, 2))
+            taken = await dispatch.take_steps(connection, node_id=node.id, count=1, silence_s=60)
+            seen += [len(looked), len(taken)]
+        return seen
+
+    assert asked(database, look_and_take) == [2, 1, 1, 1]

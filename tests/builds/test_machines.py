@@ -9,11 +9,12 @@ from tests.builds import agents, queues
 
 from changes.base import clock
 from changes.base.settings import Settings
-from changes.builds import health, lanes, machines, reasons, retry, tending
-from changes.builds.models import JobStep, Node
+from changes.builds import health, lanes, machines, reasons, retry, tending, waiting
+from changes.builds.models import Build, JobStep, Node
 from changes.builds.queue_rules import NodeState, is_to_be_quarantined, quarantine_s
 from changes.builds.reasons import Reason
 from changes.builds.rules import ReplaceLimits, Result, Status
+from changes.protocol import StepReport
 
 LIMITS = ReplaceLimits(10, 10)
 LOST = Reason(reasons.AGENT_LOST, {"node": "n", "silence_s": 60})
@@ -103,12 +104,81 @@ def test_the_only_machine_is_never_put_into_quarantine(session: Session, setting
     assert node.quarantined_until is None
 
 
+def test_the_only_machine_of_its_cluster_is_never_put_into_quarantine(
+    session: Session, settings: Settings
+) -> None:
+    mac = queues.a_node(session, labels={"cluster": "mac,all"})
+    queues.a_node(session, labels={"cluster": "linux,all"})
+
+    lose(session, mac, settings.node_quarantine_after)
+    alone = mac.quarantined_until
+    queues.a_node(session, labels={"cluster": "all,mac"})
+    lose(session, mac)
+
+    assert alone is None
+    assert mac.quarantined_until is not None
+
+
 def test_an_agent_that_somebody_stopped_is_not_to_blame(session: Session, settings: Settings) -> None:
     node, _ = queues.a_node(session), queues.a_node(session)
 
     lose(session, node, settings.node_quarantine_after, Reason(reasons.AGENT_STOPPED, {"node": "n"}))
 
     assert node.quarantined_until is None
+
+
+def test_machines_that_get_a_new_version_one_after_the_other_cost_no_job(session: Session) -> None:
+    build = factories.a_build(session)
+
+    for _ in range(4):
+        node = queues.a_node(session)
+        queues.hand_out(session, node)
+        assert machines.disable(session, node, "upgrade", ReplaceLimits(6, machines=2)) == 1
+
+    assert not build.is_finished
+    assert len(queues.hand_out(session, queues.a_node(session))) == 1
+
+
+def test_what_somebody_stopped_is_not_counted_with_what_machines_lost(session: Session) -> None:
+    build = factories.a_build(session)
+    stopped = Reason(reasons.AGENT_STOPPED, {"node": "n"})
+    step: JobStep | None = factories.steps_of(session, build)[0]
+
+    for why in (stopped, stopped, LOST, stopped, LOST):
+        assert step is not None
+        factories.give_to(session, step, queues.a_node(session))
+        step = retry.replace_lost_step(session, step, why, ReplaceLimits(6, machines=2))
+
+    assert step is not None
+    assert step.attempt == 6
+
+
+def test_a_step_that_comes_back_again_and_again_is_given_up(session: Session) -> None:
+    build = factories.a_build(session)
+    stopped = Reason(reasons.AGENT_STOPPED, {"node": "n"})
+    step: JobStep | None = factories.steps_of(session, build)[0]
+    attempts = 0
+
+    while step is not None:
+        factories.give_to(session, step, queues.a_node(session))
+        step, attempts = retry.replace_lost_step(session, step, stopped, ReplaceLimits(3, 2)), attempts + 1
+
+    assert attempts == 4
+    assert agents.reasons_of(session, build.id)[-1] == reasons.REPLACED_TOO_OFTEN
+
+
+def test_a_machine_that_cannot_work_says_so_and_is_put_into_quarantine(
+    session: Session, settings: Settings
+) -> None:
+    node, _ = queues.a_node(session), queues.a_node(session)
+    told = StepReport(status="released", reason="agent_error", message="The agent cannot work: no space left")
+    for _ in range(settings.node_quarantine_after):
+        build = factories.a_build(session)
+        agents.tell(session, factories.give_to(session, factories.steps_of(session, build)[0], node), told)
+
+    (why,) = waiting.lost_attempts(session, build.id)
+    assert reasons.sentence(why.reason, why.data) == "The agent says: The agent cannot work: no space left"
+    assert node.quarantined_until is not None
 
 
 def test_after_its_quarantine_a_machine_gets_one_step_to_try(session: Session) -> None:
@@ -215,3 +285,38 @@ def test_how_long_steps_take_is_learned_from_those_that_ended(session: Session) 
     (lane,) = queues.lanes_of(session, project)
     session.refresh(lane)
     assert lane.typical_s == 15
+
+
+def avoid(session: Session, build: Build, node: Node) -> None:
+    """As after an attempt that got lost on this machine."""
+    (step,) = factories.steps_of(session, build)
+    step.data = {**step.data, "avoid_nodes": [node.id.hex]}
+    session.flush()
+
+
+def a_node_and_a_busy_one(session: Session) -> Node:
+    """The other could take what this one avoids, once it is free."""
+    free, busy = queues.a_node(session), queues.a_node(session, slots=1)
+    queues.a_queue(session, "other")
+    queues.hand_out(session, busy)
+    return free
+
+
+def test_a_limit_of_a_project_is_not_used_up_by_a_step_that_avoids_this_machine(session: Session) -> None:
+    node = a_node_and_a_busy_one(session)
+    project = queues.a_project(session, "p", options={"queue.limit": "1"})
+    avoid(session, queues.ask_for(session, project, priority=queues.URGENT), node)
+    second = queues.ask_for(session, project)
+
+    assert queues.hand_out(session, node) == ["p"]
+    assert factories.steps_of(session, second)[0].node_id == node.id
+
+
+def test_many_lanes_that_avoid_a_machine_leave_it_the_next(session: Session) -> None:
+    node = a_node_and_a_busy_one(session)
+    for number in range(6):
+        project = queues.a_project(session, f"p{number}")
+        avoid(session, queues.ask_for(session, project, priority=queues.URGENT), node)
+    queues.a_queue(session, "last")
+
+    assert queues.hand_out(session, node) == ["last"]

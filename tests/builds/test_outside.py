@@ -13,7 +13,7 @@ from tests.factories import A_SHA, a_build, a_project, steps_of
 from changes.base import clock
 from changes.base.db import Database
 from changes.base.errors import Conflict, Gone, Invalid, NotFound
-from changes.builds import again, cancel, outside, outside_report, queries, reasons, sweep, tasks
+from changes.builds import again, cancel, hearing, outside, outside_report, queries, reasons, sweep, tasks
 from changes.builds.models import Build, JobStep, OutsideBuild
 from changes.builds.outside import Told
 from changes.builds.outside_report import CommandTold, Ending
@@ -256,6 +256,22 @@ def test_a_cancelled_build_tells_whoever_runs_it(session: Session) -> None:
 
 
 # --- silence -----------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A web server has been listening all the time."""
+    monkeypatch.setattr(hearing, "could_hear", lambda _session, *, for_s: for_s > 0)
+
+
+def test_nobody_is_silent_while_no_server_listened(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hearing, "could_hear", lambda _session, *, for_s: for_s <= 0)
+    step = a_running_step(session)
+    fall_silent(session)
+
+    tasks.sweep_outside()
+
+    assert build_of(session, step).status == Status.IN_PROGRESS
 
 
 def test_a_build_that_nobody_speaks_of_any_more_is_ended_with_the_reason(session: Session) -> None:

@@ -65,6 +65,22 @@ def test_one_that_asks_for_changes_builds_only_what_is_new(
     assert [each is not None for each in (first, second, third)] == [True, False, True]
 
 
+def test_what_no_plan_wanted_yet_is_built_once_one_does(
+    session: Session, project: Project, tmp_path: Path
+) -> None:
+    for_pushes = "plans: [{name: tests, triggers: {events: [commit]}, commands: [make test]}]"
+    factories.commit(tmp_path / "source", {".changes.yml": for_pushes}, "Not by the clock")
+    schedule = planned(session, project, only_if_changed=True)
+    in_vain = run_when_due(session, schedule)
+    factories.a_plan(session, project, {"commands": ["make soak"]})
+    schedule.tick -= timedelta(days=1)
+
+    build = run_when_due(session, schedule)
+
+    assert in_vain is None
+    assert build is not None
+
+
 def test_it_gives_values_to_parameters_of_plans(session: Session, project: Project) -> None:
     schedule = planned(session, project, parameters={"LEVEL": "full"})
 
@@ -95,6 +111,16 @@ def test_what_goes_wrong_is_told_and_it_is_due_again(
     assert build is None
     assert schedule.last_error.startswith(expected)
     assert schedule.date_due > clock.now()
+
+
+def test_one_whose_time_zone_is_gone_is_switched_off_and_says_why(session: Session, project: Project) -> None:
+    schedule = planned(session, project)
+    schedule.zone = "Atlantis/Middle"
+
+    build = run_when_due(session, schedule)
+
+    assert (build, schedule.is_on) == (None, False)
+    assert schedule.last_error.startswith("Switched off: There is no time zone 'Atlantis/Middle'")
 
 
 def test_its_spread_is_by_chance_but_the_same_for_all(session: Session, project: Project) -> None:

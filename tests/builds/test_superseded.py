@@ -8,13 +8,15 @@ from tests import factories
 from tests.builds import agents, queues
 
 from changes.base import ids
-from changes.builds import create, priority
+from changes.builds import create, priority, reasons, retry, superseded
 from changes.builds.create import NewBuild
-from changes.builds.models import Build, JobStep
-from changes.builds.rules import Cause, Priority, Result, Status
+from changes.builds.models import Build, FailureReason, JobStep
+from changes.builds.reasons import AGENT_LOST, Reason
+from changes.builds.rules import Cause, Priority, ReplaceLimits, Result, Status
 from changes.projects.models import ItemOption, Project, Revision
 
 ONLY_NEWEST = "job.cancel-superseded"
+LOST = Reason(AGENT_LOST, {"node": "n", "silence_s": 60})
 
 
 def a_project(session: Session, *, only_newest: bool = True) -> Project:
@@ -43,6 +45,17 @@ def test_a_newer_build_of_the_branch_ends_the_older_one(session: Session) -> Non
     assert agents.state(older) == agents.state(running) == (Status.FINISHED, Result.ABORTED)
     assert not newer.is_finished
     assert not latest.is_finished
+
+
+def test_what_took_its_place_is_said(session: Session) -> None:
+    project = a_project(session)
+    older = ask(session, project, "a")
+
+    newer = ask(session, project, "b")
+
+    [why] = session.query(FailureReason).filter_by(build_id=older.id)
+    sentence = reasons.sentence(why.reason, why.data)
+    assert sentence.startswith(f"The newer build #{newer.number} took the place of the job ")
 
 
 def test_other_branches_go_on(session: Session) -> None:
@@ -92,6 +105,37 @@ def test_a_repetition_ends_nothing(session: Session) -> None:
     assert not older.is_finished
 
 
+def test_a_commit_that_is_built_late_ends_no_newer_one(session: Session) -> None:
+    project = a_project(session)
+    older = factories.a_source(session, project, sha="a" * 40)
+    newest = ask(session, project, "b")
+
+    late = ask(session, project, older.revision_sha[0])
+
+    assert not newest.is_finished
+    assert not late.is_finished
+
+
+def test_builds_that_search_what_broke_a_test_end_none_and_are_ended_by_none(session: Session) -> None:
+    project = a_project(session)
+    head = ask(session, project, "a")
+
+    searched = [ask(session, project, sha, tags=[superseded.OF_ONE_COMMIT]) for sha in "bc"]
+    ask(session, project, "d")
+
+    assert head.is_finished
+    assert [build.is_finished for build in searched] == [False, False]
+
+
+def test_a_search_leaves_what_it_finds_at_work_alone(session: Session) -> None:
+    project = a_project(session)
+    head = ask(session, project, "a")
+
+    ask(session, project, "b", tags=[superseded.OF_ONE_COMMIT])
+
+    assert not head.is_finished
+
+
 @pytest.mark.parametrize("wanted", [Priority.HIGH, Priority.LOW])
 def test_a_build_that_waits_changes_its_place_with_its_priority(session: Session, wanted: Priority) -> None:
     project = queues.a_project(session, "p")
@@ -103,6 +147,17 @@ def test_a_build_that_waits_changes_its_place_with_its_priority(session: Session
 
     assert moved == 1
     assert factories.steps_of(session, second)[0].node_id == node.id
+
+
+def test_what_is_done_again_is_as_urgent_as_its_build_is_now(session: Session) -> None:
+    build = factories.a_build(session)
+    step = agents.a_taken_step(session, build)
+    priority.change(session, build, Priority.HIGH)
+
+    attempt = retry.replace_lost_step(session, step, LOST, ReplaceLimits(1, 1))
+
+    assert attempt is not None
+    assert attempt.priority == Priority.HIGH
 
 
 def test_what_runs_already_is_left_alone(session: Session) -> None:

@@ -19,6 +19,18 @@ LIMITS = Limits(silence_s=60, replacements=1)
 UNREAD_S = sweep.UNREAD_MAX_MIN * 60 + 1
 
 
+@pytest.fixture(autouse=True)
+def heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A web server has been listening all the time."""
+    monkeypatch.setattr(hearing, "could_hear", lambda _session, *, for_s: for_s == LIMITS.silence_s)
+
+
+@pytest.fixture
+def absent(heard: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It came back a moment ago: what agents did meanwhile is on its way."""
+    monkeypatch.setattr(hearing, "could_hear", lambda _session, *, for_s: for_s != LIMITS.silence_s)
+
+
 def a_silent_step(session: Session, build: Build, seconds: float = 61) -> JobStep:
     step = agents.a_taken_step(session, build)
     agents.begin(session, step)
@@ -41,10 +53,7 @@ def an_unread_step(session: Session, build: Build, result: Result = Result.PASSE
     return step
 
 
-def test_a_step_nobody_was_heard_of_for_is_done_again(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hearing, "could_hear", lambda _session, *, for_s: for_s == LIMITS.silence_s)
+def test_a_step_nobody_was_heard_of_for_is_done_again(session: Session) -> None:
     build = factories.a_build(session)
     step = a_silent_step(session, build)
 
@@ -104,6 +113,16 @@ def test_a_step_past_its_limit_gets_time_to_say_so_itself(session: Session) -> N
     a_running_step(session, factories.a_build(session), for_s=3600 + sweep.TIMEOUT_GRACE_S / 2)
 
     assert sweep.find(session, sweep.OVERDUE, LIMITS) == []
+
+
+def test_a_step_that_passed_while_the_server_was_away_has_passed(session: Session, absent: None) -> None:
+    build = factories.a_build(session)
+    step = a_running_step(session, build, for_s=24 * 3600)
+
+    tasks.sweep_steps()
+    agents.end(session, step)
+
+    assert agents.state(build) == (Status.FINISHED, Result.PASSED)
 
 
 def test_results_that_nobody_reads_end_the_step_in_words(session: Session) -> None:
@@ -166,6 +185,19 @@ def test_results_that_are_read_between_the_look_and_the_lock_count(session: Sess
     assert agents.state(build) == (Status.FINISHED, Result.PASSED)
 
 
+def test_a_step_that_cannot_be_settled_holds_up_no_other(session: Session) -> None:
+    builds = [factories.a_build(session) for _ in range(3)]
+    steps = [a_silent_step(session, build) for build in builds]
+    poisoned = agents.jobs_of(session, builds[1])[0]
+    poisoned.tally = {}
+    session.flush()
+
+    with pytest.raises(ValueError, match="nothing is counted"):
+        tasks.sweep_steps()
+
+    assert [step.status == Status.FINISHED for step in steps] == [True, False, True]
+
+
 @pytest.mark.parametrize("look", sweep.LOOKS)
 def test_a_step_that_ended_meanwhile_is_left_alone(session: Session, look: Look) -> None:
     build = factories.a_build(session)
@@ -175,7 +207,7 @@ def test_a_step_that_ended_meanwhile_is_left_alone(session: Session, look: Look)
     sweep.settle_silent(session, look, step.id, LIMITS)
 
     assert agents.state(step) == (Status.FINISHED, Result.ABORTED)
-    assert agents.reasons_of(session, build.id) == []
+    assert agents.reasons_of(session, build.id) == ["cancelled"]
 
 
 @pytest.mark.parametrize("look", sweep.LOOKS)
@@ -193,10 +225,7 @@ def a_step_not_begun(session: Session, build: Build, *, for_s: float) -> JobStep
     return step
 
 
-def test_a_step_its_living_agent_does_not_begin_is_given_to_another(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hearing, "could_hear", lambda _session, *, for_s: for_s == LIMITS.silence_s)
+def test_a_step_its_living_agent_does_not_begin_is_given_to_another(session: Session) -> None:
     build = factories.a_build(session)
     step = a_step_not_begun(session, build, for_s=181)
 
@@ -240,6 +269,14 @@ def test_a_step_that_waits_too_long_is_given_up_in_words(session: Session) -> No
     (why,) = told(session, build)
     assert why.startswith("No agent took it within 10 minutes (limit: build.queue-timeout ")
     assert why.endswith(f" of the project {build.project.slug}).")
+
+
+def test_nobody_waited_too_long_for_an_agent_while_none_could_ask(session: Session, absent: None) -> None:
+    step = a_step_that_may_wait(session, limit_min=10, waits_s=601)
+
+    tasks.sweep_steps()
+
+    assert step.status == Status.PENDING_ALLOCATION
 
 
 def test_without_the_option_a_step_waits_as_long_as_it_takes(session: Session) -> None:
@@ -300,6 +337,15 @@ def test_a_build_that_never_began_is_not_to_blame_for_being_late(session: Sessio
     tasks.sweep_builds()
 
     assert agents.state(build) == (Status.FINISHED, Result.INFRA_FAILED)
+
+
+def test_a_build_is_not_late_before_agents_could_tell_how_it_went(session: Session, absent: None) -> None:
+    build = a_build_that_may_take(session, minutes=90)
+    be_late(session, build)
+
+    tasks.sweep_builds()
+
+    assert not build.is_finished
 
 
 def test_a_build_within_its_limit_goes_on(session: Session) -> None:

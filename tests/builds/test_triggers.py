@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 from tests import factories
 
 from changes.base.task import Task
-from changes.builds import again, triggers_after, triggers_commits, triggers_diffs, triggers_queries
+from changes.builds import again, outside, triggers_after, triggers_commits, triggers_diffs, triggers_queries
 from changes.builds.events import BuildFinished
 from changes.builds.models import Build, Job
+from changes.builds.outside import Told
 from changes.builds.rules import Cause, Result, Status
 from changes.builds.triggers_models import TriggerDecision
 from changes.projects import mirrors, options, revisions
@@ -289,6 +290,34 @@ def test_of_those_that_wait_for_the_pause_the_newest_is_built(
 
     assert [build.source.revision_sha for build in builds_of(session, project)] == [first, third]
     assert why(session, project, second) == ["Something newer came to main before the pause was over."]
+
+
+def test_builds_that_run_elsewhere_put_none_of_ours_off(
+    session: Session, folder: Path, repository: Repository
+) -> None:
+    project = factories.a_project(session, repository=repository)
+    options.change(session, project, {options.PAUSE_MIN: "60"})
+    sha = factories.commit(folder, {"a": "2"}, "Second")
+    outside.hear(session, project, Told(external_id="1", sha=sha, jobs=["unit"]))
+
+    seen(repository, sha)
+
+    assert [build.cause for build in builds_of(session, project)] == [Cause.UNKNOWN, Cause.PUSH]
+
+
+def test_a_newer_commit_that_is_not_built_keeps_none_from_being_built(
+    session: Session, folder: Path, repository: Repository
+) -> None:
+    project = factories.a_project(session, repository=repository)
+    options.change(session, project, {options.PAUSE_MIN: "60", options.IGNORED_FILES: "*.md"})
+    first, second = (factories.commit(folder, {"a": each}, each) for each in ("2", "3"))
+    seen(repository, first, second)
+    seen(repository, factories.commit(folder, {"README.md": "words"}, "Words [skip ci]"))
+    options.change(session, project, {options.PAUSE_MIN: "0"})
+
+    triggers_commits.look_again(decision(session, project, second))
+
+    assert [build.source.revision_sha for build in builds_of(session, project)] == [first, second]
 
 
 def passed(session: Session, build: Build) -> Build:

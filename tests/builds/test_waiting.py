@@ -239,6 +239,37 @@ def test_what_a_lost_attempt_suffered_from_stays_to_be_read(session: Session) ->
     assert [each.reason for each in waiting.lost_attempts(session, build.id)] == [AGENT_LOST]
 
 
+def test_a_machine_that_lost_it_is_not_the_one_that_takes_it_next(session: Session) -> None:
+    busy, free = queues.a_node(session, label="busy", slots=1), queues.a_node(session, label="free")
+    queues.a_queue(session, "other")
+    queues.hand_out(session, busy)
+    build = queues.ask_for(session, queues.a_project(session, "mine"))
+    (step,) = factories.steps_of(session, build)
+    lost = Reason(AGENT_LOST, {"node": "free", "silence_s": 60})
+    attempt = retry.replace_lost_step(
+        session, factories.give_to(session, step, free), lost, ReplaceLimits(2, 2)
+    )
+    assert attempt is not None
+
+    told = waiting.explain(session, attempt, silence_s=60).waiting
+
+    assert (told.block, told.machines) == (Block.BUSY, ["busy"])
+    assert told.sentence.endswith("free lost it before and gets it only when no other could do it.")
+
+
+def test_a_machine_that_lost_it_may_have_it_where_there_is_no_other(session: Session) -> None:
+    free = queues.a_node(session)
+    build = queues.ask_for(session, queues.a_project(session, "mine"))
+    (step,) = factories.steps_of(session, build)
+    lost = Reason(AGENT_LOST, {"node": "free", "silence_s": 60})
+    attempt = retry.replace_lost_step(
+        session, factories.give_to(session, step, free), lost, ReplaceLimits(2, 2)
+    )
+    assert attempt is not None
+
+    assert waiting.explain(session, attempt, silence_s=60).waiting.block == Block.NEXT
+
+
 # --- not in the queue yet ----------------------------------------------------------------------------
 
 ONE_AFTER_THE_OTHER = """

@@ -111,6 +111,7 @@ class Coordinator:
         self.lost_about = ""
         # Instead of an answer that is to get lost, somebody in between says so.
         self.is_replaced_by_a_proxy = False
+        self.status_of_proxy = 502
         self.logins: list[Login] = []
         # What is kept, by digest.
         self.blobs: dict[str, bytearray] = {}
@@ -255,7 +256,7 @@ class _Handler(BaseHTTPRequestHandler):
             if coordinator.lost_about and coordinator.lost_about in self.path:
                 is_lost, coordinator.lost_about = True, ""
         if is_lost and coordinator.is_replaced_by_a_proxy:
-            status, answer, is_lost = 502, b"Bad gateway", False
+            status, answer, is_lost = coordinator.status_of_proxy, b"<html>Somebody else</html>", False
         if is_lost or self.server.is_over:
             self.close_connection = True
             _hang_up(self.connection)

@@ -24,7 +24,7 @@ class Gate:
     @property
     def counting(self) -> str:
         """A script that prints numbered lines all the while."""
-        line = 'n=$((n+1)); echo "line $n"; sleep 0.005'
+        line = 'n=$((n+1)); echo "line $n"; sleep 0.02'
         return f'n=0; until [ -e {self.path} ]; do {line}; done; echo "all $n"'
 
 

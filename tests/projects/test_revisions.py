@@ -7,8 +7,9 @@ from tests.builds import agents
 
 from changes.base import ids
 from changes.base.errors import Invalid, Unavailable
-from changes.builds import create
+from changes.builds import create, outside
 from changes.builds.create import NewBuild
+from changes.builds.outside import Told
 from changes.projects import config, mirrors, revisions
 from changes.projects.models import Repository
 from changes.projects.rules import RepositoryBackend
@@ -143,3 +144,18 @@ def test_a_commit_has_one_source_and_each_patch_its_own(session: Session, reposi
     assert plain[0].data == {"n": 1}
     assert len({source.id for source in (*plain, *patched)}) == 3
     assert patched[0].data == {"n": 3}
+
+
+def test_what_was_told_of_a_commit_gives_way_to_the_commit_itself(
+    session: Session, repository: Repository, folder: Path
+) -> None:
+    first = head(folder)
+    sha = factories.commit(folder, {"a": "2"}, "Second")
+    project = factories.a_project(session, repository=repository)
+    outside.hear(session, project, Told(external_id="1", sha=sha, jobs=["unit"], message="hearsay"))
+
+    revision = revisions.find(session, repository, sha)
+
+    assert revision.parents == [first]
+    assert revision.message.strip() == "Second"
+    assert revision.date_committed is not None

@@ -10,6 +10,8 @@ from tests import factories
 
 from changes.base import clock, db, events
 from changes.base.events import Outbox
+from changes.builds import outside
+from changes.builds.outside import Told
 from changes.people.models import Author, AuthorAddress
 from changes.projects import heads, tasks
 from changes.projects.events import RevisionsSeen
@@ -61,6 +63,23 @@ def stored(repository_id: UUID) -> dict[str, list[str]]:
     with db.transaction() as session:
         mine = select(Revision).where(Revision.repository_id == repository_id)
         return {row.sha: row.branches for row in session.execute(mine).unique().scalars()}
+
+
+def test_a_commit_that_was_told_of_before_it_was_read_gets_its_parents(
+    folder: Path, repository_id: UUID
+) -> None:
+    first = factories.git(folder, "rev-parse", "HEAD").strip()
+    sha = factories.commit(folder, {"a": "2"}, "Second")
+    with db.transaction() as session:
+        project = factories.a_project(session, repository=session.get_one(Repository, repository_id))
+        outside.hear(session, project, Told(external_id="1", sha=sha, jobs=["unit"], message="hearsay"))
+
+    tasks.sync_repository(repository_id)
+
+    with db.transaction() as session:
+        revision = session.get_one(Revision, (repository_id, sha))
+        assert (revision.parents, revision.message.strip()) == ([first], "Second")
+        assert revision.date_committed is not None
 
 
 def branches(repository_id: UUID) -> dict[str, str]:

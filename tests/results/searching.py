@@ -45,6 +45,21 @@ def build_at(session: Session, project: Project, number: int, *, passed: bool) -
     return build
 
 
+def build_at_both(
+    session: Session, project: Project, number: int, *, passed: bool, other_passed: bool
+) -> Build:
+    """One in which the other plan runs the test, too, and ends last."""
+    source = factories.a_source(session, project, sha=sha(number))
+    build = create_build(session, project, NewBuild(source, ids.new(), "A build", "", "", None))
+    for step, is_good in zip(factories.steps_of(session, build), (passed, other_passed), strict=True):
+        factories.give_to(session, step, factories.a_node(session))
+        agents.leave_behind(session, step, report(passed=is_good))
+        agents.end(session, step, code=0 if is_good else 1)
+        collect.collect_step(step.id)
+    session.expire_all()
+    return build
+
+
 def end(session: Session, build: Build, *, passed: bool) -> None:
     """Its first step runs the test; the others have none."""
     for place, step in enumerate(factories.steps_of(session, build)):

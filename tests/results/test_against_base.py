@@ -10,7 +10,7 @@ from tests.web.conftest import first_step
 
 from changes.base import clock
 from changes.builds.models import Build
-from changes.builds.rules import Result
+from changes.builds.rules import Result, Status
 from changes.projects.models import Project, Revision
 from changes.results import against_base, models, suite
 from changes.results.against_base import News
@@ -109,6 +109,42 @@ def test_a_build_without_tests_is_no_base(session: Session, project: Project) ->
 
     assert against_base.compare(session, build).base is None
     assert news(session, build) == {}
+
+
+def test_a_build_that_was_cancelled_half_way_is_no_base(session: Session, project: Project) -> None:
+    whole = a_build(session, project, BAD)
+    cut = a_build(session, project, a_test("app.b"))
+    end(session, cut, Result.ABORTED)
+
+    build = a_build(session, project, BAD, parents=(cut.source.revision_sha,))
+
+    assert base_number(session, build) == whole.number
+    assert news(session, build) == {"app.a": "still failing"}
+
+
+def test_a_build_of_some_of_the_plans_is_no_base_but_for_one_like_it(
+    session: Session, project: Project
+) -> None:
+    whole = a_build(session, project, BAD)
+    part = a_build(session, project, a_test("app.b"))
+    part.wishes = {"plans": ["nightly"]}
+    build, alike = a_build(session, project, BAD), a_build(session, project, BAD)
+    alike.wishes = {"plans": ["nightly"]}
+    build.status = Status.IN_PROGRESS
+    session.flush()
+
+    assert [base_number(session, each) for each in (build, alike)] == [whole.number, part.number]
+
+
+def test_of_very_many_failures_those_that_were_there_before_are_no_news(
+    session: Session, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = [a_test(f"app.t{number}", "failed") for number in range(9)]
+    a_build(session, project, *failed)
+    build = a_build(session, project, *failed[6:])
+    monkeypatch.setattr(against_base, "FAILURES_MAX", 3)
+
+    assert set(news(session, build).values()) == {"still failing"}
 
 
 def test_the_base_of_a_patch_is_the_commit_below_it(session: Session, project: Project) -> None:

@@ -36,6 +36,17 @@ def test_passing_after_a_rerun_is_evidence() -> None:
     assert (found.passed_again, found.last_run) == (1, 100)
 
 
+def test_what_fails_in_one_plan_and_passes_in_another_is_not_flaky() -> None:
+    both = [
+        Look(100 - number, source, is_passed, plan=plan)
+        for number, (source, plan, is_passed) in enumerate(
+            (source, plan, plan == "linux") for source in (THREE, TWO, ONE) for plan in ("mac", "linux")
+        )
+    ]
+
+    assert flaky_rules.evidence(both) == Evidence(runs=6, sources=3)
+
+
 def test_what_fails_from_a_revision_on_is_broken_and_not_flaky() -> None:
     broken = looks((FOUR, False, 0), (THREE, False, 0), (TWO, True, 0), (ONE, True, 0))
 
@@ -132,6 +143,16 @@ def test_flaky_tests_are_found_the_worst_first(session: Session, project: Projec
 
     assert [each.test.name for each in found] == ["a.split", "a.again"]
     assert [each.split_sources for each in found] == [2, 0]
+
+
+def test_a_test_that_one_of_two_plans_cannot_pass_is_not_flaky(session: Session, project: Project) -> None:
+    factories.a_plan(session, project, {"commands": ["true"]})
+    for source in sources(session, project, 3):
+        build = built(session, project, source, run("a.linux_only", "passed"))
+        other = factories.steps_of(session, build)[1]
+        testruns.store(session, other, [run("a.linux_only", "failed")])
+
+    assert looked(session, project) == []
 
 
 def test_the_bill_counts_red_builds_and_reruns(session: Session, project: Project) -> None:

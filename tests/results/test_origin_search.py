@@ -3,12 +3,15 @@
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from tests import factories
 from tests.builds import agents
 from tests.results import searching
 from tests.results.searching import COMMITS, NAME, build_at, end, sha
 
+from changes.base import ids
 from changes.base.errors import Conflict
 from changes.builds import cancel
+from changes.builds.create import NewBuild, create_build
 from changes.builds.models import Build
 from changes.builds.rules import Priority, Result, Status
 from changes.projects.models import Project
@@ -71,6 +74,34 @@ def test_the_commit_that_broke_it_is_found_and_its_parent_passes(
     verdicts = {int(each.sha, 16): each.verdict for each in origin_search.places_of(session, search)}
     assert (search.state, search.culprit_sha) == (SearchState.FOUND, sha(broke))
     assert (verdicts[broke - 1], verdicts[broke]) == (Verdict.GOOD, Verdict.BAD)
+
+
+def test_what_another_plan_says_of_the_test_counts_for_nothing(session: Session) -> None:
+    project = searching.a_project(session)
+    for number in (1, COMMITS):
+        searching.build_at_both(session, project, number, passed=number == 1, other_passed=True)
+    test = session.execute(select(NamedTest).where(NamedTest.name == NAME)).scalar_one()
+
+    search = begin(session, project, test)
+    go_on(session, search, broke=4)
+
+    assert (search.plan, search.state, search.culprit_sha) == ("tests", SearchState.FOUND, sha(4))
+
+
+def test_a_build_of_somebody_else_that_is_cancelled_is_made_up_for(
+    session: Session, project: Project, test: NamedTest
+) -> None:
+    source = factories.a_source(session, project, sha=sha(5))
+    theirs = create_build(session, project, NewBuild(source, ids.new(), "A build", "", "", None))
+    search = begin(session, project, test, Asked(parallel=1))
+    waited_for = origin_search.waiting_for(session, [theirs.id])
+    cancel.cancel_build(session, theirs)
+
+    origin_search.advance(search.id)
+
+    session.expire_all()
+    assert waited_for == [search.id]
+    assert sorted(builds_of(session, search)) == [5]
 
 
 def test_it_builds_no_more_than_it_said(session: Session, project: Project, test: NamedTest) -> None:
@@ -210,6 +241,20 @@ def test_a_failure_began_with_the_oldest_of_an_unbroken_row(session: Session, pr
     build_at(session, project, 3, passed=False)
     last = build_at(session, project, 4, passed=False)
     test = session.execute(select(NamedTest)).scalar_one()
+
+    assert origin.of_tests(session, last, [test.id])[test.id].id == first.id
+
+
+def test_what_a_search_built_of_older_commits_ends_no_row_of_failures(
+    session: Session, project: Project
+) -> None:
+    build_at(session, project, 1, passed=True)
+    first = build_at(session, project, 5, passed=False)
+    test = session.execute(select(NamedTest)).scalar_one()
+    search = begin(session, project, test)
+    go_on(session, search, broke=4)
+
+    last = build_at(session, project, 6, passed=False)
 
     assert origin.of_tests(session, last, [test.id])[test.id].id == first.id
 

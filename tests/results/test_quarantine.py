@@ -20,7 +20,7 @@ from changes.results import collect, models, quarantine, quarantine_rules, testr
 from changes.results.events import QuarantineBegan, QuarantineEnded
 from changes.results.formats import seen as formats
 from changes.results.quarantine import Wanted
-from changes.results.quarantine_rules import Standing
+from changes.results.quarantine_rules import Proof, Standing
 from changes.results.verdict_models import TestQuarantine as Quarantine
 
 FLAKY, STEADY = "a.flaky", "a.steady"
@@ -298,6 +298,28 @@ def test_it_ends_after_enough_passes_in_a_row(session: Session, project: Project
     assert tended(session, each) == ""
     passes(session, project, 1)
     assert tended(session, each) == "proved"
+
+
+def test_passes_in_a_plan_in_which_it_never_failed_are_no_proof() -> None:
+    mac, linux = (Proof(plan, is_steady=True, is_since=True) for plan in ("mac", "linux"))
+    failed = Proof("mac", is_steady=False, is_since=False)
+
+    assert quarantine_rules.passes_in_a_row([linux, linux, linux, failed]) == 0
+    assert quarantine_rules.passes_in_a_row([mac, linux, linux, mac, linux, failed]) == 2
+    assert quarantine_rules.passes_in_a_row([linux, linux, mac]) == 3
+
+
+def test_a_test_that_fails_in_one_of_two_plans_does_not_return_by_the_other(
+    session: Session, project: Project
+) -> None:
+    factories.a_plan(session, project, {"commands": ["on mac"]})
+    (_, on_mac) = factories.steps_of(session, factories.a_build(session, project, plans=0))
+    testruns.store(session, on_mac, [formats.TestSeen(FLAKY, "a", "failed")])
+    each = held(session, project, passes=3)
+
+    passes(session, project, 3)
+
+    assert tended(session, each) == ""
 
 
 def test_a_pass_after_a_rerun_is_no_proof(session: Session, project: Project) -> None:

@@ -1,14 +1,17 @@
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 from tests import factories
 from tests.builds import agents
 
+from changes.base.db import Database
 from changes.builds.models import JobStep
-from changes.results import models, testdays, testruns, tests_of_project
+from changes.results import flaky_days, models, testdays, testruns, tests_of_project
 from changes.results.formats import junit
 
 PASSED = junit.TestSeen("a.works", "a", "passed", duration_ms=12)
@@ -104,6 +107,37 @@ def test_days_on_which_a_test_was_flaky_stand_apart_as_they_are_now(
     assert told == [[], [(1, 1, 1, 2)], [(0, 0, 0, 0)]]
 
 
+def test_a_flaky_day_tells_its_newest_flaky_run_until_the_report_of_that_is_taken_back(
+    session: Session, steps: list[JobStep]
+) -> None:
+    told, numbers = [], []
+    for step, seen in ((steps[0], AGAIN), (steps[1], PASSED), (steps[2], AGAIN), (steps[2], PASSED)):
+        testruns.store(session, step, [seen])
+        testdays.sum_up(session)
+        session.expire_all()
+        mine = select(models.TestBatch.id).where(models.TestBatch.step_id == step.id)
+        numbers.append(session.execute(mine).scalar_one())
+        told.append(session.execute(select(models.TestFlakyDay.last_run)).scalar_one())
+
+    assert told == [numbers[0], numbers[0], numbers[2], None]
+
+
+def test_the_newest_flaky_run_of_a_day_is_looked_for_where_it_is_not_known(
+    session: Session, steps: list[JobStep]
+) -> None:
+    testruns.store(session, steps[0], [AGAIN])
+    testdays.sum_up(session)
+    today = datetime.now(UTC).date()
+    known = flaky_days.tests_of_day(session, steps[0].project_id, today)
+    session.execute(update(models.TestFlakyDay).values(last_run=None))
+    session.expire_all()
+
+    looked_for = flaky_days.tests_of_day(session, steps[0].project_id, today)
+
+    assert known[0].last is not None
+    assert looked_for == known
+
+
 def test_what_was_summed_up_is_not_summed_up_again(session: Session, steps: list[JobStep]) -> None:
     testruns.store(session, steps[0], [PASSED])
     testdays.sum_up(session)
@@ -124,6 +158,33 @@ def test_a_report_that_is_stored_again_counts_once(session: Session, steps: list
     assert (day["runs"], day["passed"], day["failed"], day["duration_ms"]) == (1, 0, 1, 0)
     (whole,) = trend(session, steps[0])
     assert (whole.tests, whole.runs, whole.passed, whole.failed, whole.duration_ms) == (1, 1, 0, 1, 0)
+
+
+def store_anew(database: Database, step_id: UUID) -> None:
+    with database.transaction() as session:
+        testruns.store(session, session.get_one(JobStep, step_id), [PASSED])
+
+
+def is_waited_for(session: Session) -> bool:
+    # What pg_stat_activity tells stays as it was until the transaction ends.
+    return bool(session.execute(text("select count(*) from pg_locks where not granted")).scalar_one())
+
+
+def test_a_report_that_is_stored_again_while_its_day_is_summed_up_counts_once(database: Database) -> None:
+    with database.transaction() as session:
+        step = agents.a_taken_step(session, factories.a_build(session))
+        testruns.store(session, step, [PASSED])
+    with ThreadPoolExecutor(1) as worker:
+        with database.transaction() as session:
+            testdays.sum_up(session)
+            storing = worker.submit(store_anew, database, step.id)
+            while not storing.done() and not is_waited_for(session):
+                wait([storing], timeout=0.01)
+        storing.result(agents.DEADLINE_S)
+
+    with database.transaction() as session:
+        testdays.sum_up(session)
+        assert [day["runs"] for day in days(session)] == [1]
 
 
 def test_runs_of_a_patch_are_told_of_no_day(session: Session) -> None:

@@ -1,5 +1,6 @@
 """Where a test turned, and its grid of revisions."""
 
+from datetime import timedelta
 from typing import Any
 
 from changes.base import clock, ids
@@ -74,6 +75,38 @@ def test_one_plan_that_failed_is_enough() -> None:
 
     assert turned is not None
     assert (turned.is_failing, turned.since.number) == (True, 2)
+
+
+def test_another_plan_that_passed_later_does_not_mend_it() -> None:
+    runs = [a_run(3, sha="a"), a_run(2, Result.FAILED, sha="a", plan="slow"), a_run(2, sha="a"), a_run(1)]
+
+    turned = testgrid.turning(runs, "main")
+
+    assert turned is not None
+    assert (turned.is_failing, turned.since.sha) == (True, "a")
+
+
+def test_what_was_built_to_search_what_broke_it_stands_where_its_commit_stands() -> None:
+    days = [clock.now() + timedelta(days=day) for day in range(4)]
+    searched = a_run(4, Result.FAILED, date_committed=days[2]), a_run(3, date_committed=days[1])
+    runs = [*searched, a_run(2, Result.FAILED, date_committed=days[3]), a_run(1, date_committed=days[0])]
+
+    turned = testgrid.turning(runs, "main")
+
+    assert [place.number for place in testgrid.grid(runs).columns] == [1, 3, 4, 2]
+    assert turned is not None
+    assert (turned.is_failing, turned.since.number) == (True, 4)
+    assert turned.before is not None
+    assert turned.before.number == 3
+
+
+def test_an_attempt_that_was_made_again_judges_nothing() -> None:
+    runs = [a_run(2), a_run(2, Result.FAILED, is_replaced=True), a_run(1)]
+
+    turned = testgrid.turning(runs, "main")
+
+    assert turned is not None
+    assert (turned.is_failing, turned.since.number) == (False, 1)
 
 
 def test_patches_and_skipped_runs_judge_nothing() -> None:

@@ -5,12 +5,12 @@ from sqlalchemy.orm import Session
 from tests import factories
 from tests.builds import agents, collecting
 
-from changes.builds import reasons
+from changes.builds import reasons, second_look
 from changes.builds.models import Build, FailureReason
 from changes.builds.rules import Result
 from changes.projects import plan_options
 from changes.projects.models import Plan, Project, Revision, Source
-from changes.results import collect, vanished
+from changes.results import collect, quarantine, vanished
 
 PATCH = b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-o\n+n\n"
 
@@ -175,6 +175,89 @@ def test_a_build_that_fails_for_another_reason_is_not_asked_for_its_tests(
     collect.collect_step(step.id)
 
     assert [reason for reason, _ in said(session, build)] == ["command_failed"]
+
+
+def test_a_runner_that_stopped_at_a_new_failure_lost_no_tests(
+    session: Session, project: Project, plan: Plan
+) -> None:
+    ran(session, project, "a", "b")
+    options = {plan_options.VANISHED_TESTS: "fail", plan_options.LOOK_TIMES: "1"}
+    plan_options.change(session, plan.id, plan_options.OF_PLANS, options)
+    build = collecting.build_of(session, project, a_commit(session, project))
+    (step,) = collecting.take(session, build)
+    failed = b'<testsuite><testcase classname="t" name="a"><failure>no</failure></testcase></testsuite>'
+    agents.leave_behind(session, step, failed)
+
+    agents.end(session, step, code=1)
+    collect.collect_step(step.id)
+
+    assert second_look.is_checking(step)
+    assert "missing_tests" not in agents.reasons_of(session, build.id)
+
+
+@pytest.mark.parametrize(
+    ("way", "comes_to"),
+    [("warn", (Result.PASSED, "vanished_tests")), ("fail", (Result.FAILED, "missing_tests"))],
+)
+def test_a_look_at_the_failure_does_not_make_up_for_what_never_ran(
+    session: Session, project: Project, plan: Plan, way: str, comes_to: tuple[Result, str]
+) -> None:
+    ran(session, project, "a", "b")
+    options = {plan_options.VANISHED_TESTS: way, plan_options.LOOK_TIMES: "1"}
+    plan_options.change(session, plan.id, plan_options.OF_PLANS, options)
+    build = collecting.build_of(session, project, a_commit(session, project))
+    (step,) = collecting.take(session, build)
+    failed = b'<testsuite><testcase classname="t" name="a"><failure>no</failure></testcase></testsuite>'
+    agents.leave_behind(session, step, failed)
+    agents.end(session, step, code=1)
+    collect.collect_step(step.id)
+    (look,) = collecting.take(session, build)
+    agents.leave_behind(session, look, junit("a"))
+
+    agents.end(session, look)
+    collect.collect_step(look.id)
+
+    session.expire_all()
+    ((reason, text),) = [(reason, text) for reason, text in said(session, build) if "t.b" in text]
+    assert (build.result, reason) == comes_to
+    assert text == "1 test ran in the last build that passed and not in this one: t.b."
+
+
+def in_quarantine(session: Session, project: Project, name: str) -> None:
+    wanted = quarantine.Wanted([name], owner="zoe", reason="races with the clock")
+    quarantine.add(session, project, wanted, by="ravi@example.com")
+
+
+def test_a_runner_that_crashed_lost_no_tests_of_a_project_that_has_some_in_quarantine(
+    session: Session, project: Project, plan: Plan
+) -> None:
+    ran(session, project, "a", "b", "c")
+    in_quarantine(session, project, "t.c")
+    build = collecting.build_of(session, project, a_commit(session, project))
+    (step,) = collecting.take(session, build)
+    agents.leave_behind(session, step, junit("a"))
+
+    agents.end(session, step, code=1)
+    collect.collect_step(step.id)
+
+    assert [reason for reason, _ in said(session, build)] == ["command_failed"]
+
+
+def test_what_vanished_beside_a_failure_that_is_excused_is_told(
+    session: Session, project: Project, plan: Plan
+) -> None:
+    ran(session, project, "a", "b")
+    in_quarantine(session, project, "t.a")
+    build = collecting.build_of(session, project, a_commit(session, project))
+    (step,) = collecting.take(session, build)
+    failed = b'<testsuite><testcase classname="t" name="a"><failure>no</failure></testcase></testsuite>'
+    agents.leave_behind(session, step, failed)
+
+    agents.end(session, step, code=1)
+    collect.collect_step(step.id)
+
+    assert build.result == Result.PASSED
+    assert [reason for reason, _ in said(session, build)] == ["vanished_tests"]
 
 
 def test_only_so_many_patterns_of_so_many_letters_are_taken_from_a_message() -> None:

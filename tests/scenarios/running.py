@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 from tests.conftest import copy_of_template
 from tests.factories import git
+from tests.scenarios import prepared
 from tests.scenarios.asking import Api
 
 from changes.app.embedded.home import Home
@@ -58,15 +59,19 @@ def eventually(question: Callable[[], object], within_s: float = 300.0) -> None:
 
 @dataclass
 class Part:
-    """One program of the system."""
+    """One program of the system. A `fresh` one starts as it does for people, which takes seconds."""
 
     name: str
     arguments: tuple[str, ...]
     env: Mapping[str, str]
     log: Path
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | prepared.Prepared | None = None
+    is_fresh: bool = False
 
     def start(self) -> None:
+        if not self.is_fresh:
+            self.process = prepared.start(self.name, self.arguments, self.env, self.log)
+            return
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*PROGRAM, *self.arguments],

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from tests.factories import commit
-from tests.scenarios.running import PROGRAM, RunningSystem
+from tests.scenarios import prepared
+from tests.scenarios.running import RunningSystem
 
 pytestmark = pytest.mark.system
 
@@ -139,9 +140,7 @@ def test_a_snapshot_of_the_machine_lies_over_it_and_changes_nothing(system: Runn
 
 def changes(system: RunningSystem, *arguments: str) -> subprocess.CompletedProcess[str]:
     env = {**system.agent.env, "CHANGES_URL": system.url, "CHANGES_TOKEN": system.api.token}
-    return subprocess.run(
-        [*PROGRAM, *arguments], env=env, capture_output=True, text=True, timeout=120, check=False
-    )
+    return prepared.command(*arguments, env=env)
 
 
 def test_a_step_is_reproduced_on_this_machine(system: RunningSystem) -> None:

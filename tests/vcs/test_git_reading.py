@@ -252,6 +252,17 @@ def test_a_rename_changes_both_names(tmp_path: Path) -> None:
     assert b"rename from old" in mirror.diff(sha)
 
 
+def test_commits_are_told_by_the_files_they_change(repository: Repository) -> None:
+    asked = [repository.merge, repository.change, "f" * 40, repository.side, repository.root]
+
+    def touching(name: str) -> list[str]:
+        return list(repository.mirror.touching(asked, lambda each: each == name, timeout_s=60))
+
+    assert touching("a") == [repository.merge, repository.change, repository.root]
+    assert touching("side") == [repository.merge, repository.side]
+    assert touching("folder/ü b") == [repository.root]
+
+
 def test_a_diff_is_against_the_first_parent_or_any_base(repository: Repository) -> None:
     mirror = repository.mirror
 

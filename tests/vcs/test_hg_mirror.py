@@ -190,6 +190,15 @@ def test_a_file_larger_than_allowed_is_refused(repository: Repository) -> None:
         repository.mirror.read_file(repository.root, "a", size_max_bytes=5)
 
 
+def test_commits_are_told_by_the_files_they_change(repository: Repository) -> None:
+    asked = [repository.merge, repository.change, "f" * 40, repository.side, repository.root]
+    wanted = {"side", "folder/ü b"}
+
+    found = list(repository.mirror.touching(asked, wanted.__contains__, timeout_s=60))
+
+    assert found == [repository.merge, repository.side, repository.root]
+
+
 def test_changed_files_are_right_for_roots_and_merges(repository: Repository) -> None:
     everything = ["a", "binary", "circle", "folder/ü b", "inside", "old", "outside"]
 

@@ -12,6 +12,7 @@ from uuid import UUID
 import httpx
 import pytest
 import structlog
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI
 from sqlalchemy.orm import Session
 from starlette.exceptions import StarletteDeprecationWarning
@@ -36,8 +37,10 @@ DEADLINE_S = 200
 API = "/api/0"
 
 
-def open_client(app: FastAPI) -> TestClient:
-    return TestClient(app, raise_server_exceptions=False, follow_redirects=False)
+def open_client(app: FastAPI, portal: BlockingPortal | None = None) -> TestClient:
+    client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
+    client.portal = portal
+    return client
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,10 +56,17 @@ def app() -> FastAPI:
     return server.create_app()
 
 
+@pytest.fixture(scope="session")
+def portal() -> Iterator[BlockingPortal]:
+    """One event loop for all requests: a thread and a loop of its own take longer than most of them."""
+    with start_blocking_portal() as portal:
+        yield portal
+
+
 @pytest.fixture
-def client(session: Session, app: FastAPI) -> TestClient:
+def client(session: Session, app: FastAPI, portal: BlockingPortal) -> TestClient:
     """Nobody in particular; for what needs neither NOTIFY nor the async pool."""
-    return open_client(app)
+    return open_client(app, portal)
 
 
 def with_scope(client: TestClient, session: Session, scope: Scope) -> TestClient:
@@ -65,18 +75,18 @@ def with_scope(client: TestClient, session: Session, scope: Scope) -> TestClient
 
 
 @pytest.fixture
-def admin(session: Session, app: FastAPI) -> TestClient:
-    return with_scope(open_client(app), session, Scope.ADMIN)
+def admin(session: Session, app: FastAPI, portal: BlockingPortal) -> TestClient:
+    return with_scope(open_client(app, portal), session, Scope.ADMIN)
 
 
 @pytest.fixture
-def writer(session: Session, app: FastAPI) -> TestClient:
-    return with_scope(open_client(app), session, Scope.WRITE)
+def writer(session: Session, app: FastAPI, portal: BlockingPortal) -> TestClient:
+    return with_scope(open_client(app, portal), session, Scope.WRITE)
 
 
 @pytest.fixture
-def reader(session: Session, app: FastAPI) -> TestClient:
-    return with_scope(open_client(app), session, Scope.READ)
+def reader(session: Session, app: FastAPI, portal: BlockingPortal) -> TestClient:
+    return with_scope(open_client(app, portal), session, Scope.READ)
 
 
 @pytest.fixture

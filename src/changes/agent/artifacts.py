@@ -255,15 +255,22 @@ class ArtifactSender:
             self._held = following
 
     def _send(self, batch: list[Artifact]) -> None:
-        if len(batch) > 1:
-            refused = self._link.put_artifacts(batch)
-            for path, why in refused.items():
-                self._complain(path, why)
-        else:
-            self._send_one(batch[0])
+        if len(batch) == 1 or not self._are_taken(batch):
+            for artifact in batch:
+                self._send_one(artifact)
         for artifact in batch:
             _label(artifact.stored).unlink(missing_ok=True)
             artifact.stored.unlink(missing_ok=True)
+
+    def _are_taken(self, batch: list[Artifact]) -> bool:
+        """A proxy in between may take less at once than the server does."""
+        try:
+            refused = self._link.put_artifacts(batch)
+        except NotAccepted:
+            return False
+        for path, why in refused.items():
+            self._complain(path, why)
+        return True
 
     def _send_one(self, artifact: Artifact) -> None:
         try:

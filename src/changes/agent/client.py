@@ -20,6 +20,7 @@ from changes.protocol import (
     READ_HEADER,
     VERSION,
     VERSION_HEADER,
+    Accepted,
     ArtifactBatch,
     ArtifactsRefused,
     Ask,
@@ -59,6 +60,8 @@ OK, NO_CONTENT, CONFLICT = 200, 204, 409
 CLIENT_ERRORS, SERVER_ERRORS = 400, 500
 REFUSED, OTHER_VERSION = (401, 403), 426
 GONE = (404, 410)
+# With these it is found out whether this is a server of ours.
+FIRST_CALLS = ("enrol/", "hello/")
 TEMPORARY = (408, 425, 429)
 
 Message = TypeVar("Message")
@@ -142,7 +145,9 @@ class Client:
         )
 
     def report(self, step_id: str, report: StepReport) -> None:
-        self._send("POST", f"steps/{_quoted(step_id)}/report/", msgspec.json.encode(report))
+        answer = self._send("POST", f"steps/{_quoted(step_id)}/report/", msgspec.json.encode(report))
+        # A page that somebody in between shows with a friendly status accepts nothing.
+        _decoded(answer, Accepted)
 
     def append_log(self, step_id: str, name: str, offset: int, data: bytes, times: str = "") -> int:
         """Returns the offset before which the server has everything."""
@@ -154,7 +159,7 @@ class Client:
         where = f"steps/{_quoted(step_id)}/artifacts/{_quoted(path, '/')}"
         with stored.open("rb") as content:
             headers = {SHA256_HEADER: sha256, "Content-Length": str(stored.stat().st_size)}
-            self._send("PUT", where, content, headers=headers)
+            _decoded(self._send("PUT", where, content, headers=headers), Accepted)
 
     def put_artifacts(self, step_id: str, batch: Sequence[Stored]) -> dict[str, str]:
         """By path, why the server does not take it."""
@@ -250,6 +255,10 @@ class Client:
         except (HTTPError, http.client.HTTPException, OSError) as error:
             raise ServerAway(f"{method} {where}: {error}") from error
         if status not in (OK, NO_CONTENT):
+            if status in (*REFUSED, *GONE) and where not in FIRST_CALLS:
+                # Once this is known to be our server, a no in other words is of somebody in between, such as
+                # a proxy whose server is being exchanged: that passes.
+                _decoded(answer, _Problem)
             raise _meaning(status, answer)
         return answer
 

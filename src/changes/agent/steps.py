@@ -278,7 +278,9 @@ class StepRun:
 
     def _report(self, verdict: Verdict, started_at: float) -> StepReport:
         duration_ms = round((time.monotonic() - started_at) * 1000)
-        if self._order.reason == "agent_stopped":
+        # What its commands had come to already is not done once more.
+        is_done = verdict.result in ("passed", "failed") and bool(self._commands)
+        if self._order.reason == "agent_stopped" and not is_done:
             return StepReport(
                 status="released",
                 reason="agent_stopped",
@@ -286,7 +288,7 @@ class StepRun:
                 duration_ms=duration_ms,
                 commands=self._commands,
             )
-        final = ABORTED if self._order.is_given else verdict
+        final = ABORTED if self._order.is_aborted() else verdict
         return StepReport(
             status="finished",
             result=final.result,

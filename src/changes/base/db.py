@@ -6,7 +6,7 @@ so it takes `Session` and `transaction` from here.
 
 import select
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from enum import IntEnum
 from typing import Any, ClassVar, cast
@@ -15,7 +15,18 @@ from uuid import UUID
 import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
-from sqlalchemy import DateTime, Engine, MetaData, SmallInteger, Table, Text, Uuid, create_engine, insert
+from sqlalchemy import (
+    DateTime,
+    Engine,
+    MetaData,
+    PoolProxiedConnection,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    create_engine,
+    insert,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.event import listen
 from sqlalchemy.exc import DisconnectionError, IntegrityError, OperationalError
@@ -41,6 +52,9 @@ __all__ = [
 ]
 
 AFTER_COMMIT = "after_commit"
+TO_BE_FLUSHED = "to_be_flushed"
+# By its commit, all that was committed before is on the disk.
+FLUSH = "select pg_logical_emit_message(true, 'changes', 'asked for')"
 PREPARED_MAX = 500
 COUNTING_CONNECTIONS = 2
 OWNER = "database"
@@ -186,6 +200,8 @@ class Database:
         with self.sessions() as session:
             with session.begin():
                 yield session
+                if session.info.pop(TO_BE_FLUSHED, False):
+                    commit_and_flush(session)
             for act in session.info.pop(AFTER_COMMIT, []):
                 act()
 
@@ -214,10 +230,10 @@ def count_at_once(session: Session, counting: str, values: Mapping[str, Any]) ->
     """
     owner: Database | None = session.info.get(OWNER)
     if owner is not None:
-        with owner.counting.connect() as connection:
-            number = connection.exec_driver_sql(counting, dict(values)).scalar_one_or_none()
-        if number is not None:
-            return int(number)
+        with closing(owner.counting.raw_connection()) as connection:
+            row = plain(connection).execute(counting.encode(), values).fetchone()
+        if row is not None:
+            return int(row[0])
     session.flush()
     return int(session.connection().exec_driver_sql(counting, dict(values)).scalar_one())
 
@@ -233,6 +249,31 @@ def do_at_once(session: Session, statement: str, values: Mapping[str, Any]) -> N
         return
     with owner.counting.connect() as connection:
         connection.exec_driver_sql(statement, dict(values))
+
+
+def flush_later(session: Session) -> None:
+    """After a statement with `set_config('synchronous_commit', 'off', true)`: others see at once what this
+    transaction has done, and only whoever asked for it waits until it is on the disk. Right where nobody
+    else tells of it before he has flushed it himself, as a hand-out does.
+    """
+    session.info[TO_BE_FLUSHED] = True
+
+
+def commit_and_flush(session: Session) -> None:
+    """On one way to the database and back. What SQLAlchemy commits afterwards is nothing."""
+    session.flush()
+    connection = plain(session.connection().connection)
+    try:
+        with connection.pipeline():
+            connection.execute("commit")
+            connection.execute(FLUSH)
+    except psycopg.OperationalError as error:
+        raise DatabaseAway("commit", None, error) from error
+
+
+def plain(pooled: PoolProxiedConnection) -> psycopg.Connection[Any]:
+    """Without what SQLAlchemy does around a statement, which costs more than a small one does."""
+    return cast("psycopg.Connection[Any]", pooled.driver_connection)
 
 
 def after_commit(session: Session, act: Callable[[], None]) -> None:

@@ -20,7 +20,9 @@ from changes.base.db import Base, Identified
 
 # With more than these one statement for each table is better.
 TOGETHER_MAX = 12
-INSERT = "insert into {table} ({names}) select {names} from json_populate_recordset(null::{table}, %s)"
+INSERT = (
+    "insert into {table} ({names}) select {values} from json_populate_recordset(null::{table}, %s) {join}"
+)
 UPDATE = "update {table} set {changes} where id = %s returning id"
 COUNT = "(select count(*) from part_{number})"
 
@@ -65,37 +67,56 @@ def made_by(default: Any) -> Callable[[], Any] | None:
     return lambda: default.arg
 
 
-def ask(session: Session, statement: str, values: Mapping[str, Any]) -> Sequence[Any]:
-    """Plain SQL with `%(name)s`. What the session has not written yet is not seen by it."""
-    return session.connection().exec_driver_sql(statement, dict(values)).all()
-
-
 # --- new rows ------------------------------------------------------------------------------
 
 
-def insert(session: Session, *tables: Rows, topics: Sequence[str] = ()) -> None:
+@dataclass(frozen=True)
+class Beside:
+    """What a statement does beside inserting rows of this table: parts that come before, further columns
+    whose values they know, and what is selected at the end.
+    """
+
+    model: type[Base]
+    first: str
+    first_values: Sequence[str]
+    columns: Mapping[str, str]
+    join: str
+    last: str
+
+
+def insert(session: Session, *tables: Rows, topics: Sequence[str] = (), beside: Beside | None = None) -> None:
     """Rows of several tables; in any order, as the database looks at references when all are there. The
     rows of one table say the same columns. They travel as JSON, one value for each table.
     """
-    parts, values = insertions(session, tables)
-    if topics:
-        calls, told = bell.ringing(topics)
+    parts, values = insertions(session, tables, beside)
+    calls, told = bell.ringing(topics)
+    if beside:
+        calls, values = [beside.last, *calls], [*beside.first_values, *values]
+    if calls:
         parts.append(f"select {', '.join(calls)}")
-        values += told
     if parts:
-        session.connection().exec_driver_sql(joined(parts), tuple(values))
+        asked = joined(parts, beside.first if beside else "")
+        session.connection().exec_driver_sql(asked, (*values, *told))
 
 
-def insertions(session: Session, tables: Sequence[Rows]) -> tuple[list[str], list[str]]:
+def insertions(
+    session: Session, tables: Sequence[Rows], beside: Beside | None = None
+) -> tuple[list[str], list[str]]:
     dialect = session.get_bind().dialect
     parts, values = [], []
     for model, rows in tables:
         if rows:
             columns = columns_of(inspect(model), dialect)
             said = {key: columns[key] for key in columns if key in rows[0] or columns[key].first is not None}
-            parts.append(inserting(model.__tablename__, tuple(column.quoted for column in said.values())))
-            values.append(msgspec.json.encode([of_row(said, row) for row in rows]).decode())
+            names = tuple(column.quoted for column in said.values())
+            more = beside if beside and beside.model is model else None
+            parts.append(inserting(model.__tablename__, names, more))
+            values.append(as_json([of_row(said, row) for row in rows]))
     return parts, values
+
+
+def as_json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def of_row(columns: Mapping[str, Column], row: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,28 +126,34 @@ def of_row(columns: Mapping[str, Column], row: Mapping[str, Any]) -> dict[str, A
     }
 
 
-@functools.lru_cache(maxsize=1024)
-def inserting(table: str, names: tuple[str, ...]) -> str:
-    return INSERT.format(table=table, names=", ".join(names))
+def inserting(table: str, names: tuple[str, ...], beside: Beside | None) -> str:
+    inserted, values = [*names], [*names]
+    if beside:
+        inserted += beside.columns
+        values += beside.columns.values()
+    join = beside.join if beside else ""
+    return INSERT.format(table=table, names=", ".join(inserted), values=", ".join(values), join=join)
 
 
-def joined(parts: Sequence[str]) -> str:
+def joined(parts: Sequence[str], first: str = "") -> str:
     """The last one is the statement, the others are done with it."""
-    if len(parts) == 1:
-        return parts[0]
-    before = ", ".join(f"part_{number} as ({part})" for number, part in enumerate(parts[:-1]))
-    return f"with {before} {parts[-1]}"
+    before = [f"part_{number} as ({part})" for number, part in enumerate(parts[:-1])]
+    if first:
+        before.insert(0, first)
+    return f"with {', '.join(before)} {parts[-1]}" if before else parts[-1]
 
 
-def insert_with_new(session: Session, *tables: Rows, topics: Sequence[str] = ()) -> None:
+def insert_with_new(
+    session: Session, *tables: Rows, topics: Sequence[str] = (), beside: Beside | None = None
+) -> None:
     """These rows behind the new objects of the session, which are then as after a flush."""
     new = sorted(session.new, key=place_of)
     mine = rows_of_new(session, new)
     if session.dirty or session.deleted or mine is None:
         session.flush()
-        insert(session, *tables, topics=topics)
+        insert(session, *tables, topics=topics, beside=beside)
         return
-    insert(session, *mine, *tables, topics=topics)
+    insert(session, *mine, *tables, topics=topics, beside=beside)
     note_written(session, new)
 
 

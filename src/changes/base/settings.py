@@ -5,6 +5,7 @@ defaults. Whatever is wrong is said in one error, all of it at once, in plain wo
 """
 
 import difflib
+import functools
 import logging
 import os
 import re
@@ -274,7 +275,12 @@ def secret_key(settings: Settings) -> str:
     """The key that signs what leaves the server; made once where none is set."""
     if settings.secret_key is not None:
         return settings.secret_key
-    path = settings.home / "secret_key"
+    return _key_of(settings.home / "secret_key")
+
+
+@functools.cache
+def _key_of(path: Path) -> str:
+    """Read once: each token of a step is made with it."""
     if not path.exists():
         _write_new_key(path)
     return path.read_text().strip()

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, LargeBinary, ScalarSelect, Select, case, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from sqlalchemy.orm import Session, aliased, joinedload
+from sqlalchemy.orm.attributes import set_committed_value
 
 from changes.base.paging import Page
 from changes.builds import reasons
@@ -26,8 +27,8 @@ from changes.builds.models import (
 )
 from changes.builds.rules import Result, Status
 from changes.projects.config import FILE_NAME
-from changes.projects.models import Comment, Patch, Project, Revision, Source
-from changes.projects.rules import CommentTarget
+from changes.projects.models import Comment, Patch, Project, ProjectOption, Revision, Source
+from changes.projects.rules import HIDDEN, TABS_SHOWN_BY, CommentTarget
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,25 @@ def opened(session: Session, slug: str, reference: int | UUID) -> Opened | None:
     mine = Build.number == reference if isinstance(reference, int) else Build.id == reference
     of_project = Build.project_id.in_(select(Project.id).where(Project.slug == slug))
     found = select(Build, told_reasons(), OutsideBuild, config_of_parent(), patch_of_config(), talked_about())
-    found = found.where(of_project, mine)
+    found = found.add_columns(said_to_hide()).where(of_project, mine)
     elsewhere = found.outerjoin(OutsideBuild, OutsideBuild.build_id == Build.id)
     row = session.execute(elsewhere).one_or_none()
     if row is None:
         return None
+    know_what_hides(row[0].project, row[6] or [])
     return Opened(row[0], [why(each) for each in row[1] or []], row[2], row[3], row[4], row[5])
+
+
+def said_to_hide() -> ScalarSelect[Sequence[str]]:
+    is_said = (ProjectOption.value == HIDDEN) & ProjectOption.name.in_(TABS_SHOWN_BY)
+    found = select(func.array_agg(ProjectOption.name)).where(ProjectOption.project_id == Build.project_id)
+    return found.where(is_said).correlate(Build).scalar_subquery()
+
+
+def know_what_hides(project: Project, names: Sequence[str]) -> None:
+    """As if the tabs of the build had asked for it themselves, which each of its pages has."""
+    said = [ProjectOption(project_id=project.id, name=name, value=HIDDEN) for name in names]
+    set_committed_value(project, "options_that_hide", said)
 
 
 def talked_about() -> ColumnElement[bool]:

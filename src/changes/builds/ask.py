@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from changes.base import ids
 from changes.base.errors import Invalid
+from changes.base.questions import Question
 from changes.builds import create, snapshot_use, trust
 from changes.builds.create import NewBuild
 from changes.builds.models import Build
@@ -98,6 +99,13 @@ def build_what_was_asked(session: Session, asked: Asked, *, timeout_min: int) ->
         )
         for project in wanted
     ]
+
+
+def foreseen(slug: str | None, sha: str) -> list[Question]:
+    """What is asked first for a build of a project that is named."""
+    if not slug:
+        return []
+    return [revisions.known_commit_asked(slug, sha), queries.plans_with_options_asked(slug)]
 
 
 def known_commit(session: Session, asked: Asked) -> KnownCommit | None:

@@ -18,13 +18,15 @@ AVOIDED = "avoid_nodes"
 OF_A_LOOK = (second_look.STATE, second_look.AWAITED)
 OF_ONE_ATTEMPT = ("reported", "late_reports", "phases", AVOIDED, EXCUSED, *OF_A_LOOK)
 
+# How urgent a build is may have been changed since an old attempt was handed out.
 COPY_STEPS = text("""
     insert into job_step (
         id, date_created, job_id, phase_id, project_id, label, attempt, origin, cluster, priority,
         timeout_s, queue_limit_s, status, result, data
     )
     select
-        pair.made, :at, job_id, phase_id, project_id, label, attempt + 1, :origin, cluster, priority,
+        pair.made, :at, job_id, phase_id, project_id, label, attempt + 1, :origin, cluster,
+        (select build.priority from job join build on build.id = job.build_id where job.id = job_step.job_id),
         timeout_s, queue_limit_s, :status, :unknown, data - cast(:left_out as text[])
     from unnest(cast(:old as uuid[]), cast(:made as uuid[])) as pair (old, made)
     join job_step on job_step.id = pair.old

@@ -13,6 +13,7 @@ from changes.base.errors import Invalid
 from changes.base.rows import insert_with_new
 from changes.builds import (
     build_terms,
+    lanes,
     needs,
     new_steps,
     other_repos,
@@ -26,7 +27,7 @@ from changes.builds import (
     wishes,
 )
 from changes.builds.collected import PHASES
-from changes.builds.models import Build, Job, JobNeed, JobPhase, JobPlan
+from changes.builds.models import Build, Job, JobNeed, JobPhase, JobPlan, JobStep
 from changes.builds.new_steps import NewStep
 from changes.builds.planned import PlannedJob, ReadStep
 from changes.builds.queue_rules import is_automatic
@@ -180,18 +181,24 @@ def create_jobs(session: Session, build: Build, plans: list[PlannedJob], *, time
     # None of them has done anything, so what has ended cannot be run.
     settle.skip_needing(session, build, [job.id for job in rows.jobs if job.is_finished])
     settle.settle_new_build(session, build, rows.jobs)
-    settle.announce_steps(session, sum(not job.is_finished for job in rows.jobs))
     return rows.jobs
 
 
 def write(session: Session, build: Build, rows: Rows) -> None:
+    """What waits for an agent is in the queue then, and agents are woken by the commit."""
+    (_, steps), commands = new_steps.rows_of_steps(build, rows.steps)
+    entering = lanes.entering(build, steps)
+    if entering is not None:
+        db.flush_later(session)
     insert_with_new(
         session,
         (JobPlan, rows.job_plans),
         (JobSnapshot, rows.images),
         (JobPhase, rows.phases),
-        *new_steps.rows_of_steps(build, rows.steps),
+        (JobStep, steps),
+        commands,
         topics=telling.topics(build),
+        beside=entering,
     )
 
 

@@ -49,10 +49,30 @@ select pg_logical_emit_message(true, 'changes', 'handed out') where exists (
     and date_allocated > statement_timestamp() - interval '1 minute'
 )
 """
-COMMIT = "commit"
 hand_outs = itertools.count(1)
 NAMED_VALUE = re.compile(r"%\((\w+)\)s")
 
+# A step that got lost on this machine before goes to another one, unless nobody could do it who has not
+# lost it yet.
+MAY_TAKE = """(
+    job_step.data->'avoid_nodes' is null
+    or not job_step.data->'avoid_nodes' ? replace(%(node_id)s::uuid::text, '-', '')
+    or not exists (
+        select from node other where other.state = 0 and other.token_digest is not null
+        and not job_step.data->'avoid_nodes' ? replace(other.id::text, '-', '')
+        and other.date_last_seen > statement_timestamp() - make_interval(secs => %(silence_s)s)
+        and (
+            other.quarantined_until is null or other.quarantined_until <= statement_timestamp()
+        )
+        and (
+            {lane}.cluster is null
+            or {lane}.cluster = any(string_to_array(coalesce(other.labels->>'cluster', ''), ','))
+        )
+        and other.labels @> {lane}.labels
+        and (other.cpus = 0 or {lane}.cpus <= other.cpus)
+        and (other.memory_mb = 0 or {lane}.memory_mb <= other.memory_mb)
+    )
+)"""
 # Numbers: status 6 pending_allocation, 5 allocated, 2 in_progress, 3 finished; result 1 passed,
 # 2 failed; state 0 active; kind 1 a scheduler of the original, which asks for one cluster and no other.
 # Literals, because only then does PostgreSQL use the partial indexes.
@@ -159,16 +179,23 @@ with recursive me as materialized (
     from too_large cross join me where lane.id = too_large.id
 ), best as materialized (
     -- More lanes than steps are asked for: each project has several, and the first may be empty by now.
-    select eligible.* from eligible left join too_large on true
-    where eligible.fits and (
-        too_large.id is null or
-        (eligible.by_patience, eligible.by_class, eligible.project_start, eligible.project_time,
-            eligible.person_start, eligible.person_time, eligible.head)
-        < (too_large.by_patience, too_large.by_class, too_large.project_start, too_large.project_time,
-            too_large.person_start, too_large.person_time, too_large.head)
-    )
-    order by eligible.by_patience, eligible.by_class, eligible.project_start, eligible.project_time,
-        eligible.person_start, eligible.person_time, eligible.head
+    -- Only in their order it is looked whether there is a step that need not avoid this machine.
+    select in_order.* from (
+        select eligible.* from eligible left join too_large on true
+        where eligible.fits and (
+            too_large.id is null or
+            (eligible.by_patience, eligible.by_class, eligible.project_start, eligible.project_time,
+                eligible.person_start, eligible.person_time, eligible.head)
+            < (too_large.by_patience, too_large.by_class, too_large.project_start, too_large.project_time,
+                too_large.person_start, too_large.person_time, too_large.head)
+        )
+        order by eligible.by_patience, eligible.by_class, eligible.project_start, eligible.project_time,
+            eligible.person_start, eligible.person_time, eligible.head
+        offset 0
+    ) in_order
+    cross join lateral (
+        select from job_step where status = 6 and lane_id = in_order.id and {may_take_in_order} limit 1
+    ) one
     limit %(lanes)s
 ), entry as (
     -- Its first, second, ... step, each at the time it would be served.
@@ -176,7 +203,7 @@ with recursive me as materialized (
     from best
     cross join lateral (
         select count(*) as waiting from (
-            select from job_step where status = 6 and lane_id = best.id limit %(count)s
+            select from job_step where status = 6 and lane_id = best.id and {may_take_best} limit %(count)s
         ) few
     ) counted
     cross join lateral generate_series(1, counted.waiting) nth
@@ -218,32 +245,15 @@ with recursive me as materialized (
     from (select * from chosen order by number) chosen
     cross join lateral (
         select id as step_id from job_step
-        where status = 6 and lane_id = chosen.id and (
-            job_step.data->'avoid_nodes' is null
-            or not job_step.data->'avoid_nodes' ? replace(%(node_id)s::uuid::text, '-', '')
-            -- It got lost here before; unless nobody could do it who has not lost it yet.
-            or not exists (
-                select from node other where other.state = 0 and other.token_digest is not null
-                and not job_step.data->'avoid_nodes' ? replace(other.id::text, '-', '')
-                and other.date_last_seen > statement_timestamp() - make_interval(secs => %(silence_s)s)
-                and (
-                    other.quarantined_until is null or other.quarantined_until <= statement_timestamp()
-                )
-                and (
-                    chosen.cluster is null
-                    or chosen.cluster = any(string_to_array(coalesce(other.labels->>'cluster', ''), ','))
-                )
-                and other.labels @> chosen.labels
-                and (other.cpus = 0 or chosen.cpus <= other.cpus)
-                and (other.memory_mb = 0 or chosen.memory_mb <= other.memory_mb)
-            )
-        )
+        where status = 6 and lane_id = chosen.id and {may_take_chosen}
         order by id limit chosen.wanted
         for update skip locked
     ) step
     limit (select slots from me)
 )
 """
+for lane in ("in_order", "best", "chosen"):
+    CHOOSE = CHOOSE.replace(f"{{may_take_{lane}}}", MAY_TAKE.replace("{lane}", lane))
 HAND_OUT = """
 , paid as (
     update turn set
@@ -339,21 +349,34 @@ async def take_steps(
 
 
 async def decide(
-    connection: AsyncConnection[Any], statement: str, given: dict[str, object], *, ending: str = COMMIT
+    connection: AsyncConnection[Any], statement: str, given: dict[str, object]
 ) -> list[dict[str, Any]]:
     """One statement alone at the queue. The lock comes before the look: each statement sees what is
     there when it begins. All of it travels at once, and whoever hears what was handed out may rely on it.
     """
     numbered, names = with_numbers(statement)
     async with AsyncRawCursor(connection, row_factory=dict_row) as cursor:
-        async with connection.pipeline():
-            await connection.execute("begin")
-            await connection.execute(LOCK)
+        async with connection.pipeline() as pipeline:
+            await connection.execute(LOCK, prepare=True)
             await cursor.execute(numbered, [given[name] for name in names], prepare=True)
-            await connection.execute(ending)
-            if ending == COMMIT:
-                await connection.execute(FLUSH, [given["node_id"]], prepare=True)
+            # What travels together up to here is one transaction.
+            await pipeline.sync()
+            await connection.execute(FLUSH, [given["node_id"]], prepare=True)
         return await cursor.fetchall()
+
+
+async def consider(
+    connection: AsyncConnection[Any], statement: str, given: dict[str, object]
+) -> list[dict[str, Any]]:
+    """What it would decide; nothing of it is done. Rolled back by psycopg's own word: of one that travels
+    among other statements it learns too late that what it has prepared is gone.
+    """
+    numbered, names = with_numbers(statement)
+    async with connection.transaction(force_rollback=True):
+        await connection.execute(LOCK)
+        async with AsyncRawCursor(connection, row_factory=dict_row) as cursor:
+            await cursor.execute(numbered, [given[name] for name in names])
+            return await cursor.fetchall()
 
 
 @functools.cache

@@ -45,16 +45,16 @@ def explain_jobs(session: Session, build_id: UUID, whys: Mapping[UUID, Reason]) 
     db.insert_rows(session, FailureReason, rows)
 
 
-def forget_reason(session: Session, build: Build, reason: str) -> None:
+def forget_reasons(session: Session, build: Build, reasons: Collection[str]) -> None:
     """Of a build as a whole, which gets another chance; what is told of a step stays with that attempt."""
     mine = delete(FailureReason).where(FailureReason.build_id == build.id, FailureReason.step_id.is_(None))
-    session.execute(mine.where(FailureReason.job_id.is_(None), FailureReason.reason == reason))
+    session.execute(mine.where(FailureReason.job_id.is_(None), FailureReason.reason.in_(reasons)))
 
 
-def forget_of_jobs(session: Session, job_ids: Collection[UUID], reason: str) -> None:
+def forget_of_jobs(session: Session, job_ids: Collection[UUID], reasons: Collection[str]) -> None:
     """Of jobs as a whole, which get another chance, too."""
     told = delete(FailureReason).where(FailureReason.job_id.in_(job_ids), FailureReason.step_id.is_(None))
-    session.execute(told.where(FailureReason.reason == reason))
+    session.execute(told.where(FailureReason.reason.in_(reasons)))
 
 
 def forget_of_steps(session: Session, step_ids: Collection[UUID], reasons: Collection[str]) -> None:

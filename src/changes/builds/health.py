@@ -8,7 +8,8 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, select, update
+from sqlalchemy import Text, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from changes.base import bell
@@ -44,7 +45,7 @@ def doubt(session: Session, node_id: UUID) -> None:
         return
     now = session.execute(select(NOW)).scalar_one()
     is_waiting = node.quarantined_until is not None and node.quarantined_until > now
-    if is_waiting or not others_live(session, node_id):
+    if is_waiting or not others_live(session, node):
         # It is out already, or nobody else is there: a machine that may fail is better than none.
         return
     for_s = queue_rules.quarantine_s(settings.get().node_quarantine_s, earlier=node.quarantines)
@@ -68,15 +69,20 @@ def newest_lost(session: Session, node: Node, limit: int) -> list[bool]:
     return [result == Result.INFRA_FAILED for result in found]
 
 
-def others_live(session: Session, node_id: UUID) -> bool:
+def others_live(session: Session, node: Node) -> bool:
+    """Of its clusters, for no machine of another one does what it did."""
     since = func.now() - timedelta(seconds=settings.get().node_silence_max_s)
     live = select(Node.id).where(
-        Node.id != node_id,
+        Node.id != node.id,
         Node.state == NodeState.ACTIVE,
         Node.token_digest.is_not(None),
         Node.date_last_seen > since,
         Node.quarantined_until.is_(None),
     )
+    mine = sorted(lanes.clusters_of(node.labels))
+    if mine:
+        theirs = func.string_to_array(Node.labels["cluster"].astext, ",", type_=ARRAY(Text))
+        live = live.where(theirs.contains(mine))
     return session.execute(live.limit(1)).first() is not None
 
 

@@ -6,7 +6,7 @@ steps, of which there may be a hundred thousand.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -14,10 +14,12 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from changes.base import rows
+from changes.base import db, questions, rows
+from changes.base.rows import Beside
 from changes.builds import housing
-from changes.builds.models import JobStep, Node
+from changes.builds.models import Build, JobStep, Node
 from changes.builds.queue_models import Lane
+from changes.builds.rules import Status
 
 STEPS_CHANNEL = "steps"
 # PostgreSQL takes at most 8,000 bytes; whoever gets "anything" looks by himself.
@@ -39,34 +41,26 @@ end
 || case when build.is_trusted or step.data->>'sandbox' = 'process' then '{}'::jsonb
     else '{"sandbox:limits": "yes"}' end
 """
-# 6 is pending_allocation, 0 of a node is active. Whoever makes a step, or opens one that waited, calls
-# this in the same transaction. One that pauses between two attempts is passed over: its time comes while
-# its build is somebody else's, and who holds a build may wait for no lock of another one's steps.
-ENTER = """
-with arrived as materialized (
-    select
-        step.id, step.project_id, step.priority, build.is_automatic, step.cluster,
-        -- 1 is manual: a person who asks takes the own share, not that of whoever wrote the commit.
-        coalesce(
-            case when build.cause = 1 and build.asked_by <> ''
-                then (select author.id from author where author.email = build.asked_by)
-            end,
-            build.author_id
-        ) as author_id,
-        {labels} as labels,
-        case when jsonb_typeof(step.data->'cpus') = 'number' then (step.data->>'cpus')::int else 0 end
-            as cpus,
-        case when jsonb_typeof(step.data->'memory') = 'number' then (step.data->>'memory')::int else 0 end
-            as memory_mb,
-        nullif(step.data->>'concurrency_group', '') as concurrency_group
-    from job_step step
-    join job on job.id = step.job_id
-    join build on build.id = job.build_id
-    where step.status = 6 and step.lane_id is null
-        and (step.not_before is null or (%(may_have_paused)s and step.not_before <= statement_timestamp()))
-    -- Of two who see the same steps, each takes his own and waits for nobody.
-    for update of step skip locked
-), classed as (
+# Of a step and its build.
+ARRIVED = """
+    step.id, step.project_id, step.priority, build.is_automatic, step.cluster,
+    -- 1 is manual: a person who asks takes the own share, not that of whoever wrote the commit.
+    coalesce(
+        case when build.cause = 1 and build.asked_by <> ''
+            then (select author.id from author where author.email = build.asked_by)
+        end,
+        build.author_id
+    ) as author_id,
+    {labels} as labels,
+    case when jsonb_typeof(step.data->'cpus') = 'number' then (step.data->>'cpus')::int else 0 end
+        as cpus,
+    case when jsonb_typeof(step.data->'memory') = 'number' then (step.data->>'memory')::int else 0 end
+        as memory_mb,
+    nullif(step.data->>'concurrency_group', '') as concurrency_group
+""".replace("{labels}", LABELS)
+# Each gets its lane, which is made where there is none.
+KEYED = """
+, classed as (
     select *,
         jsonb_build_array(priority, is_automatic) as class,
         jsonb_build_array(priority, is_automatic, project_id) as project,
@@ -99,20 +93,56 @@ with arrived as materialized (
         concurrency_group, class_turn_id, project_turn_id, person_turn_id
     from missing order by lane_id
     on conflict do nothing
-), entered as (
-    update job_step set lane_id = keyed.lane_id from keyed where job_step.id = keyed.id
-    returning job_step.id
 ), needed as (
     select json_build_array(cluster, labels, cpus, memory_mb, count(*)) as needs
     from keyed group by cluster, labels, cpus, memory_mb
 ), notice as (
-    select json_agg(needs)::text as full_text, (select count(*) from entered) as count from needed
+    select json_agg(needs)::text as full_text, (select count(*) from keyed) as count from needed
 )
-select count, pg_notify(
-    'steps', case when octet_length(full_text) < %(most)s then full_text else %(anything)s end
+"""
+# An agent may look for them as soon as this is committed; it hears of none that is not on the disk.
+RING = f"""
+pg_notify(
+    'steps',
+    case when octet_length(full_text) < {NOTICE_MAX_BYTES} then full_text
+    else '[[null, null, 0, 0, {ANYTHING_MAX}]]' end
+), set_config('synchronous_commit', 'off', true)
+"""
+# 6 is pending_allocation. Whoever opens a step that waited, or makes another attempt, calls this in the
+# same transaction. One that pauses between two attempts is passed over: its time comes while its build is
+# somebody else's, and who holds a build may wait for no lock of another one's steps.
+ENTER = (
+    """
+with arrived as materialized (
+    select {arrived} from job_step step
+    join job on job.id = step.job_id
+    join build on build.id = job.build_id
+    where step.status = 6 and step.lane_id is null
+        and (step.not_before is null or (%(may_have_paused)s and step.not_before <= statement_timestamp()))
+    -- Of two who see the same steps, each takes his own and waits for nobody.
+    for update of step skip locked
+) {keyed}, entered as (
+    update job_step set lane_id = keyed.lane_id from keyed where job_step.id = keyed.id
 )
-from notice where count > 0
-""".replace("{labels}", LABELS)
+select count, {ring} from notice where count > 0
+""".replace("{arrived}", ARRIVED)
+    .replace("{keyed}", KEYED)
+    .replace("{ring}", RING)
+)
+# Steps of a new build have their lanes when they are written.
+ARRIVE = """
+arrived as materialized (
+    select {arrived}
+    from json_to_recordset(%s)
+        as step (id uuid, project_id uuid, priority smallint, cluster text, status smallint, data jsonb)
+    cross join json_to_record(%s)
+        as build (is_automatic boolean, is_trusted boolean, cause smallint, asked_by text, author_id uuid)
+    where step.status = 6
+) {keyed}
+""".replace("{arrived}", ARRIVED).replace("{keyed}", KEYED)
+COUNTED = "(select count from (select count, {ring} from notice) rung)".replace("{ring}", RING)
+OF_STEP = ("id", "project_id", "priority", "cluster", "status", "data")
+OF_BUILD = ("is_automatic", "is_trusted", "cause", "asked_by", "author_id")
 
 
 @dataclass(frozen=True)
@@ -184,10 +214,26 @@ def enter_due(session: Session) -> int:
 
 def enter_all(session: Session, *, may_have_paused: bool) -> int:
     session.flush()
-    anything = json.dumps([[None, None, 0, 0, ANYTHING_MAX]])
-    given = {"most": NOTICE_MAX_BYTES, "anything": anything, "may_have_paused": may_have_paused}
-    found = rows.ask(session, ENTER, given)
-    return int(found[0][0]) if found else 0
+    found = questions.ask(session, ENTER, {"may_have_paused": may_have_paused})
+    if not found:
+        return 0
+    db.flush_later(session)
+    return int(found[0][0])
+
+
+def entering(build: Build, new: Sequence[Mapping[str, Any]]) -> Beside | None:
+    """What writes these new steps (rows.py) puts them into the queue, too; None where none of them waits."""
+    if not any(step["status"] == Status.PENDING_ALLOCATION for step in new):
+        return None
+    steps = [{name: step[name] for name in OF_STEP} for step in new]
+    return Beside(
+        model=JobStep,
+        first=ARRIVE,
+        first_values=[rows.as_json(steps), rows.as_json({name: getattr(build, name) for name in OF_BUILD})],
+        columns={"lane_id": "lane_of_it"},
+        join="left join (select id, lane_id as lane_of_it from keyed) entered using (id)",
+        last=COUNTED,
+    )
 
 
 def read_notice(payload: str) -> list[Arrival]:

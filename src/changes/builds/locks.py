@@ -7,10 +7,12 @@ import functools
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session, lazyload
 from sqlalchemy.orm.attributes import set_committed_value
 
+from changes.base import questions
+from changes.base.questions import Question
 from changes.base.task import NOW
 from changes.builds.models import Build, Command, Job, JobPhase, JobStep
 
@@ -19,6 +21,21 @@ from changes.builds.models import Build, Command, Job, JobPhase, JobStep
 LOCKED_BUILD = "locked build"
 LOCKED_PHASE = "locked phase"
 MOMENT = "moment"
+BUILD_OF_STEP = """
+select {names}, statement_timestamp() from build
+where id = (
+    select job.build_id from job_step join job on job.id = job_step.job_id where job_step.id = %(step_id)s
+)
+for update of build
+"""
+STEP_WITH_WHOLE = """
+select {names} from job_step
+join job on job.id = job_step.job_id
+join job_phase on job_phase.id = job_step.phase_id
+left join command on command.step_id = job_step.id
+where job_step.id = %(step_id)s
+order by command."order"
+"""
 
 
 def lock_build(session: Session, build_id: UUID) -> Build:
@@ -34,31 +51,34 @@ def lock_step(session: Session, step_id: UUID) -> JobStep | None:
 
 
 def lock_step_with_commands(session: Session, step_id: UUID) -> tuple[JobStep, list[Command]] | None:
+    """On one way to the database and back: this is asked at every word of an agent."""
+    session.flush()
     build_of_step, step_with_whole = statements_for_step()
-    if note_lock(session, session.execute(build_of_step, {"step_id": step_id}).one_or_none()) is None:
+    builds, rows = questions.ask_together(
+        session,
+        [Question(build_of_step, {"step_id": step_id}), Question(step_with_whole, {"step_id": step_id})],
+    )
+    if not builds or not rows:
         return None
-    rows = session.execute(step_with_whole, {"step_id": step_id}).all()
-    if not rows:
-        return None
-    step, job, phase, _ = rows[0]
+    [build] = questions.objects(session, builds[0][:-1], Build, is_fresh=True)
+    note_lock(session, build, builds[0][-1])
+    step, job, phase = questions.objects(session, rows[0], JobStep, Job, JobPhase, is_fresh=True)
     set_committed_value(step, "job", job)
     session.info[LOCKED_PHASE] = phase
-    commands: list[Command | None] = [row[3] for row in rows]
+    before = questions.width(JobStep, Job, JobPhase)
+    commands = [questions.objects(session, row[before:], Command, is_fresh=True)[0] for row in rows]
     return step, [command for command in commands if command is not None]
 
 
 @functools.cache
-def statements_for_step() -> tuple[Select[Build, datetime], Select[JobStep, Job, JobPhase, Command]]:
-    """Made once, as they are asked at every word of an agent: its build, locked; it, with its job, its phase
-    and its commands in their order.
+def statements_for_step() -> tuple[str, str]:
+    """Its build, locked; it, with its job, its phase and its commands in their order. The second one sees
+    what is there when the lock is held.
     """
-    step_id = bindparam("step_id", type_=JobStep.id.type)
-    its_job = select(Job.build_id).join(JobStep, JobStep.job_id == Job.id).where(JobStep.id == step_id)
-    found = select(JobStep, Job, JobPhase, Command).where(JobStep.id == step_id)
-    found = found.join(Job, Job.id == JobStep.job_id).join(JobPhase, JobPhase.id == JobStep.phase_id)
-    found = found.outerjoin(Command, Command.step_id == JobStep.id).order_by(Command.order)
-    build = locked(Build.id == its_job.scalar_subquery())
-    return build, found.execution_options(populate_existing=True)
+    return (
+        BUILD_OF_STEP.format(names=questions.names(Build)),
+        STEP_WITH_WHOLE.format(names=questions.names(JobStep, Job, JobPhase, Command)),
+    )
 
 
 def lock_job(session: Session, job_id: UUID) -> Job | None:
@@ -70,15 +90,14 @@ def lock_job(session: Session, job_id: UUID) -> Job | None:
 
 
 def take_lock(session: Session, mine: ColumnElement[bool]) -> Build | None:
-    return note_lock(session, session.execute(locked(mine)).one_or_none())
+    row = session.execute(locked(mine)).one_or_none()
+    return None if row is None else note_lock(session, *row)
 
 
-def note_lock(session: Session, row: Row[Build, datetime] | None) -> Build | None:
-    if row is None:
-        return None
-    session.info[LOCKED_BUILD], session.info[MOMENT] = row
+def note_lock(session: Session, build: Build, at: datetime) -> Build:
+    session.info[LOCKED_BUILD], session.info[MOMENT] = build, at
     session.info.pop(LOCKED_PHASE, None)
-    return row[0]
+    return build
 
 
 def locked(mine: ColumnElement[bool]) -> Select[Build, datetime]:

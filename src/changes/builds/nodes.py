@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from changes.base import bell, clock, ids, rows
+from changes.base import bell, clock, ids, questions
 from changes.base.errors import Forbidden, Invalid, OtherVersion
 from changes.builds import agent_keys, housing
 from changes.builds.lanes import Offer, clusters_of
@@ -155,7 +155,7 @@ async def recognise(connection: AsyncConnection[Any], secret: str) -> KnownNode 
 def with_key(session: Session, secret: str) -> UUID | None:
     """For whoever is heard of in other ways; None also for a key that is new, or was replaced just now."""
     session.flush()
-    found = rows.ask(session, WITH_KEY, {"digest": secrets.digest(secret)})
+    found = questions.ask(session, WITH_KEY, {"digest": secrets.digest(secret)})
     return found[0][0] if found else None
 
 

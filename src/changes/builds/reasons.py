@@ -8,6 +8,7 @@ from typing import Any
 AGENT_LOST = "agent_lost"
 ALLOCATION_TIMEOUT = "allocation_timeout"
 BUILD_TIMEOUT = "build_timeout"
+CANCELLED = "cancelled"
 LOST_EVERYWHERE = "lost_everywhere"
 QUEUE_TIMEOUT = "queue_timeout"
 AGENT_RESTARTED = "agent_restarted"
@@ -27,6 +28,7 @@ PLAN_WITHOUT_STEPS = "plan_without_steps"
 INVALID_PLAN = "invalid_plan"
 REPLACED_TOO_OFTEN = "replaced_too_often"
 RESULTS_NOT_READ = "results_not_read"
+SUPERSEDED = "superseded"
 TEST_FAILURES = "test_failures"
 SECOND_LOOK_PASSED = "second_look_passed"
 SECOND_LOOK_FAILED = "second_look_failed"
@@ -49,6 +51,9 @@ SENTENCES = {
     " (limit: JOBSTEP_ALLOCATION_TIMEOUT_SECONDS in the settings of the server).",
     BUILD_TIMEOUT: "The build was not done within {limit_min:minute|minutes}"
     " (limit: build.overall-timeout in the settings of the project {project}).",
+    CANCELLED: "{by} cancelled {what}.",
+    SUPERSEDED: "The newer build #{number} took the place of the job {job} (the option"
+    " job.cancel-superseded of its plan).",
     QUEUE_TIMEOUT: "No agent took it within {limit_min:minute|minutes}"
     " (limit: build.queue-timeout in the settings of the project {project}).",
     LOST_EVERYWHERE: "Given up: {machines} machines lost this job one after the other, so the machines are"

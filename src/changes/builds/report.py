@@ -112,9 +112,11 @@ def note_command(command: Command, told: CommandReport) -> None:
 
 def release(session: Session, step: JobStep, report: StepReport, limits: ReplaceLimits) -> None:
     node = session.get(Node, step.node_id) if step.node_id else None
-    reason = reasons.AGENT_RESTARTED if report.reason == reasons.AGENT_RESTARTED else reasons.AGENT_STOPPED
-    why = Reason(reason, {"node": node.label if node else "(gone)"})
-    if reason == reasons.AGENT_STOPPED and node is not None:
+    # One that cannot work, with a full disk for instance, was not stopped by anybody.
+    why = told_reason(step, report)
+    if report.reason in (None, reasons.AGENT_RESTARTED, reasons.AGENT_STOPPED):
+        why = Reason(report.reason or reasons.AGENT_STOPPED, {"node": node.label if node else "(gone)"})
+    if why.id == reasons.AGENT_STOPPED and node is not None:
         # First, so that its request for steps is over before the new attempt is announced.
         telling.notify(session, telling.LEAVE_CHANNEL, node.id.hex)
     retry.replace_lost_step(session, step, why, limits)

@@ -26,15 +26,15 @@ from changes.builds import (
     terms,
 )
 from changes.builds.copies import AVOIDED
-from changes.builds.models import Build, Job, JobPhase, JobPlan, JobStep
+from changes.builds.models import Build, FailureReason, Job, JobPhase, JobPlan, JobStep
 from changes.builds.reasons import Reason
 from changes.builds.rules import Origin, ReplaceLimits, Result, Status
 from changes.builds.terms import Retry
 
 # It ran in another system (outside.py), which alone could run it again.
 ELSEWHERE = "outside"
-# How often the plan's own policy has repeated it.
-REPEATED = "repeated"
+# How often the plan's own policy has repeated it, and how often somebody stopped the machine it was on.
+REPEATED, GIVEN_BACK = "repeated", "given_back"
 
 
 # --- lost by the machinery ---------------------------------------------------------------
@@ -43,30 +43,57 @@ REPEATED = "repeated"
 def replace_lost_step(session: Session, step: JobStep, why: Reason, limits: ReplaceLimits) -> JobStep | None:
     """Ends an attempt that the machinery lost and makes a new one, unless that happened too often."""
     settle.explain(session, step.job.build_id, why, step=step)
+    if why.id == reasons.AGENT_STOPPED:
+        return give_back(session, step, limits)
     return replace_or_end(session, step, limits)
+
+
+def give_back(session: Session, step: JobStep, limits: ReplaceLimits) -> JobStep | None:
+    """Its machine was stopped by somebody, as all are one after the other when they get a new version: nobody
+    is to blame. Only that one and the same step comes back again and again has an end.
+    """
+    attempt, before = None, int(step.data.get(GIVEN_BACK, 0))
+    if before < limits.per_job:
+        attempt = another(session, step, losses(session, step.job_id))
+        attempt.data = {**attempt.data, GIVEN_BACK: before + 1}
+    else:
+        why = Reason(reasons.REPLACED_TOO_OFTEN, {"count": before})
+        settle.explain(session, step.job.build_id, why, step=step)
+    settle.finish_step(session, step, Result.INFRA_FAILED)
+    return attempt
 
 
 def replace_or_end(session: Session, step: JobStep, limits: ReplaceLimits) -> JobStep | None:
     attempt, lost = None, losses(session, step.job_id)
     if rules.may_replace(lost, step.node_id, limits):
-        attempt = repeat(session, step, Origin.LOST)
-        attempt.data = {**attempt.data, **avoiding(step, lost)}
-        settle.announce_steps(session, 1)
+        attempt = another(session, step, lost)
     else:
         settle.explain(session, step.job.build_id, given_up(lost, limits), step=step)
     settle.finish_step(session, step, Result.INFRA_FAILED)
     return attempt
 
 
+def another(session: Session, step: JobStep, lost: dict[UUID | None, int]) -> JobStep:
+    attempt = repeat(session, step, Origin.LOST)
+    attempt.data = {**attempt.data, **avoiding(step, lost)}
+    settle.announce_steps(session, 1)
+    return attempt
+
+
 def losses(session: Session, job_id: UUID) -> dict[UUID | None, int]:
-    """How often each machine has lost an attempt of this job, since somebody last asked for new ones."""
+    """How often each machine has lost an attempt of this job, since somebody last asked for new ones. What
+    was given back is not lost.
+    """
     lost, made = aliased(JobStep), aliased(JobStep)
+    given_back = select(FailureReason.id).where(
+        FailureReason.step_id == lost.id, FailureReason.reason == reasons.AGENT_STOPPED
+    )
     asked = select(JobStep.id).where(JobStep.job_id == job_id, JobStep.origin == Origin.ASKED)
     last_asked = asked.order_by(JobStep.id.desc()).limit(1).scalar_subquery()
     found = (
         select(lost.node_id, func.count())
         .join(made, (made.id == lost.replacement_id) & (made.id != lost.id))
-        .where(made.job_id == job_id, made.origin == Origin.LOST)
+        .where(made.job_id == job_id, made.origin == Origin.LOST, ~given_back.exists())
         .where(made.id > func.coalesce(last_asked, UUID(int=0)))
     )
     return {row[0]: row[1] for row in session.execute(found.group_by(lost.node_id))}
@@ -148,7 +175,7 @@ def repeat_steps(session: Session, build: Build, steps: Sequence[Attempt]) -> No
         set_aside.named_by(session, sorted(anew))
     repeated = [step for step in steps if step.phase_id not in anew and not step.is_look]
     made = copies.copy_steps(
-        session, [step.id for step in repeated], Origin.ASKED, Status.QUEUED, left_out=[REPEATED]
+        session, [step.id for step in repeated], Origin.ASKED, Status.QUEUED, left_out=[REPEATED, GIVEN_BACK]
     )
     copies.supersede(session, made)
     phase_ids, job_ids = {step.phase_id for step in repeated}, {step.job_id for step in steps}

@@ -25,6 +25,8 @@ from changes.projects.models import Project, Revision, Source
 
 GENERATIONS_MAX = 30
 CHILDREN_MAX = 500
+# So many builds back it is looked for what a plan said last.
+LOOKED_AT = 1000
 # In the wishes of a build: names of plans.
 UNTOUCHED = "untouched"
 
@@ -108,11 +110,15 @@ def lent_by_parent(session: Session, commit: OfCommit, build_id: UUID) -> list[R
 
 
 def said_before(session: Session, build: Build) -> Sequence[Result]:
-    """What the plans said last that none of these files concerned; UNKNOWN as long as they run."""
+    """What the plans said last that none of these files concerned, as far back as it is looked; UNKNOWN while
+    they run.
+    """
     names = build.wishes.get(UNTOUCHED, ())
     if not names:
         return []
     branches = build.source.revision.branches
+    before = select(Build.id).where(Build.project_id == build.project_id, Build.id < build.id)
+    before = before.order_by(Build.id.desc()).limit(LOOKED_AT)
     last = (
         select(Job.result)
         .ext(distinct_on(Job.label))
@@ -122,7 +128,7 @@ def said_before(session: Session, build: Build) -> Sequence[Result]:
             Revision,
             (Revision.repository_id == Source.repository_id) & (Revision.sha == Source.revision_sha),
         )
-        .where(Build.project_id == build.project_id, Build.id < build.id, Build.cause != Cause.SNAPSHOT)
+        .where(Build.id.in_(before), Build.cause != Cause.SNAPSHOT)
         .where(Source.patch_id.is_(None), Revision.branches.overlap(branches), Job.label.in_(names))
         .order_by(Job.label, Build.id.desc())
     )

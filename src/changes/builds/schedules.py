@@ -27,7 +27,7 @@ from changes.vcs.errors import VcsError
 TAG = TAG_OF[Kind.SCHEDULE]
 HEAD = "HEAD"
 NAME_MAX, BRANCH_MAX, JITTER_MAX_S, SCHEDULES_MAX = 80, 255, 6 * 3600, 50
-DUE_AT_ONCE = 20
+DUE_AT_ONCE, ERROR_MAX = 20, 1000
 # Somebody who builds every minute means something else.
 PAUSE_MIN_S = 300
 
@@ -143,7 +143,12 @@ def run(session: Session, schedule_id: UUID, *, timeout_min: int) -> Build | Non
     if schedule is None or not schedule.is_on or schedule.date_due > clock.now():
         return None
     tick, schedule.date_last = schedule.tick, clock.now()
-    plan_next(schedule, clock.now())
+    try:
+        plan_next(schedule, clock.now())
+    except Invalid as error:
+        # Names of zones come and go with versions of the system.
+        schedule.is_on, schedule.last_error = False, f"Switched off: {error}"[:ERROR_MAX]
+        return None
     project = session.get_one(Project, schedule.project_id)
     if project.status != ProjectStatus.ACTIVE:
         return None
@@ -152,7 +157,7 @@ def run(session: Session, schedule_id: UUID, *, timeout_min: int) -> Build | Non
         with session.begin_nested():
             return begin(session, project, schedule, tick, timeout_min=timeout_min)
     except (ChangesError, VcsError) as error:
-        schedule.last_error = str(error)[:1000]
+        schedule.last_error = str(error)[:ERROR_MAX]
         return None
 
 
@@ -178,8 +183,11 @@ def begin(
         timeout_min=timeout_min,
     )
     decided = triggers.consider(session, project, triggers_wishes.of_source(session, project, source), moment)
+    if decided is None or decided.build is None:
+        # No plan wants it so far, or it is built already: another time it may be.
+        return None
     schedule.last_sha = revision.sha
-    return decided.build if decided else None
+    return decided.build
 
 
 def drop(session: Session, schedule: BuildSchedule) -> None:

@@ -45,12 +45,15 @@ NEVER = SecondLook()
 
 @dataclass(frozen=True)
 class Checked:
-    """`others` counts the failures that are none of these tests: they stay, whatever is found."""
+    """`others` counts the failures that are none of these tests: they stay, whatever is found. `is_cut` says
+    that more should have run, as of a runner that stops at a failure.
+    """
 
     tests: Sequence[str]
     passed: Sequence[str] = ()
     others: int = 0
     verdict: str = ""
+    is_cut: bool = False
 
     @property
     def left(self) -> list[str]:
@@ -62,6 +65,7 @@ class Checked:
             "passed": list(self.passed),
             "others": self.others,
             "verdict": self.verdict,
+            "is_cut": self.is_cut,
         }
 
 
@@ -134,6 +138,12 @@ def note_passed(step: JobStep, names: Collection[str]) -> None:
         step.data = {**step.data, STATE: {**known.kept(), "passed": passed}}
 
 
+def note_cut(step: JobStep) -> None:
+    known = checked(step)
+    if known is not None:
+        step.data = {**step.data, STATE: {**known.kept(), "is_cut": True}}
+
+
 def judge(look: Result, known: Checked) -> tuple[Result, str]:
     """The result of the step that was looked at, and what that is called."""
     if look == Result.INFRA_FAILED:
@@ -142,7 +152,7 @@ def judge(look: Result, known: Checked) -> tuple[Result, str]:
         return Result.FAILED, "stopped"
     if look != Result.PASSED or known.left:
         return Result.FAILED, "failed"
-    return (Result.FAILED, "partly") if known.others else (Result.PASSED, "flake")
+    return (Result.FAILED, "partly") if known.others or known.is_cut else (Result.PASSED, "flake")
 
 
 def concluded(session: Session, look: JobStep) -> tuple[JobStep, Result] | None:

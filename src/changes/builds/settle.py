@@ -18,10 +18,10 @@ from changes.base import events, rows
 from changes.builds import counting, health, lanes, needing, needs, rules, second_look, tally, telling
 from changes.builds.counting import Whole, count, count_each
 from changes.builds.events import JobFinished, StepFailed
-from changes.builds.explaining import explain, explain_jobs, forget_of_jobs, forget_reason
+from changes.builds.explaining import explain, explain_jobs, forget_of_jobs, forget_reasons
 from changes.builds.locks import LOCKED_PHASE, lock_build, lock_job, lock_step, moment
 from changes.builds.models import Build, Job, JobPhase, JobStep
-from changes.builds.reasons import BUILD_TIMEOUT, NEEDS_NOT_MET
+from changes.builds.reasons import BUILD_TIMEOUT, CANCELLED, NEEDS_NOT_MET, SUPERSEDED
 from changes.builds.rules import Result, ResultRule, Status
 
 __all__ = ["explain", "finish_step", "lock_build", "lock_job", "lock_step", "moment", "start_step"]
@@ -175,8 +175,8 @@ def reopen(session: Session, build: Build, phases: Sequence[JobPhase]) -> None:
     build.date_decided = None
     if build.overall_limit_s is not None:
         build.date_due = moment(session) + timedelta(seconds=build.overall_limit_s)
-    forget_reason(session, build, BUILD_TIMEOUT)
-    forget_of_jobs(session, [job.id for job in jobs], NEEDS_NOT_MET)
+    forget_reasons(session, build, (BUILD_TIMEOUT, CANCELLED))
+    forget_of_jobs(session, [job.id for job in jobs], (NEEDS_NOT_MET, CANCELLED, SUPERSEDED))
     skipped = go_on(session, build, jobs)
     # With nothing that goes on, this is the end of the build once more.
     tell_of(session, build, has_ended=take_over(build, skipped[-1] if skipped else None))

@@ -49,7 +49,8 @@ class Look:
 
     is_so: Callable[[Limits], ColumnElement[bool]]
     give_up: Callable[[Session, JobStep, Limits], None]
-    # Silence while no server listened is not the agents'.
+    # What nobody could tell, or take, while no server listened is not the agents' fault, nor the step's: what
+    # they kept of it meanwhile comes first.
     needs_hearing: bool = False
 
 
@@ -182,7 +183,7 @@ def give_up_build(session: Session, build_id: UUID) -> None:
 
 SILENT = Look(is_silent, give_up_silent, needs_hearing=True)
 NOT_BEGUN = Look(is_not_begun, give_up_not_begun, needs_hearing=True)
-OVERDUE = Look(is_overdue, give_up_overdue)
-QUEUED = Look(is_queued_too_long, give_up_queued)
+OVERDUE = Look(is_overdue, give_up_overdue, needs_hearing=True)
+QUEUED = Look(is_queued_too_long, give_up_queued, needs_hearing=True)
 UNCOLLECTED = Look(is_uncollected, give_up_uncollected)
 LOOKS = (SILENT, NOT_BEGUN, OVERDUE, QUEUED, UNCOLLECTED)

@@ -1,12 +1,12 @@
 """Background work on builds: listeners and the sweep for silence."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from changes.base import db
+from changes.base import apart, db
 from changes.base.process import settings
 from changes.builds import (
     averages,
@@ -48,22 +48,30 @@ def sweep_steps() -> None:
         allocation_s=current.jobstep_allocation_timeout_s,
     )
     with db.transaction() as session:
-        is_heard = hearing.could_hear(session, for_s=limits.silence_s)
+        is_heard = has_heard(session)
         found = [(look, sweep.find(session, look, limits)) for look in sweep.LOOKS]
-    for look, step_ids in found:
-        if look.needs_hearing and not is_heard:
-            continue
-        for step_id in step_ids:
-            with db.transaction() as session:
-                sweep.settle_silent(session, look, step_id, limits)
+    apart.do_each(
+        partial(in_transaction, sweep.settle_silent, look, step_id, limits)
+        for look, step_ids in found
+        if is_heard or not look.needs_hearing
+        for step_id in step_ids
+    )
+
+
+def in_transaction(act: Callable[..., object], *arguments: object, **named: object) -> None:
+    with db.transaction() as session:
+        act(session, *arguments, **named)
 
 
 def sweep_builds() -> None:
     with db.transaction() as session:
-        overdue = sweep.find_builds_overdue(session)
-    for build_id in overdue:
-        with db.transaction() as session:
-            sweep.give_up_build(session, build_id)
+        overdue = sweep.find_builds_overdue(session) if has_heard(session) else []
+    apart.do_each(partial(in_transaction, sweep.give_up_build, build_id) for build_id in overdue)
+
+
+def has_heard(session: Session) -> bool:
+    """For so long that whoever was held up by our absence has told what it did meanwhile."""
+    return hearing.could_hear(session, for_s=settings.get().node_silence_max_s)
 
 
 def tend_queue() -> None:
@@ -75,8 +83,7 @@ def run_schedules() -> None:
     """Each in a transaction of its own: one whose repository cannot be read holds up no other."""
     with db.transaction() as session:
         due = schedules.find_due(session)
-    for schedule_id in due:
-        looks.outside(partial(run_schedule, schedule_id))
+    apart.do_each(partial(looks.outside, partial(run_schedule, schedule_id)) for schedule_id in due)
 
 
 def run_schedule(schedule_id: UUID, found: Looks) -> None:
@@ -87,7 +94,8 @@ def run_schedule(schedule_id: UUID, found: Looks) -> None:
 def sweep_outside() -> None:
     silence_min = settings.get().outside_silence_max_min
     with db.transaction() as session:
-        silent = outside.find_silent(session, silence_min=silence_min)
-    for build_id in silent:
-        with db.transaction() as session:
-            outside.give_up_silent(session, build_id, silence_min=silence_min)
+        silent = outside.find_silent(session, silence_min=silence_min) if has_heard(session) else []
+    apart.do_each(
+        partial(in_transaction, outside.give_up_silent, build_id, silence_min=silence_min)
+        for build_id in silent
+    )

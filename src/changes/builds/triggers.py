@@ -17,7 +17,7 @@ from changes.base import bell, clock, ids
 from changes.base.errors import Invalid
 from changes.builds import create, planned, triggers_rules
 from changes.builds.create import NewBuild
-from changes.builds.models import Build
+from changes.builds.models import Build, OutsideBuild
 from changes.builds.planned import PlannedJob
 from changes.builds.rules import Cause
 from changes.builds.triggers_models import TriggerDecision
@@ -123,8 +123,12 @@ def new_build(moment: Moment, asked: Wishes, problem: str) -> NewBuild:
 
 
 def seconds_since_build(session: Session, project: Project) -> float:
-    """By the clock that wrote them; the original compared it with another one's. Infinite without any."""
-    newest = select(Build.date_created).where(Build.project_id == project.id).order_by(Build.id.desc())
+    """By the clock that wrote them; the original compared it with another one's. Infinite without any. What
+    ran elsewhere cost no machine of ours, and puts nothing off.
+    """
+    ran_elsewhere = select(OutsideBuild.build_id).where(OutsideBuild.build_id == Build.id).exists()
+    newest = select(Build.date_created).where(Build.project_id == project.id, ~ran_elsewhere)
+    newest = newest.order_by(Build.id.desc())
     made = session.execute(newest.limit(1)).scalar_one_or_none()
     return inf if made is None else (clock.now() - made).total_seconds()
 

@@ -29,6 +29,8 @@ from changes.vcs.errors import UnknownRevision, VcsError
 from changes.vcs.interface import LogQuery, Mirror
 
 TAG = TAG_OF[Kind.COMMIT]
+# Why something newer is not built now, and still stands for what came before it.
+STANDS_FOR_OLDER = ("too_soon_later", "already_built")
 
 
 def consider_revisions(seen: RevisionsSeen) -> None:
@@ -167,6 +169,8 @@ def look_again(decision_id: UUID) -> None:
             TriggerDecision.kind == row.kind,
             TriggerDecision.key == row.key,
             TriggerDecision.id > row.id,
+            # One that is not built, for it changes words alone, says nothing about what came before it.
+            TriggerDecision.is_wanted | TriggerDecision.why.in_(STANDS_FOR_OLDER),
         )
         if session.execute(newer.limit(1)).first() is not None:
             row.why, row.facts = "superseded", {"branch": row.key}

@@ -10,13 +10,14 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from changes.builds import queue_look, queue_position, second_look, turns, waiting_rules
+from changes.builds.copies import AVOIDED
 from changes.builds.lanes import Needs
 from changes.builds.models import Build, Expansion, FailureReason, Job, JobStep
 from changes.builds.queue_look import LaneLine, Look
 from changes.builds.queue_position import Estimate, LaneSeen
 from changes.builds.retry import ELSEWHERE
 from changes.builds.rules import Status
-from changes.builds.waiting_rules import Facts, Waiting
+from changes.builds.waiting_rules import Facts, Machine, Waiting
 
 CHECKING = "Checking: what failed newly is run again alone before the verdict is final."
 READING = "What its steps left behind waits to be read by a worker."
@@ -104,9 +105,12 @@ def explained(seen: Look, step: JobStep, line: LaneLine | None) -> Explanation:
     if line is not None:
         before = queue_position.ahead(line.seen, seen.places.get(step.id, 0), beside(seen, line))
     is_pausing = step.not_before is not None and step.not_before > seen.now
+    needs = line.needs if line is not None else Needs(step.cluster)
+    asked, avoided = whom_to_ask(seen, step, needs)
     facts = Facts(
-        needs=line.needs if line is not None else Needs(step.cluster),
-        machines=[machine for machine, _ in seen.machines],
+        needs=needs,
+        machines=asked,
+        avoided=[machine.name for machine in avoided],
         project_limit=seen.limit_of_project(step.project_id),
         group_limit=seen.limit_of_group(line.group if line is not None else None),
         not_before=step.not_before if is_pausing else None,
@@ -119,6 +123,16 @@ def explained(seen: Look, step: JobStep, line: LaneLine | None) -> Explanation:
     if waiting.block not in waiting_rules.UNTIL_SOMEBODY_ACTS:
         estimate = when(seen, facts, before)
     return Explanation(step.id, waiting, step.date_pending, facts.not_before, facts.ahead, estimate)
+
+
+def whom_to_ask(seen: Look, step: JobStep, needs: Needs) -> tuple[list[Machine], list[Machine]]:
+    """And those that lost it: they are not given it while there is another that could do it (dispatch.py)."""
+    lost_by = set(step.data.get(AVOIDED, ()))
+    avoided = [machine for machine, node_id in seen.machines if node_id.hex in lost_by]
+    others = [machine for machine, node_id in seen.machines if node_id.hex not in lost_by]
+    if any(waiting_rules.may_run(machine, needs) for machine in others):
+        return others, avoided
+    return [machine for machine, _ in seen.machines], []
 
 
 def of_lane(seen: Look, line: LaneLine) -> Waiting:
@@ -161,7 +175,8 @@ def typical_of(lane: LaneSeen, usual_s: float | None) -> tuple[float, float] | N
 
 def when(seen: Look, facts: Facts, before: dict[UUID, int]) -> Estimate | None:
     """None when nothing has ended yet that could tell how long things take."""
-    pool = {node_id for machine, node_id in seen.machines if waiting_rules.may_run(machine, facts.needs)}
+    able = {machine.name for machine in facts.machines if waiting_rules.may_run(machine, facts.needs)}
+    pool = {node_id for machine, node_id in seen.machines if machine.name in able}
     running = [each for each in seen.running if each.node_id in pool]
     typical = typical_of_lanes(seen)
     if any(typical.get(lane_id) is None for lane_id in before) or any(r.typical_s is None for r in running):

@@ -5,7 +5,7 @@ will bring.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -95,6 +95,8 @@ class Facts:
     silence_s: int = 60
     # Set while nothing is handed out at all, because a disk is full.
     disk: str | None = None
+    # Beside the machines: those that lost it before, and are not asked while another could do it.
+    avoided: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def decide(facts: Facts) -> Waiting:
         return Waiting(
             Block.NOT_YET, f"It is handed out not before {facts.not_before:%Y-%m-%d %H:%M:%S} UTC."
         )
-    return by_machines(facts) or by_limits(facts) or by_time(facts)
+    return by_machines(facts) or by_limits(facts) or with_avoided(by_time(facts), facts.avoided)
 
 
 def by_machines(facts: Facts) -> Waiting | None:
@@ -185,6 +187,14 @@ def by_time(facts: Facts) -> Waiting:
         text = f"It needs {' and '.join(wanted)}, and so much is not free on one machine now"
         return Waiting(Block.NO_ROOM, f"{text}{in_line(facts)}.", machines=names)
     return Waiting(Block.NEXT, f"An agent takes it next{in_line(facts)}.", machines=names)
+
+
+def with_avoided(waiting: Waiting, avoided: Sequence[str]) -> Waiting:
+    if not avoided:
+        return waiting
+    get = "gets" if len(avoided) == 1 else "get"
+    text = f"{waiting.sentence} {listed(avoided)} lost it before and {get} it only when no other could do it."
+    return replace(waiting, sentence=text)
 
 
 def may_run(machine: Machine, needs: Needs) -> bool:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Select, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
-from changes.base import clock, ids, rows
+from changes.base import clock, ids, questions
 from changes.base.errors import Invalid, NotFound
 from changes.people import secrets
 from changes.people.models import Token, User
@@ -78,7 +78,7 @@ def recognise(session: Session, secret: str) -> Token | None:
 def known(session: Session, secret: str) -> KnownToken | None:
     """The same for whoever needs no more than to know who asks."""
     session.flush()
-    found = rows.ask(session, KNOWN, {"digest": secrets.digest(secret)})
+    found = questions.ask(session, KNOWN, {"digest": secrets.digest(secret)})
     if not found:
         return None
     token_id, name, scope, last_used, owner_id, email, is_admin, permissions = found[0]

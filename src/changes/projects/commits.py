@@ -23,6 +23,10 @@ def commits(
     session: Session, repository: Repository, page: Page, *, branch: str = "", text: str = ""
 ) -> Part[Revision]:
     """Latest first."""
+    return part(session, asked_for(repository, branch, text), page)
+
+
+def asked_for(repository: Repository, branch: str, text: str) -> Select[Revision]:
     found = select(Revision).where(Revision.repository_id == repository.id)
     if branch:
         found = found.where(Revision.branches.contains([branch]))
@@ -30,7 +34,7 @@ def commits(
         begins = Revision.sha.startswith(text.lower(), autoescape=True)
         found = found.where(or_(begins, Revision.message.icontains(text, autoescape=True)))
     # In the order of the index: of a repository with a million commits only a page is read.
-    return part(session, found.order_by(made().desc(), Revision.sha), page)
+    return found.order_by(made().desc(), Revision.sha)
 
 
 def made() -> ColumnElement[object]:
@@ -65,19 +69,32 @@ def commits_by(session: Session, authors: Collection[Author], page: Page) -> Par
 
 def log_from(session: Session, repository: Repository, parent: str, page: Page) -> Part[Revision]:
     """A commit and what it stands on, as its repository says; what is not stored here is made up of that."""
-    mirror = mirrors.of(repository)
     query = LogQuery(starts=(parent,), skip=page.offset, limit=page.size + 1)
+    seen = history_of(repository, query)
+    rows = stored_or_made_up(session, repository, seen[: page.size])
+    return Part(rows, has_next=len(seen) > page.size, has_previous=page.number > 1)
+
+
+def history_of(repository: Repository, query: LogQuery) -> list[RevisionSeen]:
+    mirror = mirrors.of(repository)
     try:
-        seen = list(mirror.log(query))
+        return list(mirror.log(query))
     except (UnknownRevision, BadName) as error:
-        raise Invalid(f"Unable to fetch commit log for {parent}.", ["parent"]) from error
+        raise Invalid(f"Unable to fetch commit log for {query.starts[0]}.", ["parent"]) from error
     except VcsError as error:
         raise Unavailable(f"The repository cannot be read now. {error}") from error
-    shas = [each.sha for each in seen[: page.size]]
+
+
+def stored_or_made_up(
+    session: Session, repository: Repository, seen: Sequence[RevisionSeen]
+) -> list[Revision]:
+    known = by_sha(session, repository, [each.sha for each in seen])
+    return [known.get(each.sha) or unknown(repository, each) for each in seen]
+
+
+def by_sha(session: Session, repository: Repository, shas: Sequence[str]) -> dict[str, Revision]:
     mine = select(Revision).where(Revision.repository_id == repository.id, Revision.sha.in_(shas))
-    known = {each.sha: each for each in session.execute(mine).unique().scalars()}
-    rows = [known.get(each.sha) or unknown(repository, each) for each in seen[: page.size]]
-    return Part(rows, has_next=len(seen) > page.size, has_previous=page.number > 1)
+    return {each.sha: each for each in session.execute(mine).unique().scalars()}
 
 
 def unknown(repository: Repository, seen: RevisionSeen) -> Revision:

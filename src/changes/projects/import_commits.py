@@ -9,7 +9,7 @@ from threading import Lock
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import bindparam, func, literal, select, update
+from sqlalchemy import bindparam, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 from sqlalchemy.types import Text
@@ -29,6 +29,17 @@ COLUMNS = (
     "repository_id, sha, author_id, committer_id, message, parents, branches, date_created, date_committed"
 )
 COPY = f"copy revision ({COLUMNS}) from stdin"
+# Whoever tells of a build that ran elsewhere may name a commit before it is read here, and knows neither its
+# parents nor when it was made.
+COPY_READ = f"copy read_now ({COLUMNS}) from stdin"
+COMPLETE = text("""
+    update revision set
+        author_id = read_now.author_id, committer_id = read_now.committer_id, message = read_now.message,
+        parents = read_now.parents, date_created = read_now.date_created,
+        date_committed = read_now.date_committed
+    from read_now
+    where revision.repository_id = read_now.repository_id and revision.sha = read_now.sha
+""")
 IN_ARRAY = str.maketrans({'"': '\\"', "\\": "\\\\", "\0": "\N{REPLACEMENT CHARACTER}"})
 
 
@@ -45,7 +56,10 @@ class Import:
         """What is there already keeps what was read of it, and learns where it belongs now."""
         shas = placed.block.shas
         known = known_shas(session, self.repository_id, shas)
-        copy(session, [row for sha, row in zip(shas, self.rows(placed), strict=True) if sha not in known])
+        rows = dict(zip(shas, self.rows(placed), strict=True))
+        copy(session, [row for sha, row in rows.items() if sha not in known])
+        told = by_hearsay(session, self.repository_id, known)
+        complete(session, [row for sha, row in rows.items() if sha in told])
         held = zip(shas, placed.branches, strict=True)
         add_branches(session, self.repository_id, {sha: names for sha, names in held if sha in known})
 
@@ -104,13 +118,29 @@ def known_shas(session: Session, repository_id: UUID, shas: Sequence[str]) -> se
     return set(session.execute(mine.where(Revision.sha == wanted)).scalars())
 
 
-def copy(session: Session, rows: Sequence[str]) -> None:
+def by_hearsay(session: Session, repository_id: UUID, shas: set[str]) -> set[str]:
+    """Of these, the ones that nobody has read yet."""
+    mine = select(Revision.sha).where(Revision.repository_id == repository_id, Revision.sha.in_(shas))
+    unread = mine.where(Revision.date_committed.is_(None), func.cardinality(Revision.parents) == 0)
+    return set(session.execute(unread).scalars()) if shas else set()
+
+
+def complete(session: Session, rows: Sequence[str]) -> None:
+    if not rows:
+        return
+    session.execute(text("create temporary table read_now (like revision)"))
+    copy(session, rows, COPY_READ)
+    session.execute(COMPLETE)
+    session.execute(text("drop table read_now"))
+
+
+def copy(session: Session, rows: Sequence[str], statement: str = COPY) -> None:
     if not rows:
         return
     connection = session.connection().connection.driver_connection
     if not isinstance(connection, psycopg.Connection):
         raise TypeError("COPY needs a connection of psycopg")
-    with connection.cursor() as cursor, cursor.copy(COPY) as target:
+    with connection.cursor() as cursor, cursor.copy(statement) as target:
         target.write("".join(rows))
 
 

@@ -13,15 +13,18 @@ from sqlalchemy import (
     LargeBinary,
     Text,
     UniqueConstraint,
+    and_,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship
 
 from changes.base import clock
 from changes.base.db import Base, Identified, Numbered
 from changes.people.models import Author, User
 from changes.projects.rules import (
+    HIDDEN,
+    TABS_SHOWN_BY,
     ChangeKind,
     ChangeState,
     CommentTarget,
@@ -102,6 +105,19 @@ class Project(Identified, Base):
     last_build_number: Mapped[int] = mapped_column(default=0, server_default="0")
 
     repository: Mapped[Repository] = relationship(lazy="joined", innerjoin=True)
+    # Asked for only where tabs are drawn.
+    options_that_hide: Mapped[list["ProjectOption"]] = relationship(
+        viewonly=True,
+        primaryjoin=lambda: and_(
+            foreign(ProjectOption.project_id) == Project.id,
+            ProjectOption.name.in_(TABS_SHOWN_BY),
+            ProjectOption.value == HIDDEN,
+        ),
+    )
+
+    @property
+    def hidden_tabs(self) -> list[str]:
+        return [TABS_SHOWN_BY[option.name] for option in self.options_that_hide]
 
 
 class ProjectOption(Identified, Base):

@@ -11,6 +11,7 @@ from changes.base import bell, clock, ids
 from changes.base.errors import Invalid
 from changes.projects import keep_names, log_lines
 from changes.projects.models import Project, ProjectOption
+from changes.projects.rules import TABS_SHOWN_BY
 
 OWNERS, NOTES = "project.owners", "project.notes"
 RESULT_RULE = "build.result-rule"
@@ -182,6 +183,16 @@ OF_PROJECTS = {
             "Slow test (ms)",
             "From how many milliseconds on a test counts as too slow; empty is never.",
             between=(1, SLOW_TEST_MAX_MS),
+        ),
+        *(
+            Option(
+                name,
+                f"Tab “{tab.capitalize()}”",
+                f"Whether the project and its builds have one for {tab}; the pages stay where they are.",
+                "1",
+                choices=NO_OR_YES,
+            )
+            for name, tab in TABS_SHOWN_BY.items()
         ),
         Option(COMMIT_TRIGGER, "New commits", "Whether each is built.", "1", choices=NO_OR_YES),
         Option(

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, Text, bindparam, column, func, or_, select, text
+from sqlalchemy import Select, bindparam, func, or_, select
 from sqlalchemy.orm import Session, joinedload, lazyload, selectinload
+from sqlalchemy.orm.attributes import set_committed_value
 
+from changes.base import questions
 from changes.base.errors import NotFound
 from changes.base.paging import Page, Part, part
+from changes.base.questions import Question
 from changes.projects.models import (
     ItemOption,
     Patch,
@@ -23,19 +26,25 @@ from changes.projects.models import (
 )
 from changes.projects.rules import PlanStatus, ProjectStatus
 
-# Asked for every build.
-# Of a project, its active plans and their steps. 1 is active.
-ALL_OPTIONS = """
+# Asked for every build: the active plans of a project with their steps, and every option of all of them.
+# 1 is active.
+PLANS_AND_OPTIONS = """
+with mine as materialized (
+    select id from plan
+    where project_id = (select id from project where slug = %(slug)s) and status = 1 and not in_repository
+)
+select {names}, (
     select json_agg(json_build_array(item_id, name, value))::text from (
-        select project_id as item_id, name, value from project_option where project_id = :project_id
+        select project_id as item_id, name, value from project_option
+        where project_id = (select id from project where slug = %(slug)s)
         union all
         select item_id, name, value from item_option where item_id in (
-            select id from plan where project_id = :project_id and status = 1 and not in_repository
-            union all
-            select step.id from step join plan on plan.id = step.plan_id
-            where plan.project_id = :project_id and plan.status = 1 and not plan.in_repository
+            select id from mine union all select step.id from step where step.plan_id in (select id from mine)
         )
     ) said
+)
+from mine join plan on plan.id = mine.id left join step on step.plan_id = mine.id
+order by plan.label, step."order"
 """
 
 
@@ -126,7 +135,7 @@ def plan(session: Session, plan_id: UUID) -> Plan:
 
 
 def active_plans(session: Session, project: Project) -> list[Plan]:
-    """Without what a plan is usually shown with: this is asked for every build."""
+    """Without what a plan is usually shown with."""
     found = session.execute(active_plans_of_project(), {"project_id": project.id})
     return list(found.unique().scalars())
 
@@ -153,24 +162,35 @@ class PlansSaid:
 
 def plans_with_options(session: Session, project: Project) -> PlansSaid:
     """By one question, as it is asked for every build."""
-    found = session.execute(plans_and_options_of_project(), {"project_id": project.id}).unique()
-    rows = {plan.id: (plan, said) for plan, said in found}
-    if not rows:
+    session.flush()
+    asked = plans_with_options_asked(project.slug)
+    found = questions.ask(session, asked.statement, asked.values)
+    if not found:
         return PlansSaid([], options(session, project), {})
-    plans = [plan for plan, _ in rows.values()]
-    ids_of_items = [*rows, *(step.id for plan in plans for step in plan.steps)]
-    of_items: dict[UUID, dict[str, str]] = {item_id: {} for item_id in (project.id, *ids_of_items)}
-    told = next(said for _, said in rows.values())
-    for item_id, name, value in msgspec.json.decode(told) if told else ():
-        # A step that is newer than what this session has read of its plan is of no use here.
-        of_items.setdefault(UUID(item_id), {})[name] = value
-    return PlansSaid(plans, of_items.pop(project.id), of_items)
+    steps: dict[Plan, list[Step]] = {}
+    for row in found:
+        plan, step = questions.objects(session, row[:-1], Plan, Step)
+        steps.setdefault(plan, []).extend([step] if step else [])
+    for plan, of_plan in steps.items():
+        set_committed_value(plan, "steps", of_plan)
+    return plans_said(project, list(steps), found[0][-1])
+
+
+def plans_with_options_asked(slug: str) -> Question:
+    return Question(plans_and_options(), {"slug": slug})
 
 
 @functools.cache
-def plans_and_options_of_project() -> Select[Plan, str | None]:
-    said = text(ALL_OPTIONS).columns(column("said", Text)).scalar_subquery()
-    return active_plans_of_project().add_columns(said)
+def plans_and_options() -> str:
+    return PLANS_AND_OPTIONS.format(names=questions.names(Plan, Step))
+
+
+def plans_said(project: Project, plans: list[Plan], told: str | None) -> PlansSaid:
+    ids_of_items = [*(plan.id for plan in plans), *(step.id for plan in plans for step in plan.steps)]
+    of_items: dict[UUID, dict[str, str]] = {item_id: {} for item_id in (project.id, *ids_of_items)}
+    for item_id, name, value in msgspec.json.decode(told) if told else ():
+        of_items[UUID(item_id)][name] = value
+    return PlansSaid(plans, of_items.pop(project.id), of_items)
 
 
 def step(session: Session, step_id: UUID) -> Step:

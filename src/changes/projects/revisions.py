@@ -3,16 +3,30 @@
 import functools
 from dataclasses import dataclass
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, case, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Load, Session, lazyload
+from sqlalchemy.orm import Session, lazyload
+from sqlalchemy.orm.attributes import set_committed_value
 
-from changes.base import clock, ids
+from changes.base import clock, ids, questions
+from changes.base.questions import Question
 from changes.people import identities
+from changes.people.models import Author
 from changes.projects import looks, patches
 from changes.projects.models import Patch, Project, Repository, Revision, Source
 from changes.projects.rules import RepositoryBackend
 from changes.vcs.interface import Person, RevisionSeen
+
+SAID_BY_COMMIT = ("author_id", "committer_id", "message", "parents", "date_created", "date_committed")
+COMMIT_OF_PROJECT = """
+select {names} from project
+join repository on repository.id = project.repository_id
+join revision on revision.repository_id = project.repository_id
+join source on source.repository_id = revision.repository_id and source.revision_sha = revision.sha
+    and source.patch_id is null
+left join author on author.id = revision.author_id
+where project.slug = %(slug)s and revision.sha = %(sha)s and revision.config is not null
+"""
 
 
 @dataclass(frozen=True)
@@ -26,26 +40,29 @@ class KnownCommit:
 
 def known_commit(session: Session, slug: str, sha: str) -> KnownCommit | None:
     """By one question, for what is asked again and again. None also where there may be one after a look."""
-    row = session.execute(commit_of_project(), {"slug": slug, "sha": sha}).one_or_none()
-    return None if row is None else KnownCommit(*row)
+    session.flush()
+    asked = known_commit_asked(slug, sha)
+    found = questions.ask(session, asked.statement, asked.values)
+    if not found:
+        return None
+    project, repository, revision, source, author = questions.objects(
+        session, found[0], Project, Repository, Revision, Source, Author
+    )
+    set_committed_value(project, "repository", repository)
+    set_committed_value(revision, "author", author)
+    set_committed_value(source, "repository", repository)
+    set_committed_value(source, "revision", revision)
+    return KnownCommit(project, revision, source)
+
+
+def known_commit_asked(slug: str, sha: str) -> Question:
+    return Question(commit_of_project(), {"slug": slug, "sha": sha})
 
 
 @functools.cache
-def commit_of_project() -> Select[Project, Revision, Source]:
-    found = (
-        select(Project, Revision, Source)
-        .join(Revision, Revision.repository_id == Project.repository_id)
-        .join(
-            Source,
-            (Source.repository_id == Revision.repository_id)
-            & (Source.revision_sha == Revision.sha)
-            & Source.patch_id.is_(None),
-        )
-        .where(Project.slug == bindparam("slug"), Revision.sha == bindparam("sha"))
-        .where(Revision.config.is_not(None))
-    )
-    # Its commit and repository come with it.
-    return found.options(Load(Source).lazyload("*"))
+def commit_of_project() -> str:
+    """With all that is ever asked of it."""
+    return COMMIT_OF_PROJECT.format(names=questions.names(Project, Repository, Revision, Source, Author))
 
 
 def find(session: Session, repository: Repository, name: str) -> Revision:
@@ -77,12 +94,14 @@ def save(session: Session, repository: Repository, seen: RevisionSeen, config_te
         date_created=seen.authored_at,
         date_committed=seen.committed_at,
     )
-    session.execute(
-        row.on_conflict_do_update(
-            index_elements=[Revision.repository_id, Revision.sha],
-            set_={"config": row.excluded.config, "branches": row.excluded.branches},
-        )
-    )
+    # What somebody told us of a commit gives way to what it says itself; that never changes.
+    said = {
+        name: case((Revision.date_committed.is_(None), row.excluded[name]), else_=getattr(Revision, name))
+        for name in SAID_BY_COMMIT
+    }
+    read = {"config": row.excluded.config, "branches": row.excluded.branches}
+    index = [Revision.repository_id, Revision.sha]
+    session.execute(row.on_conflict_do_update(index_elements=index, set_={**said, **read}))
     found = select(Revision).where(Revision.repository_id == repository.id, Revision.sha == seen.sha)
     return session.execute(found.execution_options(populate_existing=True)).unique().scalar_one()
 

@@ -11,6 +11,9 @@ SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 SLUG_MAX = 64
 # Addresses below /projects/ that are pages of their own.
 RESERVED_SLUGS = frozenset({"new"})
+# The options that take a tab away, and which.
+TABS_SHOWN_BY = {"ui.show-tests": "tests", "ui.show-coverage": "coverage"}
+HIDDEN = "0"
 
 
 class ProjectStatus(IntEnum):

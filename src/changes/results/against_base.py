@@ -24,6 +24,8 @@ from changes.results.models import Test, TestBatch, TestDay, TestRun
 
 # So far back it is looked for a base, and so many failures of a build are compared.
 BUILDS_LOOKED_AT, FAILURES_MAX = 200, 1000
+# With so many that can have failed in the other build: a step reports a million tests at most.
+FAILURES_ALL = 1_000_000
 FIXED_SHOWN = 50
 # So far back it is looked for a build that passed.
 PASSED_LOOKED_AT = 2000
@@ -77,8 +79,8 @@ def news_of(*, failed_before: bool, is_flaky: bool) -> News:
 
 def compare(session: Session, build: Build) -> Compared:
     """One question, for it stands on every page of a build's tests. What was mended is another one."""
-    base = nearest(build).cte("base")
-    here, before = failing(build.id, "here"), failing(select(base.c.id).scalar_subquery(), "before")
+    base, here = nearest(build).cte("base"), failing(build.id, "here")
+    before = failing(select(base.c.id).scalar_subquery(), "before", are_all=True)
     failed_before = here.c.test_id.in_(select(before.c.test_id))
     columns: list[Any] = [base, here.c.test_id, failed_before, was_flaky_lately(here.c.test_id)]
     rows = session.execute(select(*columns).select_from(base).outerjoin(here, true())).all()
@@ -97,13 +99,16 @@ def base_of_row(row: Any) -> BaseBuild:
     return BaseBuild(row.id, row.number, row.sha, is_parent=row.rank == PARENT_FIRST)
 
 
-def failing(build_id: UUID | ScalarSelect[UUID], name: str) -> CTE:
+def failing(build_id: UUID | ScalarSelect[UUID], name: str, *, are_all: bool = False) -> CTE:
+    """The tests that failed there, as many as are compared; or all, as two parts of very many failures have
+    little in common, and each would be news to the other.
+    """
     found = select(TestRun.test_id).distinct().join(TestBatch, testruns.is_in_batch())
     is_its = TestBatch.build_id == build_id
     if isinstance(build_id, UUID):
         is_its = testruns.of_build(build_id)
-    mine = found.where(is_its, TestRun.result == Result.FAILED)
-    return mine.where(testruns.of_newest_attempt()).limit(FAILURES_MAX).cte(name)
+    mine = found.where(is_its, TestRun.result == Result.FAILED, testruns.of_newest_attempt())
+    return mine.limit(FAILURES_ALL if are_all else FAILURES_MAX).cte(name)
 
 
 def was_flaky_lately(test_id: ColumnElement[int]) -> ColumnElement[bool]:
@@ -116,7 +121,7 @@ def was_flaky_lately(test_id: ColumnElement[int]) -> ColumnElement[bool]:
 
 
 def fixed_since(session: Session, build: Build, base: BaseBuild) -> list[FixedTest]:
-    here, before = failing(build.id, "here"), failing(base.id, "before")
+    before, here = failing(base.id, "before"), failing(build.id, "here", are_all=True)
     found = select(func.max(TestRun.id), Test.name, func.max(TestRun.duration_ms))
     found = found.select_from(before).join(TestBatch, TestBatch.build_id == build.id)
     found = found.join(TestRun, (TestRun.test_id == before.c.test_id) & testruns.is_in_batch())
@@ -162,7 +167,17 @@ def candidates_of(build: Build, rank: int) -> Select[UUID, int, str, int]:
     is_its = (Revision.repository_id == Source.repository_id) & (Revision.sha == Source.revision_sha)
     mine = found.join(Revision, is_its).where(Build.project_id == build.project_id, Build.id != build.id)
     of_commit = mine.where(Source.repository_id == build.source.repository_id, Source.patch_id.is_(None))
-    return of_commit.where(Build.cause != Cause.SNAPSHOT, Build.status == Status.FINISHED, has_tests)
+    # Of one that was cancelled, or lost by machines, nobody knows which tests it would have run.
+    came_to_its_end = Build.result.not_in((Result.ABORTED, Result.INFRA_FAILED))
+    ended = of_commit.where(Build.cause != Cause.SNAPSHOT, Build.status == Status.FINISHED, came_to_its_end)
+    return ended.where(has_tests, says_as_much_as(build))
+
+
+def says_as_much_as(build: Build) -> ColumnElement[bool]:
+    """A build of some of the plans says nothing about the tests of the others, unless these are the same."""
+    is_whole: ColumnElement[bool] = ~Build.wishes.has_key("plans")
+    plans = build.wishes.get("plans")
+    return is_whole if plans is None else is_whole | (Build.wishes["plans"] == plans)
 
 
 def newest_passed(session: Session, project_id: UUID) -> Build | None:
@@ -171,5 +186,6 @@ def newest_passed(session: Session, project_id: UUID) -> Build | None:
     has_tests = select(TestBatch.id).where(TestBatch.build_id == Build.id).exists()
     found = select(Build).join(Source, Source.id == Build.source_id).options(lazyload("*"))
     mine = found.where(Build.id.in_(newest.limit(PASSED_LOOKED_AT)), Source.patch_id.is_(None), has_tests)
+    mine = mine.where(~Build.wishes.has_key("plans"))
     passed = mine.where(Build.status == Status.FINISHED, Build.result == Result.PASSED)
     return session.execute(passed.order_by(Build.id.desc()).limit(1)).unique().scalar_one_or_none()

@@ -70,12 +70,8 @@ class Told:
     verdict: str = ""
 
 
-def assign(connection: Connection, batch: TestBatch, tests: Sequence[TestSeen]) -> dict[int, int]:
-    """The cause of each failure, by its place in the report. What says nothing has none."""
-    return assign_prints(connection, batch, prints_of(tests))
-
-
-def assign_prints(connection: Connection, batch: TestBatch, prints: dict[int, Print]) -> dict[int, int]:
+def assign(connection: Connection, batch: TestBatch, prints: dict[int, Print]) -> dict[int, int]:
+    """The cause of each failure, by its place in the report."""
     if not prints:
         return {}
     known = identities(connection, batch, prints)
@@ -94,7 +90,9 @@ def assign_prints(connection: Connection, batch: TestBatch, prints: dict[int, Pr
 
 
 def prints_of(tests: Sequence[TestSeen]) -> dict[int, Print]:
-    """When everything fails, it mostly says the same, which is looked at once."""
+    """By the place in the report; what says nothing has none. When everything fails, it mostly says the same,
+    which is looked at once.
+    """
     looked_at: dict[str, Print | None] = {}
     for test in tests:
         if test.result in FAILURES and test.message and test.message not in looked_at:

@@ -55,12 +55,12 @@ def collect_step(step_id: UUID) -> None:
         else:
             testruns.store(session, step, read.tests)
         in_vain = report_files.store(session, step, read.files)
-        problems = problems_of(session, step, read, texts)
+        excused = quarantine.excused(session, step, read.tests, names, is_whole=not read.problems)
+        problems = problems_of(session, step, read, texts, excused=excused)
         problems += coverage.end(session, step, covered, problems)
         for rows in read.for_others:
             events.announce(session, rows)
         if not looked_again.begins(session, step, read.tests, problems):
-            excused = quarantine.excused(session, step, read.tests, names, is_whole=not read.problems)
             report.results_collected(session, step_id, problems, excused=excused)
     for key in in_vain:
         storage.storage.get().delete(key)
@@ -71,12 +71,15 @@ def with_quarantine(read: Read, names: frozenset[str]) -> Read:
     return replace(read, tests=quarantine.applied(read.tests, names), by_report=by_report)
 
 
-def problems_of(session: db.Session, step: JobStep, read: Read, texts: Mapping[str, str]) -> list[Problem]:
+def problems_of(
+    session: db.Session, step: JobStep, read: Read, texts: Mapping[str, str], *, excused: int
+) -> list[Problem]:
     problems = list(read.problems)
     failed = sum(test.result == "failed" for test in read.tests)
     if failed:
         problems.append(Problem(Reason(reasons.TEST_FAILURES, {"count": failed})))
-    problems += shards.problems(session, step, read.tests) + vanished.problems(session, step)
+    problems += shards.problems(session, step, read.tests)
+    problems += vanished.problems(session, step, excused=excused)
     problems += targets.record(session, step, read.by_report)
     if told_phases.FILE in texts:
         problems += told.record(step, texts[told_phases.FILE])

@@ -4,8 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from changes.base import jobs, rows
+from changes.base import jobs, questions
 from changes.base.db import Session
+from changes.base.questions import Question
 from changes.builds import expand, told_phases
 from changes.builds.models import JobStep
 from changes.results import file_marks, quarantine, rules, shards, statistics, tasks, vanished
@@ -19,7 +20,9 @@ LEFT_BEHIND = """
 select
     exists (select from store_bucket where step_id = %(step_id)s and date_closed is null),
     array(select name from artifact where step_id = %(step_id)s),
-    exists (select from test_batch where project_id = %(project_id)s),
+    exists (
+        select from test_batch where project_id = (select project_id from job_step where id = %(step_id)s)
+    ),
     exists (
         select from artifact where step_id = %(step_id)s
         and size_bytes >= %(large)s and right(name, length(%(log)s)) = %(log)s
@@ -62,11 +65,15 @@ class ArtifactCollector:
 
 def left_behind(session: Session, step: JobStep) -> LeftBehind | None:
     """None while an agent of the original may still bring some."""
-    asked = {"step_id": step.id, "project_id": step.project_id, **LARGE_LOG}
-    [(is_open, names, has_tests, has_large_log)] = rows.ask(session, LEFT_BEHIND, asked)
+    asked = left_behind_asked(step.id)
+    [(is_open, names, has_tests, has_large_log)] = questions.ask(session, asked.statement, asked.values)
     if is_open:
         return None
     return LeftBehind(names, has_project_tests=has_tests, has_large_log=has_large_log)
+
+
+def left_behind_asked(step_id: UUID) -> Question:
+    return Question(LEFT_BEHIND, {"step_id": step_id, **LARGE_LOG})
 
 
 def is_anything_to_read(session: Session, step: JobStep, left: LeftBehind) -> bool:

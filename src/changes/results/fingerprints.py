@@ -8,7 +8,7 @@ they move with every edit above.
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -19,7 +19,10 @@ LINES_MAX = 6
 HEADLINE_CHARACTERS = 200
 LINES_KNOWN = 2048
 
-ESCAPES = re.compile(r"\x1b(?:\[[0-9;:?]{0,40}[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|[@-Z\\-_])")
+# XML cannot hold an escape, so Go's reports have a replacement for it.
+ESCAPES = re.compile(
+    r"\x1b(?:\[[0-9;:?]{0,40}[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|[@-Z\\-_])|\ufffd\[[0-9;:?]{0,40}[@-~]"
+)
 # As formats write the parts of a message: " failure ", between equals signs.
 HEADING = re.compile(r"^=+ ([A-Za-z][\w-]{0,40}) =+$")
 TELLING = frozenset({"failure", "error", "failed"})
@@ -79,7 +82,13 @@ PANICS = ("panic: ", "fatal error: ")
 # The line of code that pytest and Jest point at; a test without a name for its place is told by it.
 POINTED = re.compile(r"^(?:>[ \t]+(?!\d+ \|)|\s*>\s*\d+ \|)\s*(?P<code>\S.*)$")
 NAMELESS = frozenset({"", "Object.<anonymous>", "<anonymous>"})
-ADVICE = ("note: run with", "stack backtrace:", "[Previous line repeated")
+# What runners say around the words of a test, Go's with its name.
+AROUND = (
+    *("note: run with", "stack backtrace:", "[Previous line repeated"),
+    *("=== RUN ", "=== PAUSE ", "=== CONT ", "=== NAME ", "--- FAIL: ", "--- PASS: ", "--- SKIP: "),
+)
+# What gotestsum has for a message.
+SAYS_NOTHING = "Failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +120,9 @@ class Print:
 def of(message: str) -> Print | None:
     """None for a failure that says nothing: nothing is known to be in common with others."""
     lines = lines_of(message)
-    frames = [frame for line in lines if (frame := frame_of(line)) is not None]
     whole = "\n".join(lines)
     said = words(lines, whole)
-    place = place_of(frames, pointed_at(with_mark(">", lines, whole)))
+    place = place_of(lines, whole)
     if not said and not place:
         return None
     normal = [normalised(line) for line in said]
@@ -127,16 +135,25 @@ def lines_of(message: str) -> list[str]:
     text = message
     if len(text) > HEAD_CHARACTERS + TAIL_CHARACTERS:
         text = f"{text[:HEAD_CHARACTERS]}\n{text[-TAIL_CHARACTERS:]}"
-    lines = [line[:LINE_CHARACTERS].rstrip() for line in without_colours(text).splitlines()]
-    headings = [number for number, line in enumerate(lines) if line[:1] == "=" and HEADING.match(line)]
+    # Surefire forgets the end of a line there.
+    text = without_colours(text).replace("\tat ", "\n\tat ")
+    lines = text.splitlines()
+    if max(map(len, lines), default=0) > LINE_CHARACTERS:
+        lines = [line[:LINE_CHARACTERS] for line in lines]
+    lines = list(map(str.rstrip, lines))
+    # Most have one, and it stands first.
+    asked = enumerate(lines if "\n=" in text else lines[:1])
+    headings = [number for number, line in asked if line[:1] == "=" and HEADING.match(line)]
     return telling(lines, headings) or without(lines, headings)
 
 
 def telling(lines: Sequence[str], headings: Sequence[int]) -> list[str]:
     """What was printed beside it says less, and is different each time."""
-    ends = [*headings[1:], len(lines)]
-    parts = [(lines[begin], lines[begin + 1 : end]) for begin, end in zip(headings, ends, strict=False)]
-    return [line for heading, part in parts if heading.strip("= ").lower() in TELLING for line in part]
+    found: list[str] = []
+    for begin, end in zip(headings, [*headings[1:], len(lines)], strict=False):
+        if lines[begin].strip("= ").lower() in TELLING:
+            found += lines[begin + 1 : end]
+    return found
 
 
 def without(lines: Sequence[str], headings: Sequence[int]) -> list[str]:
@@ -145,7 +162,7 @@ def without(lines: Sequence[str], headings: Sequence[int]) -> list[str]:
 
 
 def without_colours(text: str) -> str:
-    return ESCAPES.sub("", text) if "\x1b" in text else text
+    return ESCAPES.sub("", text) if "\x1b" in text or "\ufffd[" in text else text
 
 
 # Failures of one report go through the same lines.
@@ -173,14 +190,22 @@ def with_mark(mark: str, lines: Sequence[str], text: str) -> Sequence[str]:
     return [line for line in lines if mark in line] if mark in text else []
 
 
-def place_of(frames: Sequence[Frame], code: str = "") -> str:
+def place_of(lines: Sequence[str], text: str) -> str:
     """The innermost in the project's own code. Others' code is no place: it moves with its version."""
-    own = [frame for frame in frames if frame.is_own]
-    if not own:
+    innermost = own_frame(reversed(lines))
+    if innermost is None:
         return ""
-    innermost = own[-1 if own[-1].is_innermost_last else 0]
-    place = innermost.place if innermost.name not in NAMELESS else f"{innermost.place} {code}".strip()
+    if not innermost.is_innermost_last:
+        innermost = own_frame(lines) or innermost
+    place = innermost.place
+    if innermost.name in NAMELESS:
+        place = f"{place} {pointed_at(with_mark('>', lines, text))}".strip()
     return re.sub(r"\d+", "<n>", place)
+
+
+def own_frame(lines: Iterable[str]) -> Frame | None:
+    """The first of them; a traceback of thousands is mostly done after a few lines."""
+    return next((frame for line in lines if (frame := frame_of(line)) is not None and frame.is_own), None)
 
 
 def words(lines: Sequence[str], text: str) -> list[str]:
@@ -198,7 +223,8 @@ def words(lines: Sequence[str], text: str) -> list[str]:
         return roots[-1:]
     end = traceback_end(lines, text)
     said = after_traceback(lines[end:]) if end else around_frames(lines)
-    return list(islice((line for line in said if not line.startswith(ADVICE)), LINES_MAX))
+    told = (line for line in said if line != SAYS_NOTHING and not line.startswith(AROUND))
+    return list(islice(told, LINES_MAX))
 
 
 def traceback_end(lines: Sequence[str], text: str) -> int:
@@ -217,7 +243,7 @@ def around_frames(lines: Sequence[str]) -> Iterator[str]:
     """Go and googletest say what went wrong in or below the line that says where, the others above it."""
     for line in lines:
         frame = frame_of(line)
-        if frame is None and line.strip() and not POINTED.match(line):
+        if frame is None and line.strip() and not (">" in line and POINTED.match(line)):
             yield line.strip()
         elif frame is not None:
             numbered = NUMBERED.match(line)

@@ -34,7 +34,9 @@ OVERLAP = timedelta(minutes=1)
 NOT_FAILED = (int(Result.PASSED), int(Result.QUARANTINED_PASSED))
 LOOKED_AT = (*NOT_FAILED, int(Result.FAILED), int(Result.QUARANTINED_FAILED))
 RUNS = """
-select test.id, run.id, run.result, run.reruns, batch.is_of_commit, build.source_id, build.id
+select test.id, run.id, run.result, run.reruns, batch.is_of_commit, build.source_id, build.id,
+    -- What ran elsewhere has no plan of ours, but a part of the same name each time.
+    coalesce(job_plan.plan_id::text, job.label)
 from unnest(cast(:tests as integer[])) as test(id)
 cross join lateral (
     select id, result, reruns from test_run
@@ -42,6 +44,8 @@ cross join lateral (
 ) run
 join test_batch batch on batch.id = run.id & :mask
 join build on build.id = batch.build_id
+join job on job.id = batch.job_id
+left join job_plan on job_plan.job_id = job.id
 order by test.id, run.id desc
 """
 
@@ -157,10 +161,10 @@ def looked(rows: Sequence[Sequence[object]]) -> Looked:
 
 
 def looks_of(rows: Sequence[Sequence[object]]) -> Iterator[Look]:
-    for _, run_id, result, reruns, is_of_commit, source_id, _ in rows:
+    for _, run_id, result, reruns, is_of_commit, source_id, _, plan in rows:
         if isinstance(run_id, int) and isinstance(source_id, UUID):
             again = reruns if isinstance(reruns, int) else 0
-            yield Look(run_id, source_id, result in NOT_FAILED, again, bool(is_of_commit))
+            yield Look(run_id, source_id, result in NOT_FAILED, again, bool(is_of_commit), str(plan))
 
 
 def sums_of(session: Session, project_id: UUID, tests: Collection[int], now: datetime) -> Mapping[int, Sums]:

@@ -1,7 +1,7 @@
 """Which tests passed only when they were run again, day by day: the statistics that the original told."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -11,11 +11,12 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from changes.results import run_numbers, tests_of_project
-from changes.results.models import Test, TestFlakyDay
+from changes.results.models import Test, TestBatch, TestFlakyDay
 
 HISTORY_DAYS, TESTS_MAX = 50, 200
 # Before this hour (UTC) the builds of yesterday are still being repeated.
 SETTLED_HOUR = 7
+# Of those of which it is not written beside the sums of the day.
 LAST_FLAKY = """
 select test.id, run.id, batch.build_id, batch.job_id
 from unnest(cast(:test_ids as int[])) as test(id)
@@ -80,8 +81,8 @@ def tests_of_day(session: Session, project_id: UUID, day: date) -> list[FlakyTes
     mine = found.where(TestFlakyDay.project_id == project_id, TestFlakyDay.day == day, TestFlakyDay.flaky > 0)
     worst = mine.order_by(TestFlakyDay.reruns.desc(), TestFlakyDay.flaky.desc(), Test.id).limit(TESTS_MAX)
     rows = [(row[0], row[1]) for row in session.execute(worst)]
-    test_ids = [test.id for test, _ in rows]
-    past, last = histories(session, project_id, test_ids, day), last_runs(session, test_ids, day)
+    past = histories(session, project_id, [test.id for test, _ in rows], day)
+    last = last_runs(session, {test.id: sums.last_run for test, sums in rows}, day)
     told = [
         FlakyTest(test.name, test.name_sha, of(sums), last.get(test.id), whole(past[test.id], day))
         for test, sums in rows
@@ -107,8 +108,24 @@ def histories(
     return found
 
 
-def last_runs(session: Session, test_ids: Sequence[int], day: date) -> dict[int, LastRun]:
+def last_runs(session: Session, known: Mapping[int, int | None], day: date) -> dict[int, LastRun]:
+    """By test; of each the number of the run, where that is known. A batch that is gone had it."""
+    batches = {test_id: run_numbers.batch_of(run) for test_id, run in known.items() if run is not None}
+    wanted = select(TestBatch.id, TestBatch.build_id, TestBatch.job_id).where(
+        TestBatch.id.in_(set(batches.values()))
+    )
+    of_batch = {row.id: row for row in session.execute(wanted)} if batches else {}
+    found = {
+        test_id: LastRun(run_numbers.outside(run), batch.build_id, batch.job_id)
+        for test_id, run in known.items()
+        if run is not None and (batch := of_batch.get(batches[test_id])) is not None
+    }
+    unknown = [test_id for test_id, run in known.items() if run is None]
+    return found | (runs_looked_for(session, unknown, day) if unknown else {})
+
+
+def runs_looked_for(session: Session, test_ids: Sequence[int], day: date) -> dict[int, LastRun]:
     least, most = tests_of_project.day_bounds(day)
     asked = {"test_ids": list(test_ids), "least": least, "most": most, "mask": run_numbers.BATCH_MASK}
-    rows = session.execute(text(LAST_FLAKY), asked) if test_ids else ()
+    rows = session.execute(text(LAST_FLAKY), asked)
     return {row[0]: LastRun(run_numbers.outside(row[1]), row[2], row[3]) for row in rows}

@@ -3,8 +3,11 @@
 What counts most is one revision on which it both passed and failed: the code was the same, so the test, or
 what it stands on, is not. A run that passed after it had been run again says the same. A failure that
 stands alone between passes says less, as somebody may have broken and mended it.
+
+Each plan is looked at by itself: a test that fails on one system and passes on another is no riddle.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -20,13 +23,19 @@ RATE_MAX = 0.1
 
 @dataclass(frozen=True)
 class Look:
-    """One run of a test: which source, whether it passed, and how often it was run again."""
+    """One run of a test: which source, whether it passed, how often it was run again, by which plan."""
 
     run_id: int
     source: UUID
     is_passed: bool
     reruns: int = 0
     is_of_commit: bool = True
+    plan: str = ""
+
+    @property
+    def same(self) -> tuple[UUID, str]:
+        """What ran of this once more ran under the same circumstances."""
+        return self.source, self.plan
 
 
 @dataclass(frozen=True)
@@ -44,16 +53,16 @@ class Evidence:
 
 def evidence(looks: Sequence[Look]) -> Evidence:
     """`looks` are newest first."""
-    passed = {look.source for look in looks if look.is_passed}
-    failed = {look.source for look in looks if not look.is_passed}
+    passed = {look.same for look in looks if look.is_passed}
+    failed = {look.same for look in looks if not look.is_passed}
     split = passed & failed
     again = [look.run_id for look in looks if look.is_passed and look.reruns]
-    alarms = [look.run_id for look in looks if not look.is_passed and look.source in split]
-    alone = list(lone(looks, split))
+    alarms = [look.run_id for look in looks if not look.is_passed and look.same in split]
+    alone = [run_id for mine in by_plan(looks) for run_id in lone(mine, split)]
     return Evidence(
         runs=len(looks),
-        sources=len(passed | failed),
-        split_sources=len(split),
+        sources=len({source for source, _ in passed | failed}),
+        split_sources=len({source for source, _ in split}),
         passed_again=len(again),
         lone_failures=len(alone),
         last_run=max([*again, *alarms, *alone], default=0),
@@ -61,12 +70,19 @@ def evidence(looks: Sequence[Look]) -> Evidence:
     )
 
 
-def lone(looks: Sequence[Look], split: set[UUID]) -> Iterator[int]:
+def by_plan(looks: Sequence[Look]) -> list[list[Look]]:
+    found: dict[str, list[Look]] = defaultdict(list)
+    for look in looks:
+        found[look.plan].append(look)
+    return list(found.values())
+
+
+def lone(looks: Sequence[Look], split: set[tuple[UUID, str]]) -> Iterator[int]:
     """Failures of one commit between passes of two others; what is split is counted already."""
     commits = [look for look in looks if look.is_of_commit]
     for newer, this, older in zip(commits, commits[1:], commits[2:], strict=False):
-        others = {newer.source, older.source}
-        if not this.is_passed and newer.is_passed and older.is_passed and this.source not in others | split:
+        others = {newer.same, older.same}
+        if not this.is_passed and newer.is_passed and older.is_passed and this.same not in others | split:
             yield this.run_id
 
 

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, case, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -15,6 +15,7 @@ from changes.base.errors import NotFound
 from changes.base.paging import Page, Part
 from changes.builds.models import Build, Job
 from changes.builds.rules import Result
+from changes.projects import commits
 from changes.projects.models import Project, Revision, Source
 from changes.results import run_numbers, testruns
 from changes.results.models import Test, TestBatch, TestDay, TestMessage, TestRun
@@ -39,6 +40,10 @@ class RunOfTest:
     branches: Sequence[str]
     is_of_commit: bool
     date_created: datetime
+    # When its commit was made; None = nobody knows.
+    date_committed: datetime | None = None
+    # A newer attempt at its step counts in its place.
+    is_replaced: bool = False
 
     @property
     def branch(self) -> str:
@@ -97,6 +102,7 @@ def runs(session: Session, test: Test, page: Page, *, results: Sequence[Result] 
 def of_test(test: Test, *wanted: ColumnElement[bool]) -> Select[Any]:
     columns: list[Any] = [TestRun.id, TestRun.result, TestRun.duration_ms, TestRun.reruns, TestBatch]
     columns += [Build.number, Job.label, Source.revision_sha, Revision.message, Revision.branches]
+    columns += [commits.made().label("made"), testruns.REPLACED.exists().label("is_replaced")]
     found = select(*columns).where(TestRun.test_id == test.id, *wanted)
     found = found.join(TestBatch, testruns.is_batch_of_run()).join(Build, Build.id == TestBatch.build_id)
     found = found.join(Job, Job.id == TestBatch.job_id).join(Source, Source.id == Build.source_id)
@@ -120,6 +126,8 @@ def seen(row: Any) -> RunOfTest:
         branches=row.branches,
         is_of_commit=batch.is_of_commit,
         date_created=batch.date_created,
+        date_committed=row.made,
+        is_replaced=row.is_replaced,
     )
 
 
@@ -142,14 +150,17 @@ def days(session: Session, test: Test, *, limit_days: int) -> list[DayOfTest]:
 def at_revisions(
     session: Session, test: Test, repository_id: UUID, shas: Sequence[str]
 ) -> dict[str, tuple[TestRun, TestBatch, Build]]:
-    """The newest run at each of these commits, without a patch on top."""
+    """Of the newest build of each of these commits, without a patch: one plan where it failed is enough."""
     found = select(Source.revision_sha, TestRun, TestBatch, Build).ext(distinct_on(Source.revision_sha))
     found = found.select_from(Source).join(Build, Build.source_id == Source.id)
     found = found.join(TestBatch, TestBatch.build_id == Build.id)
     found = found.join(TestRun, testruns.is_in_batch() & (TestRun.test_id == test.id))
     mine = found.where(Source.repository_id == repository_id, Source.revision_sha.in_(shas))
     of_project = mine.where(Source.patch_id.is_(None), Build.project_id == test.project_id)
-    rows = session.execute(of_project.order_by(Source.revision_sha, TestRun.id.desc())).unique()
+    counted = of_project.where(testruns.of_newest_attempt())
+    failures_first = case((TestRun.result.in_(BAD), 0), else_=1)
+    order = [Source.revision_sha, Build.id.desc(), failures_first, TestRun.id.desc()]
+    rows = session.execute(counted.order_by(*order)).unique()
     return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from changes.base import rows
+from changes.base import questions
 from changes.base.db import Session
 from changes.base.errors import NotFound, Unavailable
 from changes.base.storage import Storage, StorageError
@@ -78,7 +78,7 @@ def asked_from(source_id: UUID, offset: int, limit: int) -> dict[str, Any]:
 
 
 def rows_from(session: Session, source_id: UUID, offset: int, limit: int) -> list[Chunk]:
-    return [Chunk(*row) for row in rows.ask(session, FROM_BYTE, asked_from(source_id, offset, limit))]
+    return [Chunk(*row) for row in questions.ask(session, FROM_BYTE, asked_from(source_id, offset, limit))]
 
 
 def next_limit(found: Sequence[Chunk]) -> int:
@@ -303,5 +303,5 @@ def at_byte(
 ) -> tuple[int, int, int | None, bytes | None] | None:
     """The row that begins there, or the last before."""
     asked = {"id": source_id, "offset": offset, "counted": is_counted}
-    found = rows.ask(session, AT_BYTE, asked)
+    found = questions.ask(session, AT_BYTE, asked)
     return tuple(found[0]) if found else None

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 
-from changes.base import db, rows
+from changes.base import db, questions
 from changes.base.errors import Invalid
 from changes.builds import telling
 from changes.builds.models import Build, Job, JobPlan, JobStep
@@ -228,7 +228,7 @@ def numbers(session: Session, build: Build, by_key: Mapping[str, KeptLine]) -> d
     }
     session.connection().exec_driver_sql(NEW, {**of_build(build), **new})
     asked = {"project": build.project_id, "keys": list(by_key)}
-    return {row[0]: row[1] for row in rows.ask(session, KNOWN, asked)}
+    return {row[0]: row[1] for row in questions.ask(session, KNOWN, asked)}
 
 
 def of_build(build: Build) -> dict[str, UUID | datetime]:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import structlog
 
-from changes.base import db, ids, rows, storage
+from changes.base import db, ids, questions, storage
 from changes.base.db import Session
 from changes.base.storage import Storage
 from changes.results import log_chunks, log_frames
@@ -107,7 +107,7 @@ def pack_some(but: Sequence[UUID] = ()) -> Result:
     store = storage.storage.get()
     with db.transaction() as session:
         asked = {"but": list(but), "limit": LOOKED_AT}
-        found = [Loose(*row) for row in rows.ask(session, LOOSE, asked)]
+        found = [Loose(*row) for row in questions.ask(session, LOOSE, asked)]
         left = leave_short(session, [source.id for source in found])
     loose = [source for source in found if source.id not in left]
     result = Result(len(found))
@@ -121,7 +121,7 @@ def pack_some(but: Sequence[UUID] = ()) -> Result:
 
 def leave_short(session: Session, source_ids: list[UUID]) -> set[UUID]:
     asked = {"ids": source_ids, "max": LEFT_MAX_BYTES}
-    return {row[0] for row in rows.ask(session, LEAVE, asked)}
+    return {row[0] for row in questions.ask(session, LEAVE, asked)}
 
 
 def batches(loose: Sequence[Loose]) -> Iterator[list[Loose]]:
@@ -146,7 +146,9 @@ def batches(loose: Sequence[Loose]) -> Iterator[list[Loose]]:
 def pack_small(store: Storage, batch: Sequence[Loose], result: Result) -> None:
     """In memory, and all of them in one transaction."""
     with db.transaction() as session:
-        locked = [Loose(*row) for row in rows.ask(session, LOCK, {"ids": [source.id for source in batch]})]
+        locked = [
+            Loose(*row) for row in questions.ask(session, LOCK, {"ids": [source.id for source in batch]})
+        ]
         result.failed += {source.id for source in batch} - {source.id for source in locked}
         made: list[Packed] = []
         blobs: dict[str, bytes] = {}
@@ -186,7 +188,7 @@ def pack_large(store: Storage, source: Loose, result: Result) -> None:
     packed = packer.made(source, key=key)
     check(store, packed)
     with db.transaction() as session:
-        locked = [Loose(*row) for row in rows.ask(session, LOCK, {"ids": [source.id]})]
+        locked = [Loose(*row) for row in questions.ask(session, LOCK, {"ids": [source.id]})]
         if locked == [source]:
             switch(session, store, packed, is_checked=True)
         else:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from changes.base import rows, storage
+from changes.base import questions, storage
 from changes.results import log_chunks, log_reading
 from changes.results.log_chunks import Block, Chunk, Walk
 from changes.results.models import LogSource
@@ -36,7 +36,7 @@ def console_tails(session: Session, step_ids: Collection[UUID], *, bytes_max: in
     asked: dict[str, Any] = {"ids": list(step_ids), "name": CONSOLE, "bytes_max": bytes_max}
     walks: dict[UUID, Walk] = {}
     tails: dict[UUID, bytes] = {}
-    for step_id, size_bytes, *row in rows.ask(session, ENDS, asked):
+    for step_id, size_bytes, *row in questions.ask(session, ENDS, asked):
         start = max(0, size_bytes - bytes_max)
         walk = walks.setdefault(step_id, Walk(storage.storage.get(), start))
         fresh = b"".join(block.data for block in walk.over(Chunk(*row)))

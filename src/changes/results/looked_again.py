@@ -9,11 +9,11 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from changes.builds import look_again, reasons, second_look
+from changes.builds import explaining, look_again, reasons, second_look
 from changes.builds.models import Build, JobStep
 from changes.builds.report import Problem
 from changes.builds.rules import Result
-from changes.results import against_base, statistics, testdays, testruns
+from changes.results import against_base, statistics, testdays, testruns, vanished
 from changes.results.formats.junit import TestSeen
 from changes.results.models import Test, TestBatch, TestRun
 
@@ -42,9 +42,10 @@ def known_failures(session: Session, build: Build, shas: Collection[str]) -> set
     base = against_base.base_of(session, build)
     if base is None:
         return set()
-    before = select(against_base.failing(base.id, "before").c.test_id)
-    mine = select(Test.name_sha).where(Test.project_id == build.project_id, Test.name_sha.in_(shas))
-    return set(session.execute(mine.where(Test.id.in_(before))).scalars())
+    mine = (Test.project_id == build.project_id, Test.name_sha.in_(shas))
+    before = against_base.failing(base.id, "before", are_all=True)
+    found = select(Test.name_sha).where(*mine, Test.id.in_(select(before.c.test_id)))
+    return set(session.execute(found).scalars())
 
 
 def note(session: Session, look: JobStep, seen: Sequence[TestSeen]) -> None:
@@ -55,11 +56,22 @@ def note(session: Session, look: JobStep, seen: Sequence[TestSeen]) -> None:
         return
     left = set(known.left)
     results = {test.sha1: test for test in seen if test.name in left}
-    mine = select(TestBatch).where(TestBatch.step_id == step.id)
-    batch = session.execute(mine).scalar_one_or_none()
+    # Whoever sums up the day just now is waited for: what he has summed up is known then.
+    mine = select(TestBatch).where(TestBatch.step_id == step.id).with_for_update()
+    batch = session.execute(mine.execution_options(populate_existing=True)).scalar_one_or_none()
     if batch is not None and results:
         note_runs(session, step, batch, results)
     second_look.note_passed(step, {test.name for test in results.values() if test.result == "passed"})
+    known = second_look.checked(step)
+    if known is not None and not known.left:
+        tell_what_never_ran(session, step)
+
+
+def tell_what_never_ran(session: Session, step: JobStep) -> None:
+    """A runner that stops at a failure has not run the rest, for which a look at the failure is no proof."""
+    for problem in vanished.problems(session, step, excused=1):
+        explaining.explain(session, step.job.build_id, problem.why, step=step)
+        second_look.note_cut(step)
 
 
 def note_runs(session: Session, step: JobStep, batch: TestBatch, seen: dict[str, TestSeen]) -> None:

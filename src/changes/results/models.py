@@ -175,6 +175,9 @@ class TestRun(Base):
         Index("ix_test_run_history", "test_id", "id"),
         # All runs of a batch have one entry in common: 7 bytes for each, where an index of numbers takes 22.
         Index("ix_test_run_batch", text(f"(id & '{run_numbers.BATCH_MASK}'::bigint)")),
+        # Of each sixteen pages the least and the greatest number: 32 kB for a million runs, by which one of a
+        # batch of a million is found. New pages are told to it by packing.py.
+        Index("ix_test_run_place", "id", postgresql_using="brin", postgresql_with={"pages_per_range": 16}),
         # The newest failure and the newest flaky run of a test are asked for more often than any other.
         Index("ix_test_run_failed", "test_id", "id", postgresql_where=text("result = 2")),
         Index("ix_test_run_rerun", "test_id", "id", postgresql_where=text("reruns > 0")),
@@ -242,6 +245,8 @@ class TestFlakyDay(Base):
     double_reruns: Mapped[int]
     passed: Mapped[int]
     reruns: Mapped[int]
+    # The newest flaky run of the day; None where it is not known, as a report was taken back.
+    last_run: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class ProjectDay(Base):

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from changes.builds.models import Build
 from changes.builds.rules import Cause, Result, Status
-from changes.results import testruns
+from changes.results import against_base, testruns
 from changes.results.models import TestBatch, TestRun
 
 BUILDS_MAX = 100
@@ -48,6 +48,8 @@ def is_of_commit(build: Build) -> list[ColumnElement[bool]]:
         Build.status == Status.FINISHED,
         Build.source.has(patch_id=None),
         Build.cause != Cause.SNAPSHOT,
+        # Nor what a search has built of commits that are older, and of one plan alone.
+        against_base.says_as_much_as(build),
     ]
 
 

@@ -56,11 +56,10 @@ class Line:
 def line_of(session: Session, project: Project, test: Test, *, good: str = "", bad: str = "") -> Line:
     """Raises Conflict in words where there is nothing to search, and why."""
     refuse(project)
-    newest_bad, plan = newest_failure(session, project, test)
-    if bad:
-        newest_bad = commits.commit_beginning(session, project.repository, bad).sha
+    at = commits.commit_beginning(session, project.repository, bad).sha if bad else ""
+    newest_bad, plan = newest_failure(session, project, test, at=at)
     below = first_parents(session, project, newest_bad)
-    known = known_of(session, project, test, below)
+    known = known_of(session, project, test, below, plan=plan)
     if newest_bad not in known or known[newest_bad].verdict != Verdict.BAD:
         raise Conflict(f"Nobody has seen {test.name} fail at {newest_bad[:12]}; build that first.", ["bad"])
     last = place_of_good(session, project, below, known, good)
@@ -74,15 +73,20 @@ def refuse(project: Project) -> None:
         raise Conflict("Its repository is no version control: there are no commits to search.", ["project"])
 
 
-def newest_failure(session: Session, project: Project, test: Test) -> tuple[str, str]:
-    """The commit of the newest build of one in which it failed, and the plan that ran it there."""
+def newest_failure(session: Session, project: Project, test: Test, *, at: str = "") -> tuple[str, str]:
+    """The commit of the newest build in which it failed, or this one; and the plan that ran it there."""
     found = select(Source.revision_sha, Plan.label).select_from(TestRun)
     found = found.join(TestBatch, testruns.is_batch_of_run()).join(Build, Build.id == TestBatch.build_id)
     found = found.join(Source, Source.id == Build.source_id).join(Job, Job.id == TestBatch.job_id)
     found = found.join(JobPlan, JobPlan.job_id == Job.id).join(Plan, Plan.id == JobPlan.plan_id)
     mine = found.where(TestRun.test_id == test.id, TestRun.result.in_(BAD_RESULTS))
     of_commit = mine.where(Source.patch_id.is_(None), Build.project_id == project.id)
+    of_commit = of_commit.where(testruns.of_newest_attempt())
+    if at:
+        of_commit = of_commit.where(Source.revision_sha == at)
     row = session.execute(of_commit.order_by(TestRun.id.desc()).limit(1)).one_or_none()
+    if row is None and at:
+        raise Conflict(f"Nobody has seen {test.name} fail at {at[:12]}; build that first.", ["bad"])
     if row is None:
         raise Conflict(f"{test.name} has failed in no build of a commit.", ["test"])
     return row[0], row[1]
@@ -94,8 +98,12 @@ def first_parents(session: Session, project: Project, sha: str) -> list[str]:
     return list(session.execute(LINE, given).scalars())
 
 
-def known_of(session: Session, project: Project, test: Test, shas: Sequence[str]) -> dict[str, Known]:
-    """By the newest run at each of these commits; a build that ended without the test says that."""
+def known_of(
+    session: Session, project: Project, test: Test, shas: Sequence[str], *, plan: str = ""
+) -> dict[str, Known]:
+    """By the newest run at each of these commits, of this plan: elsewhere the same test may go another way. A
+    build that ended without the test says that.
+    """
     of_sha = (Source.repository_id == project.repository_id) & Source.revision_sha.in_(shas)
     of_commit = of_sha & Source.patch_id.is_(None) & (Build.project_id == project.id)
     found = select(Source.revision_sha, TestRun.result, Build.id).select_from(TestRun)
@@ -103,6 +111,10 @@ def known_of(session: Session, project: Project, test: Test, shas: Sequence[str]
     found = found.join(Source, Source.id == Build.source_id)
     mine = found.where(TestRun.test_id == test.id, of_commit, testruns.of_newest_attempt())
     runs = mine.where(Build.status == Status.FINISHED, Build.cause != Cause.SNAPSHOT)
+    if plan:
+        is_of_plan = select(JobPlan.id).join(Plan, Plan.id == JobPlan.plan_id)
+        is_of_plan = is_of_plan.where(JobPlan.job_id == TestBatch.job_id, Plan.label == plan)
+        runs = runs.where(is_of_plan.exists())
     known: dict[str, Known] = {}
     for sha, result, build_id in session.execute(runs.order_by(TestRun.id.desc()).limit(RUNS_MAX)):
         if verdict_of(result) != Verdict.UNTESTABLE:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, joinedload
 from changes.base import bell, clock, ids
 from changes.base.errors import Invalid, NotFound, Unavailable
 from changes.base.process import settings
-from changes.builds import cancel, create, settle
+from changes.builds import cancel, create, settle, superseded
 from changes.builds.create import NewBuild
 from changes.builds.rules import Cause, Priority
 from changes.builds.wishes import Wishes
@@ -27,7 +27,6 @@ from changes.results.origin_models import OriginPlace, OriginSearch
 from changes.results.origin_rules import Cost, SearchState, Verdict
 
 PARALLEL_USUAL, PARALLEL_MAX = 2, 8
-TAG = "origin"
 TARGET_LENGTH = 12
 LABEL = "Searching what broke {name}"
 NO_COMMIT_LEFT = "One of {count} commits: those in between cannot be tested."
@@ -138,13 +137,17 @@ def places_of(session: Session, search: OriginSearch) -> list[OriginPlace]:
 def learn(session: Session, search: OriginSearch, places: Sequence[OriginPlace]) -> None:
     """From every build there is, whoever asked for it."""
     unknown = [each for each in places if each.verdict == Verdict.UNKNOWN]
-    known = origin_history.known_of(session, search.project, search.test, [each.sha for each in unknown])
+    shas = [each.sha for each in unknown]
+    known = origin_history.known_of(session, search.project, search.test, shas, plan=search.plan)
     for each in unknown:
         if each.sha in known:
             each.verdict, each.build_id = known[each.sha].verdict, known[each.sha].build_id
-        elif each.build is not None and each.build.is_finished:
+        elif each.build is not None and each.build.is_finished and each.is_ours:
             # It ended and did not run the test, or lost what it found.
             each.verdict = Verdict.UNTESTABLE
+        elif each.build is not None and each.build.is_finished:
+            # Somebody else's, which was cancelled or had other plans, says nothing of the commit.
+            each.build_id = None
         elif each.build is None and each.is_ours:
             each.is_ours = False
     session.flush()
@@ -181,7 +184,7 @@ def ask_for(session: Session, search: OriginSearch, place: OriginPlace) -> None:
             author=revision.author,
             asked_by=search.asked_by,
             cause=Cause.MANUAL,
-            tags=[TAG],
+            tags=[superseded.OF_ONE_COMMIT],
             priority=Priority.LOW,
             timeout_min=settings.get().default_job_timeout_min,
             wishes=Wishes((search.plan,)) if search.plan else Wishes(),
@@ -205,7 +208,7 @@ def drop(session: Session, places: Sequence[OriginPlace]) -> None:
         if each.is_ours and each.build_id is not None and each.verdict == Verdict.UNKNOWN:
             build = settle.lock_build(session, each.build_id)
             if not build.is_finished:
-                cancel.cancel_build(session, build)
+                cancel.cancel_build(session, build, by="The search for what broke a test")
 
 
 def end(

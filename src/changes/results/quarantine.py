@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import ScalarSelect, Text, cast, func, select, text
 from sqlalchemy.orm import Session, joinedload
 
 from changes.base import clock, events, ids
 from changes.base.errors import Conflict, Invalid, NotFound
 from changes.base.paging import Page, Part
-from changes.builds.models import Command, JobStep
+from changes.builds.models import Command, Job, JobPlan, JobStep
 from changes.builds.rules import Result
 from changes.projects.models import Project
 from changes.results import quarantine_rules, run_numbers, testruns
 from changes.results.events import QuarantineBegan, QuarantineEnded
 from changes.results.formats.seen import QUARANTINED, TestSeen
 from changes.results.models import Test, TestBatch, TestRun
-from changes.results.quarantine_rules import Standing
+from changes.results.quarantine_rules import Proof, Standing
 from changes.results.verdict_models import TestQuarantine
 
 LOCK_NUMBER = 0x71756172  # "quar"
@@ -27,6 +27,11 @@ WORDS_MAX_CHARS = 500
 # As many are looked at in one transaction, and shown on a page without leading on.
 AT_ONCE = 200
 EXPIRED, PROVED, LIFTED = "expired", "proved", "lifted"
+STEADY = (Result.PASSED, Result.QUARANTINED_PASSED)
+# So far back before a quarantine it is looked for plans in which the test failed; and so many runs are looked
+# at beside those that prove something.
+BLAMED_FOR = timedelta(days=30)
+RUNS_BESIDE, PLANS_BESIDE = 200, 8
 
 
 @dataclass(frozen=True)
@@ -221,25 +226,29 @@ def why_it_returns(session: Session, each: TestQuarantine, now: datetime) -> str
 
 
 def passes_in_a_row(session: Session, each: TestQuarantine) -> int:
-    """Of commits, and since it is here. Being run again until it passed is no proof."""
+    """Of commits, and since it is here. Being run again until it passed is no proof, and neither is what a
+    plan says in which it never failed: that may be another system.
+    """
     newest = (
-        select(TestRun.result, TestRun.reruns)
+        select(TestRun.result, TestRun.reruns, plan_of_run(), TestBatch.date_created > each.date_created)
         .join(TestBatch, testruns.is_batch_of_run())
         .where(
             TestRun.test_id == each.test_id,
-            TestRun.id >= run_numbers.least_at(each.date_created),
-            TestBatch.date_created > each.date_created,
+            TestRun.id >= run_numbers.least_at(each.date_created - BLAMED_FOR),
             TestBatch.is_of_commit,
         )
         .order_by(TestRun.id.desc())
-        .limit(each.passes_needed)
+        .limit(RUNS_BESIDE + PLANS_BESIDE * each.passes_needed)
     )
-    count = 0
-    for result, reruns in session.execute(newest):
-        if result not in (Result.PASSED, Result.QUARANTINED_PASSED) or reruns:
-            return count
-        count += 1
-    return count
+    rows = [Proof(row[2], row[0] in STEADY and not row[1], row[3]) for row in session.execute(newest).all()]
+    return quarantine_rules.passes_in_a_row(rows)
+
+
+def plan_of_run() -> ScalarSelect[str]:
+    """What ran elsewhere has no plan of ours, but a part of the same name each time."""
+    name = func.coalesce(cast(JobPlan.plan_id, Text), Job.label)
+    found = select(name).select_from(Job).outerjoin(JobPlan, JobPlan.job_id == Job.id)
+    return found.where(Job.id == TestBatch.job_id).scalar_subquery()
 
 
 # --- to be looked at ---------------------------------------------------------------------

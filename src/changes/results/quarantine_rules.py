@@ -1,7 +1,8 @@
 """When tests may be put into quarantine, and what a step is whose only failures are there. Pure."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 TESTS_AT_ONCE_MAX = 20
 # Of very small projects a share says nothing.
@@ -19,6 +20,28 @@ class Standing:
     tests: int
     held: int
     held_lately: int
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A run of a test in quarantine: of which plan, whether it passed at once, and whether that was there."""
+
+    plan: str
+    is_steady: bool
+    is_since: bool
+
+
+def passes_in_a_row(newest_first: Sequence[Proof]) -> int:
+    """In the plan that has the fewest, of those in which it was unsteady; of all together without any."""
+    unsteady = {run.plan for run in newest_first if not run.is_steady}
+    since = [run for run in newest_first if run.is_since]
+    return min(
+        (in_a_row([run for run in since if run.plan == plan]) for plan in unsteady), default=in_a_row(since)
+    )
+
+
+def in_a_row(newest_first: Sequence[Proof]) -> int:
+    return sum(1 for _ in takewhile(lambda run: run.is_steady, newest_first))
 
 
 def outage(standing: Standing, new: int) -> str | None:

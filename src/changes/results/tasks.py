@@ -1,11 +1,12 @@
 """Background work on results."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from changes.base import db, jobs, storage
+from changes.base import apart, db, jobs, storage
 from changes.base.process import settings
 from changes.builds.events import BuildFinished, StepFailed
 from changes.results import (
@@ -28,27 +29,37 @@ from changes.results.figures import counting
 
 
 def sum_up_tests() -> None:
-    until_nothing_is_left(testdays.sum_up)
+    if until_nothing_is_left(testdays.sum_up):
+        with db.transaction() as session:
+            packing.note_places(session)
 
 
 def count_work() -> None:
     until_nothing_is_left(counting.count_stale)
 
 
-def until_nothing_is_left(do_some: Callable[[Session], int]) -> None:
-    """In one transaction after the other, so that what came at night is done by the morning."""
-    is_more = True
+def until_nothing_is_left(do_some: Callable[[Session], int]) -> bool:
+    """In one transaction after the other, so that what came at night is done by the morning.
+
+    Whether there was something to do.
+    """
+    times, is_more = 0, True
     while is_more:
         with db.transaction() as session:
             is_more = do_some(session) > 0
+        times += is_more
+    return times > 0
 
 
 def look_for_flaky_tests() -> None:
     with db.transaction() as session:
         stale = flaky.stale_projects(session)
-    for project_id in stale:
-        with db.transaction() as session:
-            flaky.look(session, project_id)
+    apart.do_each(partial(look_for_flaky_tests_of, project_id) for project_id in stale)
+
+
+def look_for_flaky_tests_of(project_id: UUID) -> None:
+    with db.transaction() as session:
+        flaky.look(session, project_id)
 
 
 def tend_quarantine() -> None:
@@ -64,6 +75,9 @@ def drop_old_tests() -> None:
     for month in months:
         with db.transaction() as session:
             keeping.note_month(session, retention.tidy(session, month, keep_months=keep_months))
+
+
+def pack_indexes() -> None:
     packing.pack(db.database.get())
 
 

@@ -25,7 +25,8 @@ with added as (
         :sign * coalesce(sum(run.reruns), 0) as reruns,
         :sign * count(run.duration_ms) as measured,
         :sign * coalesce(sum(run.duration_ms), 0) as duration_ms,
-        coalesce(max(run.duration_ms), 0) as longest_ms
+        coalesce(max(run.duration_ms), 0) as longest_ms,
+        max(run.id) filter (where run.result = 1 and run.reruns > 0) as last_run
     from test_batch batch
     join test_run run on run.id >= batch.id and run.id < batch.end_id
         and run.id & {run_numbers.BATCH_MASK} = batch.id
@@ -36,7 +37,9 @@ with added as (
         project_id, day, test_id, runs, passed, failed, flaky, double_reruns, reruns, measured,
         duration_ms, longest_ms
     )
-    select * from added order by 1, 2, 3
+    select project_id, day, test_id, runs, passed, failed, flaky, double_reruns, reruns, measured,
+        duration_ms, longest_ms
+    from added order by 1, 2, 3
     on conflict (project_id, day, test_id) do update set
         runs = known.runs + excluded.runs,
         passed = known.passed + excluded.passed,
@@ -50,15 +53,19 @@ with added as (
     -- Nobody locked a row that was not there before.
     returning project_id, day, test_id, flaky, double_reruns, passed, reruns, xmax = 0 as is_new
 ), apart as (
-    insert into test_flaky_day as known (project_id, day, test_id, flaky, double_reruns, passed, reruns)
-    select project_id, day, test_id, kept.flaky, kept.double_reruns, kept.passed, kept.reruns
+    insert into test_flaky_day as known (
+        project_id, day, test_id, flaky, double_reruns, passed, reruns, last_run
+    )
+    select project_id, day, test_id, kept.flaky, kept.double_reruns, kept.passed, kept.reruns, added.last_run
     from kept join added using (project_id, day, test_id)
     where kept.flaky > 0 or added.flaky <> 0 order by 1, 2, 3
     on conflict (project_id, day, test_id) do update set
         flaky = excluded.flaky,
         double_reruns = excluded.double_reruns,
         passed = excluded.passed,
-        reruns = excluded.reruns
+        reruns = excluded.reruns,
+        last_run = case when :sign > 0 then greatest(known.last_run, excluded.last_run)
+            else nullif(known.last_run, excluded.last_run) end
 ), counted as (
     select project_id, day, count(*) filter (where is_new) as tests from kept group by 1, 2
 )

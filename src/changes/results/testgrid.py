@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
 from changes.builds.rules import Result
@@ -10,6 +11,7 @@ from changes.results.history import BAD, RunOfTest
 
 GOOD = (Result.PASSED, Result.QUARANTINED_PASSED)
 COLUMNS_MAX = 30
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,15 @@ def grid(runs: Sequence[RunOfTest]) -> Grid:
 
 
 def places(runs: Sequence[RunOfTest]) -> list[Place]:
-    """In the order in which they were first built: oldest first."""
+    """Oldest first, as a log has them: what was built later, to find what broke a test, is not newer for it.
+    Those of one moment in the order in which they were first built.
+    """
     first: dict[str, RunOfTest] = {}
     for run in runs:
         if run.sha not in first or run.number < first[run.sha].number:
             first[run.sha] = run
-    found = [Place(run.sha, run.subject, run.number) for run in first.values()]
-    return sorted(found, key=lambda place: place.number)
+    in_order = sorted(first.values(), key=lambda run: (run.date_committed or LONG_AGO, run.number))
+    return [Place(run.sha, run.subject, run.number) for run in in_order]
 
 
 def branches(runs: Sequence[RunOfTest]) -> list[str]:
@@ -107,10 +111,12 @@ def turning(runs: Sequence[RunOfTest], branch: str) -> Turning | None:
 
 
 def verdict_at(runs: Sequence[RunOfTest], place: Place) -> bool | None:
-    """By the newest build of the revision; one plan where it failed is enough."""
-    here = [run for run in runs if run.sha == place.sha]
-    newest = max(run.number for run in here)
-    results = {run.result for run in here if run.number == newest}
+    """By the newest build of the revision with each plan; one plan where it failed is enough."""
+    here = [run for run in runs if run.sha == place.sha and not run.is_replaced]
+    newest: dict[str, int] = {}
+    for run in here:
+        newest[run.plan] = max(run.number, newest.get(run.plan, 0))
+    results = {run.result for run in here if run.number == newest[run.plan]}
     if results & set(BAD):
         return False
     return True if results & set(GOOD) else None

@@ -5,7 +5,7 @@ its build, and those of a build lie together.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import count, repeat
 from struct import Struct
@@ -19,17 +19,22 @@ from sqlalchemy.orm import Session
 from changes.builds.models import JobStep
 from changes.builds.rules import Result
 from changes.results import causes, run_numbers, statistics, testdays
+from changes.results.fingerprints import Print
 from changes.results.formats.junit import TestSeen
 from changes.results.models import Test, TestBatch, TestMessage, TestRun
 
 # What the column holds.
 RERUNS_MAX = 2**15 - 1
-# Many values travel as one text: an array of ten thousand takes psycopg as long as all the rest.
+# Many values travel as one text: an array of ten thousand takes psycopg as long as all the rest. And they are
+# compared, not joined: for a join the database would read all tests of all projects. Both lists are put
+# together while the rows are read once, so they are in the same order.
 IDENTITIES = """
-select array_agg(test.id order by asked.place)
-from unnest(string_to_array(%s, ',')) with ordinality as asked (sha, place)
-left join test on test.project_id = %s and test.name_sha = asked.sha
+select string_agg(name_sha, ','), array_agg(id) from test
+where project_id = %s and name_sha = any(string_to_array(%s, ','))
 """
+# Each report asks for them, so they are in memory: taken from the disk they would be read from end to end, by
+# several processes.
+AT_HAND, AS_BEFORE = "set local random_page_cost = 1.1", "set local random_page_cost to default"
 # In the order of their digests, so that two reports of the same tests cannot wait for each other in a circle.
 NEW_TESTS = """
 with made as (
@@ -91,14 +96,15 @@ def store(session: Session, step: JobStep, tests: Sequence[TestSeen]) -> None:
         )
         session.add(batch)
         session.flush()
-        copy_runs(connection, first, tests, test_ids)
-        copy_messages(connection, first, tests, causes.assign(connection, batch, tests))
+        prints = copy_runs(connection, first, tests, test_ids)
+        copy_messages(connection, first, tests, causes.assign(connection, batch, prints))
     statistics.record(session, step, build_id, statistics.of_tests(tests))
 
 
 def forget(session: Session, step_id: UUID) -> None:
-    mine = select(TestBatch).where(TestBatch.step_id == step_id)
-    batch = session.execute(mine).scalar_one_or_none()
+    # Whoever sums up the day just now is waited for: what he has summed up is known then.
+    mine = select(TestBatch).where(TestBatch.step_id == step_id).with_for_update()
+    batch = session.execute(mine.execution_options(populate_existing=True)).scalar_one_or_none()
     if batch is None:
         return
     if batch.is_summed_up:
@@ -122,24 +128,27 @@ def of_step(connection: Connection, step: JobStep) -> tuple[UUID, bool, datetime
 def identities(connection: Connection, project_id: UUID, tests: Sequence[TestSeen]) -> list[int]:
     """The id of each test, in their order; new names get one. Most are known, and only read."""
     shas = [test.sha1 for test in tests]
-    found = known_tests(connection, project_id, shas)
-    if None in found:
-        new = {sha: test for sha, test, known in zip(shas, tests, found, strict=True) if known is None}
-        made = write_tests(connection, project_id, dict(sorted(new.items())))
-        found = [known or made.get(sha) for sha, known in zip(shas, found, strict=True)]
-    if None in found:
+    by_sha = dict(zip(shas, tests, strict=True))
+    known = known_tests(connection, project_id, by_sha)
+    if len(known) < len(by_sha):
+        new = sorted(by_sha.keys() - known.keys())
+        known |= write_tests(connection, project_id, {sha: by_sha[sha] for sha in new})
+    if len(known) < len(by_sha):
         # Another report told of the same ones at the same time.
-        found = known_tests(connection, project_id, shas)
-    ids = [test_id for test_id in found if test_id is not None]
+        known = known_tests(connection, project_id, by_sha)
+    ids = [known[sha] for sha in shas]
     learn_owners(connection, tests, ids)
     return ids
 
 
-def known_tests(connection: Connection, project_id: UUID, shas: list[str]) -> list[int | None]:
+def known_tests(connection: Connection, project_id: UUID, shas: Iterable[str]) -> dict[str, int]:
     with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-        row = cursor.execute(IDENTITIES, [",".join(shas), project_id]).fetchone()
-    found: list[int | None] = row[0] if row else []
-    return found
+        cursor.execute(AT_HAND)
+        row = cursor.execute(IDENTITIES, [project_id, ",".join(shas)]).fetchone()
+        cursor.execute(AS_BEFORE)
+    if row is None or row[0] is None:
+        return {}
+    return dict(zip(row[0].split(","), row[1], strict=True))
 
 
 def write_tests(connection: Connection, project_id: UUID, new: Mapping[str, TestSeen]) -> dict[str, int]:
@@ -163,10 +172,14 @@ def learn_owners(connection: Connection, tests: Sequence[TestSeen], ids: Sequenc
         connection.execute(NEW_OWNERS, [[test_id for test_id, _ in told], [owner for _, owner in told]])
 
 
-def copy_runs(connection: Connection, first: int, tests: Sequence[TestSeen], test_ids: Sequence[int]) -> None:
+def copy_runs(
+    connection: Connection, first: int, tests: Sequence[TestSeen], test_ids: Sequence[int]
+) -> dict[int, Print]:
+    """What their failures have in common is looked for while the database is busy with the rows."""
     statement = f"copy test_run ({COLUMNS}) from stdin (format binary)"
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         copy.write(packed(first, tests, test_ids))
+        return causes.prints_of(tests)
 
 
 def copy_messages(
@@ -213,8 +226,8 @@ def batch_number() -> ColumnElement[int]:
 
 
 def is_run(number: int) -> ColumnElement[bool]:
-    """One that is known by nothing but its number: it is looked for among those of its batch."""
-    return and_(TestRun.id == number, batch_number() == run_numbers.batch_of(number))
+    """One that is known by nothing but its number."""
+    return TestRun.id == number
 
 
 def of_build(build_id: UUID) -> ColumnElement[bool]:

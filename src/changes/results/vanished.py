@@ -39,9 +39,11 @@ class Expectation:
     way: str
 
 
-def problems(session: Session, step: JobStep) -> list[Problem]:
-    """Called under the build's lock, with the tests of the step stored. A warning is only noted."""
-    expected = expectation(session, step)
+def problems(session: Session, step: JobStep, *, excused: int = 0) -> list[Problem]:
+    """Called under the build's lock, with the tests of the step stored. A warning is only noted. `excused`
+    says that it failed for nothing but so many tests that may fail.
+    """
+    expected = expectation(session, step, excused=excused)
     if expected is None:
         return []
     names = vanished(session, step, expected)
@@ -54,13 +56,16 @@ def problems(session: Session, step: JobStep) -> list[Problem]:
     return []
 
 
-def expectation(session: Session, step: JobStep) -> Expectation | None:
-    """None while others of the job still run, and where nothing can be expected of it.
+def expectation(session: Session, step: JobStep, *, excused: int = 0) -> Expectation | None:
+    """None while others of the job still run, and where nothing can be expected of it, as a runner stops at a
+    failure.
 
-    At the report of a step its result is not known yet; when it has been read, it is.
+    At the report of a step its result is not known yet; when it has been read, it is, also where it is not
+    shown before the failures were looked at.
     """
+    said = second_look.awaited(step)
     if (
-        step.result not in (Result.PASSED, Result.UNKNOWN)
+        (said not in (Result.PASSED, Result.UNKNOWN) and not excused)
         or "expands_into" in step.data
         or second_look.is_look(step)
     ):
@@ -79,6 +84,7 @@ def is_last_and_all_passed(session: Session, step: JobStep) -> bool:
         JobStep.job_id == step.job_id,
         JobStep.id != step.id,
         JobStep.replacement_id.is_(None),
+        ~JobStep.data.has_key(second_look.LOOKS_AT),
         or_(JobStep.status != Status.FINISHED, JobStep.result != Result.PASSED),
     )
     return session.execute(others.limit(1)).first() is None

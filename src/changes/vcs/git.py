@@ -1,12 +1,12 @@
 """A git mirror: bare, with the remote's branches and tags under their own names."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from changes.vcs import blocks, git_leftovers, git_output, git_worktree, names
-from changes.vcs.errors import LeftLocked, MissingFile, TooLarge, UnknownRevision
+from changes.vcs.errors import LeftLocked, MissingFile, TimedOut, TooLarge, UnknownRevision
 from changes.vcs.git_command import Git
 from changes.vcs.interface import (
     DIFF_MAX_BYTES,
@@ -265,6 +265,20 @@ class GitMirror:
             self._here, *PLAIN_DIFF, "-m", "-z", "--name-only", "--no-renames", sha, "--"
         )
         return sorted({name.decode("utf-8", "replace") for name in listing.split(b"\0") if name})
+
+    def touching(
+        self, shas: Sequence[str], is_wanted: Callable[[str], bool], timeout_s: float
+    ) -> Generator[str, None, None]:
+        names.check_sha(*shas)
+        ends_at = time.monotonic() + timeout_s
+        # -m compares a merge with each of its parents.
+        options = ("-r", "--root", "--no-ext-diff", "--no-textconv", "--no-renames", "-m", "-z")
+        asked = "".join(f"{sha}\n" for sha in shas).encode()
+        output = self._git.stream(self._here, "diff-tree", "--stdin", "--name-only", *options, stdin=asked)
+        for told in git_output.touching(texts(output, "\0"), frozenset(shas), is_wanted):
+            if time.monotonic() > ends_at:
+                raise TimedOut("to look through so many commits took too long")
+            yield from told
 
     def diff(self, sha: str, base: str | None = None) -> bytes:
         names.check_sha(sha, *([base] if base else []))

@@ -1,7 +1,7 @@
 """Reads what git prints; pure."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from changes.vcs import names
 from changes.vcs.errors import MissingFile
@@ -95,3 +95,22 @@ def file_content(answer: bytes, path: str) -> bytes | None:
         return None
     # What git says of links: dangling, loop, symlink (leaves the repository), notdir.
     raise MissingFile(f"{path} is a link that leads to no file of the repository")
+
+
+def touching(
+    lists: Iterable[list[str]], shas: Collection[str], is_wanted: Callable[[str], bool]
+) -> Iterator[list[str]]:
+    """Of `diff-tree --stdin --name-only -z`: who has such a file, once each; a list for each that was read.
+
+    A merge is told once for each of its parents.
+    """
+    sha, last = "", ""
+    for records in lists:
+        found = []
+        for record in records:
+            if record in shas:
+                sha = record
+            elif sha != last and is_wanted(record):
+                found.append(sha)
+                last = sha
+        yield found

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from changes.vcs.errors import (
     LeftLocked,
     MissingFile,
     NotARepository,
+    TimedOut,
     TooLarge,
     UnknownRevision,
 )
@@ -35,6 +36,8 @@ from changes.vcs.removal import remove_folder
 from changes.vcs.run import Limits, split
 
 LINKS_MAX = 5
+# Commits that one query names: it is one argument of a command.
+ASKED_AT_ONCE = 500
 HEADER_MAX_BYTES = 2 * names.NAME_MAX_CHARS
 HEAD_TEMPLATE = "{branch}\\0{node}\\n"
 
@@ -211,6 +214,23 @@ class HgMirror:
             listing = self._hg.read(self._here, "status", *options, f"--rev={parent}", f"--rev={sha}")
             found |= {name.decode("utf-8", "replace") for name in listing.split(b"\0") if name}
         return sorted(found)
+
+    def touching(
+        self, shas: Sequence[str], is_wanted: Callable[[str], bool], timeout_s: float
+    ) -> Generator[str, None, None]:
+        names.check_sha(*shas)
+        ends_at = time.monotonic() + timeout_s
+        for begin in range(0, len(shas), ASKED_AT_ONCE):
+            revset = " + ".join(f'id("{sha}")' for sha in shas[begin : begin + ASKED_AT_ONCE])
+            listing = self._hg.read(
+                self._here, "log", f"--rev={revset}", f"--template={hg_output.FILES_TEMPLATE}"
+            )
+            for sha, is_merge, files in hg_output.files_of_commits(listing):
+                # Of a merge, Mercurial tells only what differs from both sides.
+                if any(map(is_wanted, self.changed_files(sha) if is_merge else files)):
+                    yield sha
+                if time.monotonic() > ends_at:
+                    raise TimedOut("to look through so many commits took too long")
 
     def diff(self, sha: str, base: str | None = None) -> bytes:
         names.check_sha(sha, *([base] if base else []))

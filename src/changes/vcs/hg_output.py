@@ -14,6 +14,7 @@ _FIELDS = "sha=node, p1=p1node, p2=p2node, author=author, date=date|hgdate, bran
 LOG_TEMPLATE = f"{{dict({_FIELDS})|json}}\\n"
 # The content comes last, because it may hold anything.
 FILE_TEMPLATE = "{path}\\0{data}"
+FILES_TEMPLATE = "{node}\\0{p2node}\\0{files % '{file}\\0'}\\0"
 _NO_PARENT = "0" * 40
 # Mercurial has no other word for "no limit".
 LIMIT_MAX = 2**31 - 1
@@ -94,3 +95,13 @@ def quoted_path(path: str) -> str:
     """For Mercurial's languages; a name may hold anything, so it travels as hex escapes."""
     escaped = "".join(f"\\x{byte:02x}" for byte in f"path:{path}".encode())
     return f'"{escaped}"'
+
+
+def files_of_commits(listing: bytes) -> Iterator[tuple[str, bool, list[str]]]:
+    """Sha, whether it is a merge, and its files: no name is empty, so an empty one ends them."""
+    fields = listing.decode("utf-8", "replace").split("\0")
+    begin = 0
+    while begin + 1 < len(fields):
+        end = fields.index("", begin + 2)
+        yield fields[begin], fields[begin + 1] != _NO_PARENT, fields[begin + 2 : end]
+        begin = end + 1

@@ -4,7 +4,7 @@ A `sha` is always a full one; only `resolve` and `fetch` take other names. Every
 `VcsError`; see errors.py for which of them mean "try again".
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -190,6 +190,14 @@ class Mirror(Protocol):
         """Sorted names that differ from any of the parents; for a root commit all its files.
 
         A merge so counts for everything it brings to either side. A rename has both names.
+        """
+
+    def touching(
+        self, shas: Sequence[str], is_wanted: Callable[[str], bool], timeout_s: float
+    ) -> Generator[str, None, None]:
+        """Those of these commits that change a file with such a name, in their order; as `changed_files`.
+
+        What is not here is passed over. Close it to stop early; who takes longer is TimedOut.
         """
 
     def diff(self, sha: str, base: str | None = None) -> bytes:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -41,8 +41,10 @@ async def recognised(request: Request, connection: AsyncConnection[Any]) -> Know
 
 
 async def offers_for(request: Request, asked: Ask) -> list[StepOffer]:
-    async with known(request) as (_, node):
-        pass
+    async with known(request) as (connection, node):
+        taken = await first_look(request, connection, node, asked) if asked.held is None else []
+    if taken:
+        return [each.offer for each in taken]
     if asked.held is None:
         return await new_offers(request, node, asked.slots, asked.wait_s)
     await end_earlier_questions(request, node.id)
@@ -74,12 +76,12 @@ async def new_offers(request: Request, node: KnownNode, slots: int, wait_s: floa
     until = time.monotonic() + hold_s(node, wait_s)
     taken: list[Taken] = []
     called: waiting_room.Called | None = None
-    # Rung when it gives steps back because it stops, and when something is said about its machine:
-    # it asks again then, if it is still there.
-    with bell.listening(f"leave:{node.id.hex}") as left:
+    # `left` is rung when it gives steps back because it stops, and when something is said about its
+    # machine: it asks again then, if it is still there.
+    with bell.listening(f"leave:{node.id.hex}") as left, hanging_up(request) as gone:
         while not taken and not left.done() and not bell.closed.is_set():
             with room.seat(node.offer, is_open=node.is_welcome) as seat:
-                if await request.is_disconnected():
+                if gone.done():
                     room.hand_back(called, seat.called)
                     break  # whoever hung up must not be given a step
                 if called is not None or room.is_news(node.id, node.offer):
@@ -89,12 +91,24 @@ async def new_offers(request: Request, node: KnownNode, slots: int, wait_s: floa
                 if taken or left_s <= 0:
                     room.served(seat.called, [each.needs for each in taken], has_looked=False)
                     break
-                await asyncio.wait({seat.ring, left}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    {seat.ring, left, gone}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+                )
                 called = seat.called
         else:
             room.hand_back(called)
             room.forget_look(node.id)
     return [each.offer for each in taken]
+
+
+@contextmanager
+def hanging_up(request: Request) -> Iterator[asyncio.Task[Any]]:
+    """Done when whoever asks is not there any more: all of the question has been read."""
+    gone = asyncio.ensure_future(request.receive())
+    try:
+        yield gone
+    finally:
+        gone.cancel()
 
 
 def hold_s(node: KnownNode, wait_s: float) -> float:
@@ -104,17 +118,37 @@ def hold_s(node: KnownNode, wait_s: float) -> float:
     return min(wait_s, HOLD_MAX_S) * (1 - SPREAD * (node.id.int % 1000) / 1000)
 
 
+async def first_look(
+    request: Request, connection: AsyncConnection[Any], node: KnownNode, asked: Ask
+) -> list[Taken]:
+    """With the connection that is at hand, unless it would have to wait for its turn with it. What arrives
+    after this look is news to the next one.
+    """
+    bell, room = request.app.state.bell, request.app.state.room
+    is_useful = node.is_welcome and room.is_news(node.id, node.offer) and not bell.closed.is_set()
+    if not is_useful or room.turnstile.locked():
+        return []
+    async with room.turnstile:
+        return await look_with(request, connection, node, asked.slots)
+
+
 async def look(request: Request, node: KnownNode, slots: int) -> list[Taken]:
-    room = request.app.state.room
     if not node.is_welcome:
         return []
+    async with request.app.state.room.turnstile, request.app.state.pool.connection() as connection:
+        return await look_with(request, connection, node, slots)
+
+
+async def look_with(
+    request: Request, connection: AsyncConnection[Any], node: KnownNode, slots: int
+) -> list[Taken]:
+    room = request.app.state.room
     heard_before = room.heard
-    async with room.turnstile, request.app.state.pool.connection() as connection:
-        taken = await dispatch.take_steps(
-            connection,
-            node_id=node.id,
-            count=max(1, min(slots, STEPS_AT_ONCE)),
-            silence_s=settings.get().node_silence_max_s,
-        )
+    taken = await dispatch.take_steps(
+        connection,
+        node_id=node.id,
+        count=max(1, min(slots, STEPS_AT_ONCE)),
+        silence_s=settings.get().node_silence_max_s,
+    )
     room.note_look(node.id, node.offer, heard_before, found=bool(taken))
     return taken

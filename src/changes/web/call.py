@@ -7,7 +7,7 @@ with call.begin(request, Scope.WRITE) as ask:
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import BoundedSemaphore
@@ -16,8 +16,9 @@ from urllib.parse import urlencode
 
 from fastapi import FastAPI, HTTPException, Request, Response
 
-from changes.base import db, idempotency
+from changes.base import db, idempotency, questions
 from changes.base.errors import NotSignedIn
+from changes.base.questions import Question
 from changes.people.rules import Scope
 from changes.projects import looks
 from changes.web import answers, auth, tables
@@ -83,10 +84,13 @@ class Replayed(Exception):
 
 
 @contextmanager
-def begin(request: Request, needed: Scope) -> Iterator[Call]:
-    """Commits when the block ends well. A POST with a key that was used gets its first answer."""
+def begin(request: Request, needed: Scope, foreseen: Sequence[Question] = ()) -> Iterator[Call]:
+    """Commits when the block ends well. A POST with a key that was used gets its first answer. What is
+    foreseen to be asked is asked together with who asks.
+    """
     prepared: looks.Looks | None = getattr(request.state, "looks", None)
     with db.transaction() as session, looks.used(session, prepared):
+        questions.foresee(session, *foreseen)
         caller = recognise(session, request)
         auth.require(caller, needed)
         once = repeatable(request, caller)

@@ -3,6 +3,7 @@
 import pytest
 from tests.results.formats import reports
 
+from changes.results import fingerprints
 from changes.results.formats import seen
 
 
@@ -144,14 +145,61 @@ def test_robots_junit_report_is_read() -> None:
     }
 
 
-def test_what_gotestsum_ran_again_is_decided_by_its_last_run() -> None:
-    tests = reports.of_corpus("gotestsum_rerun.xml")
+def test_surefire_tells_of_reruns_and_of_what_was_skipped_or_assumed() -> None:
+    tests = reports.of_corpus("surefire_real.xml")
 
     assert [(test.short_name, test.result, test.reruns) for test in tests] == [
-        ("TestAdd", "passed", 0),
-        ("TestShaky", "passed", 1),
-        ("TestHopeless", "failed", 1),
+        ("adds", "passed", 0),
+        ("later", "skipped", 0),
+        ("shaky", "passed", 1),
+        ("total", "failed", 2),
+        ("onlyElsewhere", "skipped", 0),
+        ("throwsUp", "failed", 2),
     ]
+
+
+def test_a_place_that_surefire_wrote_behind_the_words_is_a_place() -> None:
+    tests = {test.short_name: test for test in reports.of_corpus("surefire_real.xml")}
+
+    cause = fingerprints.of(tests["total"].message)
+
+    assert cause is not None
+    assert cause.headline == "java.lang.AssertionError: the total of ]]> äöü expected:<4> but was:<3>"
+    assert cause.place == "CartTest.java com.example.shop.CartTest.total"
+
+
+def test_what_gotestsum_ran_again_is_decided_by_its_last_run() -> None:
+    tests = reports.of_corpus("gotestsum_rerun_real.xml")
+
+    assert [(test.short_name, test.result, test.reruns) for test in tests] == [
+        ("TestTotal", "failed", 2),
+        ("TestShaky", "passed", 1),
+        ("TestLater", "skipped", 0),
+        ("TestAdd/two_items", "passed", 0),
+        ('TestAdd/<none>_&_"nothing"', "passed", 0),
+        ("TestAdd", "passed", 0),
+        ("TestPanics", "passed", 0),
+    ]
+
+
+def test_a_panic_that_gotestsum_tells_of_is_one_cause_at_the_place_of_ours() -> None:
+    tests = {test.short_name: test for test in reports.of_corpus("gotestsum_panic_real.xml")}
+
+    cause = fingerprints.of(tests["TestPanics"].message)
+
+    assert tests["TestPanics"].result == "failed"
+    assert cause is not None
+    assert cause.headline == "panic: assignment to entry in nil map [recovered]"
+    assert cause.place == "cart/cart_test.go"
+
+
+def test_a_failure_that_gotestsum_tells_of_is_told_by_its_own_words() -> None:
+    tests = {test.short_name: test for test in reports.of_corpus("gotestsum_rerun_real.xml")}
+
+    lines = fingerprints.lines_of(tests["TestTotal"].message)
+
+    said = ["adding up", "total is 3, want 4: umlauts äöü ]]>"]
+    assert fingerprints.words(lines, "\n".join(lines)) == said
 
 
 def test_of_another_runner_the_worst_of_several_entries_counts() -> None:

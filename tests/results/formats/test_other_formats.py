@@ -152,6 +152,19 @@ def test_an_older_report_of_robot_has_times_instead_of_durations_and_tells_what_
     assert [test.reruns for test in tests] == [1, 0]
 
 
+def test_what_robot_merged_is_told_in_plain_words_the_last_run_first() -> None:
+    tests = reports.of_corpus("robot6_merged_real.xml")
+
+    assert [(test.short_name, test.result, test.reruns) for test in tests] == [
+        ("Works", "passed", 0),
+        ("Is Shaky", "passed", 1),
+        ("Stays Broken", "failed", 1),
+        ("Is Left Out", "skipped", 0),
+    ]
+    assert [line for line in tests[1].message.split("\n") if "=" not in line] == ["the first time it fails"]
+    assert [line for line in tests[2].message.split("\n") if "=" not in line] == ['<none> & "nothing"'] * 2
+
+
 def test_a_time_of_robot_that_is_none_is_no_duration() -> None:
     assert robot.took_ms({"starttime": "20260105 10:00:00.000", "endtime": "later"}) is None
 

@@ -15,6 +15,7 @@ from changes.base import clock
 from changes.builds import queries, reasons
 from changes.builds.models import Build, FailureReason, JobStep
 from changes.builds.rules import Cause, Result, Status
+from changes.builds.second_look import STATE, Checked
 from changes.results import testruns
 from changes.results.formats import junit
 
@@ -69,6 +70,21 @@ def test_a_build_of_another_project_is_not_found(browser: TestClient, session: S
     a_project(session, "other")
 
     assert browser.get(f"/projects/other/builds/{build.id.hex}/").status_code == 404
+
+
+def test_failures_that_are_looked_at_again_are_checked_and_not_red(
+    browser: TestClient, session: Session, build: Build
+) -> None:
+    step = fail_tests(session, build, "a.breaks")
+    step.status = build.status = Status.COLLECTING_RESULTS
+    step.data = {**step.data, STATE: Checked(["a.breaks"]).kept()}
+    session.flush()
+
+    page = browser.get(PAGE).text
+
+    assert "Checking: what failed newly is run again alone" in page
+    assert page.count(">checking<") == 2
+    assert "Running, failing" not in page
 
 
 def test_the_tab_tells_the_verdict(browser: TestClient, session: Session, build: Build) -> None:

@@ -1,5 +1,6 @@
 """The machines that run builds."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -7,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 from tests import work
+from tests.builds import queues
 from tests.factories import a_build, a_node, a_project, give_to
 from tests.finished import end_step
 from tests.web.conftest import first_step
@@ -86,6 +88,18 @@ def test_a_machine_shows_what_it_runs_and_what_it_ran(browser: TestClient, sessi
     assert f"/steps/{before.id.hex}/" in ran
     assert "/projects/two/builds/1/" in ran
     assert "1 of 2" in page
+
+
+def test_a_machine_shows_what_waits_for_what_it_could_run(browser: TestClient, session: Session) -> None:
+    node = queues.a_node(session, labels={"cluster": "macos"}, date_last_seen=clock.now() - timedelta(days=2))
+    queues.a_queue(session, "ios", 3, cluster="macos")
+    queues.a_queue(session, "web", 1, cluster="linux")
+
+    page = browser.get(f"/nodes/{node.id.hex}/").text
+
+    assert "3 steps that it could run wait: start its agent" in page
+    assert re.findall(r"data-item>(\w+)</a>[^/]*cluster: macos", page) == ["Ios"]
+    assert "cluster: linux" not in page
 
 
 def test_a_machine_that_never_worked_says_so(browser: TestClient, session: Session) -> None:

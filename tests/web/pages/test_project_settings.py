@@ -147,6 +147,18 @@ def test_everybody_who_may_read_finds_owner_and_notes(
     assert "&lt;b&gt;Read me&lt;/b&gt;" in page
 
 
+def test_everybody_who_may_read_finds_what_it_builds(
+    browser: TestClient, session: Session, project: Project
+) -> None:
+    said = {options.BRANCHES: "main release-*", options.FILES: "src/*\ndocs/*", options.QUEUE_LIMIT: "0"}
+    options.change(session, project, {**said, options.DIFF_TRIGGER: "0"})
+
+    page = answered(browser.get("/projects/hello/details/")).text
+
+    for words in ("<dd>new commits</dd>", "main release-*", "src/*, docs/*", "none: it is paused"):
+        assert words in page
+
+
 @pytest.mark.parametrize("page", ["settings/", "details/", "start/", "build/", "plans/new/"])
 def test_a_page_of_a_project_asks_few_questions(
     session: Session, project: Project, questions: Callable[[str], int], page: str

@@ -293,11 +293,11 @@ def test_a_project_is_found_by_its_id_too(browser: TestClient, session: Session)
 
 
 @pytest.mark.parametrize("path", ["/projects/", "/projects/server/", "/projects/server/plans/"])
-def test_no_page_asks_more_than_eight_questions(
+def test_no_page_asks_more_than_nine_questions(
     session: Session, questions: Callable[[str], int], path: str
 ) -> None:
     project = a_project(session, "server")
     a_finished_build(session, project, Result.FAILED).tags = ["nightly"]
     a_finished_build(session, project)
 
-    assert questions(path) <= 8
+    assert questions(path) <= 9

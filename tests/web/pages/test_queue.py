@@ -1,6 +1,7 @@
 """The queue, its lines, and limits that plans share, as pages."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -15,6 +16,7 @@ from changes.base import ids
 from changes.builds import groups
 from changes.builds.models import JobStep
 from changes.builds.queue_models import ConcurrencyGroup
+from changes.builds.queue_rules import NodeState
 from changes.people import users
 from changes.web.auth import COOKIE, proof_for
 
@@ -36,6 +38,35 @@ def test_what_waits_is_shown_with_why_and_a_way_to_it(browser: TestClient, sessi
     assert f'href="/steps/{first.hex}/"' in page
     assert f'href="/queue/lanes/{lane.id.hex}/"' in page
     assert ("4 cpus" in page, "cluster: arm" in page) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("has", "needs", "leads_to"),
+    [
+        ({"state": NodeState.DRAINED}, {}, "/nodes/?query="),
+        ({"date_last_seen": None}, {}, "/nodes/"),
+        ({}, {"cluster": "arm"}, "/projects/p/plans/"),
+        ({}, {"options": {"queue.limit": "0"}}, "/projects/p/settings/"),
+    ],
+)
+def test_what_somebody_can_do_about_it_is_one_link_away(
+    browser: TestClient, session: Session, has: dict[str, Any], needs: dict[str, Any], leads_to: str
+) -> None:
+    queues.a_queue(session, "p", **needs)
+    queues.a_node(session, **has)
+
+    page = browser.get("/queue/").text
+
+    assert f'<a class="nowrap" href="{leads_to}' in page
+
+
+def test_who_waits_for_a_group_is_led_to_its_limit(browser: TestClient, session: Session) -> None:
+    groups.set_limit(session, "staging", 0)
+    build = queues.ask_for(session, queues.a_project(session, "p"))
+    queues.change(session, build, data={"concurrency_group": "staging"})
+    queues.a_node(session)
+
+    assert '<a class="nowrap" href="/queue/#groups">Raise the limit' in browser.get("/queue/").text
 
 
 @pytest.mark.parametrize(

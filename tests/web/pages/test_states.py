@@ -22,19 +22,19 @@ def test_each_state_has_a_name_a_word_and_a_shape_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "result", "test_failures", "expected"),
+    ("status", "result", "expected"),
     [
-        (Status.PENDING_ALLOCATION, Result.UNKNOWN, 0, states.WAITING),
-        (Status.QUEUED, Result.FAILED, 0, states.WAITING_FAILING),
-        (Status.IN_PROGRESS, Result.UNKNOWN, 0, states.RUNNING),
-        (Status.IN_PROGRESS, Result.UNKNOWN, 2, states.RUNNING_FAILING),
-        (Status.COLLECTING_RESULTS, Result.UNKNOWN, 0, states.COLLECTING),
-        (Status.FINISHED, Result.PASSED, 0, states.PASSED),
-        (Status.FINISHED, Result.INFRA_FAILED, 3, states.INFRA),
-        (Status.UNKNOWN, Result.UNKNOWN, 0, states.NONE),
+        (Status.PENDING_ALLOCATION, Result.UNKNOWN, states.WAITING),
+        (Status.QUEUED, Result.FAILED, states.WAITING_FAILING),
+        (Status.IN_PROGRESS, Result.UNKNOWN, states.RUNNING),
+        (Status.IN_PROGRESS, Result.FAILED, states.RUNNING_FAILING),
+        (Status.COLLECTING_RESULTS, Result.UNKNOWN, states.COLLECTING),
+        (Status.FINISHED, Result.PASSED, states.PASSED),
+        (Status.FINISHED, Result.INFRA_FAILED, states.INFRA),
+        (Status.UNKNOWN, Result.UNKNOWN, states.NONE),
     ],
 )
 def test_only_what_is_finished_is_judged_by_its_result(
-    status: Status, result: Result, test_failures: int, expected: State
+    status: Status, result: Result, expected: State
 ) -> None:
-    assert states.state_of(status, result, test_failures) == expected
+    assert states.state_of(status, result) == expected

@@ -13,7 +13,7 @@ quarantine = typer.Typer(no_args_is_help=True, help="Tests that may fail for a w
 Project = Annotated[str, typer.Argument(metavar="PROJECT", help="Short name of the project.")]
 Tests = Annotated[list[str], typer.Argument(metavar="TEST...", help="Full names, or their sha1.")]
 MS_PER_MINUTE = 60_000
-HEADLINE_COLUMNS = 100
+HEADLINE_COLUMNS, PLACE_COLUMNS = 100, 80
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,9 +30,13 @@ def flaky(project: Project, as_json: AsJson = False) -> None:
         return
     bill = found["bill"]
     minutes = bill["lostMs"] / MS_PER_MINUTE
+    if not found["tests"]:
+        tell(f"No flaky tests in {bill['days']} days.")
+        return
     tell(
-        f"{bill['tests']} flaky tests in {bill['days']} days: {bill['redBuilds']} builds turned red,"
-        f" {bill['reruns']} runs again, {minutes:.0f} minutes lost."
+        f"{counted(bill['tests'], 'flaky test')} in {bill['days']} days:"
+        f" {counted(bill['redBuilds'], 'build')} turned red, {counted(bill['reruns'], 'run')} again,"
+        f" {counted(round(minutes), 'minute')} lost."
     )
     rows = [
         (
@@ -43,7 +47,9 @@ def flaky(project: Project, as_json: AsJson = False) -> None:
         )
         for each in found["tests"]
     ]
-    table(["SCORE", "TEST", "", "WHY"], rows)
+    table(["SCORE", "TEST", "STATE", "WHY"], rows)
+    if bill["tests"] > len(rows):
+        tell(f"{bill['tests'] - len(rows)} more are on the page /projects/{project}/flaky/.")
 
 
 def failures(
@@ -57,11 +63,21 @@ def failures(
     if as_json:
         say_json(found)
         return
+    if not found:
+        tell("No failures in a day." if days == 1 else f"No failures in {days} days.")
+        return
     rows = [
-        (each["builds"], each["changes"], each["runs"], known(each), each["headline"][:HEADLINE_COLUMNS])
+        (
+            each["builds"],
+            each["changes"],
+            each["runs"],
+            known(each),
+            each["headline"][:HEADLINE_COLUMNS],
+            each["place"][:PLACE_COLUMNS],
+        )
         for each in found
     ]
-    table(["BUILDS", "CHANGES", "RUNS", "KNOWN AS", "WHAT WAS SAID"], rows)
+    table(["BUILDS", "CHANGES", "RUNS", "KNOWN AS", "WHAT WAS SAID", "WHERE"], rows)
 
 
 def known(each: dict[str, Any]) -> str:
@@ -95,7 +111,7 @@ def add(
         say_json(made)
         return
     for each in made:
-        say(f"{each['test']['name']} until {each['dateExpires']}")
+        say(f"{each['test']['name']} until {minute_of(each['dateExpires'])}")
 
 
 @quarantine.command("remove")
@@ -120,7 +136,20 @@ def list_live(project: Project, as_json: AsJson = False) -> None:
     if as_json:
         say_json(found)
         return
+    if not found["live"]:
+        tell("No test is in quarantine.")
+        return
     rows = [
-        (each["test"]["name"], each["owner"], each["dateExpires"], each["reason"]) for each in found["live"]
+        (each["test"]["name"], each["owner"], minute_of(each["dateExpires"]), each["reason"])
+        for each in found["live"]
     ]
-    table(["TEST", "OWNER", "UNTIL", "WHY"], rows)
+    table(["TEST", "OWNER", "UNTIL (UTC)", "WHY"], rows)
+
+
+def minute_of(time: str) -> str:
+    """Of a time as the API has it, what people read."""
+    return time[:16].replace("T", " ")
+
+
+def counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -123,6 +123,8 @@ def report_what_is_there(server: Server, told: Told, result: str | None, failure
     if result is None and not told.wanted.junit:
         fail("Say how it ended: --result, or --junit with its test reports.", WRONG_USAGE)
     found = report_files.find(told.wanted, missing=refuse_missing)
+    # Before a build is begun that nobody could end.
+    refuse_unreadable([*(Path(path) for path in told.logs if path != STDIN), *(file.path for file in found)])
     with reaching(server):
         part = Part(server, checked(telling.begin(server, told.fields)).data)
         lost: list[str] = []
@@ -145,17 +147,17 @@ def verdict(result: str | None, failure: str, lost: list[str]) -> dict[str, obje
     return {"result": result, "failure": failure or None}
 
 
-def send_logs(part: Part, paths: list[str], *, first: int = 0) -> None:
-    for number, path in enumerate(paths, start=first):
+def send_logs(part: Part, paths: list[str]) -> None:
+    for number, path in enumerate(paths):
         if path == STDIN:
             checked(part.append_all(CONSOLE, telling.chunks_of(sys.stdin.buffer)))
-            continue
-        name = report_files.log_name(Path(path), number, CONSOLE)
-        try:
-            with Path(path).open("rb") as file:
-                checked(part.append_all(name, telling.chunks_of(file)))
-        except OSError as error:
-            fail(f"{path} cannot be read: {error.strerror}", WRONG_USAGE)
+        else:
+            checked(send_log(part, Path(path), number))
+
+
+def send_log(part: Part, path: Path, number: int) -> Answer:
+    with path.open("rb") as file:
+        return part.append_all(report_files.log_name(path, number, CONSOLE), telling.chunks_of(file))
 
 
 def send_files(part: Part, found: list[report_files.File]) -> list[str]:
@@ -171,6 +173,12 @@ def send_files(part: Part, found: list[report_files.File]) -> list[str]:
 
 def refuse_missing(pattern: str) -> NoReturn:
     fail(f"There is no file {pattern}.", WRONG_USAGE)
+
+
+def refuse_unreadable(paths: list[Path]) -> None:
+    for path in paths:
+        if trouble := report_files.trouble_with(path):
+            fail(trouble, WRONG_USAGE)
 
 
 def checked(answer: Answer) -> Answer:
@@ -206,13 +214,16 @@ def run_and_report(server: Server, told: Told, command: list[str]) -> int:
 
 
 def part_of(server: Server, told: Told) -> Part | None:
-    """None when nobody is there to tell it to: a build must not fail because of that."""
+    """None when nobody is there to tell it to, or wants to hear it: a build must not fail because of that."""
     try:
         answer = telling.begin(server, told.fields)
     except urllib3.exceptions.HTTPError:
         tell(f"changes: {server.login.url} does not answer, so this is not reported")
         return None
-    part = Part(server, checked(answer).data)
+    if answer.is_refusal:
+        tell(f"changes: this is not reported: {answer.error}")
+        return None
+    part = Part(server, answer.data)
     tell(f"Reported as {told.fields['project']} #{part.build['number']} {part.build['link']}")
     if part.is_over:
         tell("changes: this part was reported before; what runs now needs another --external-id")
@@ -221,9 +232,14 @@ def part_of(server: Server, told: Told) -> Part | None:
 
 
 def end_part(part: Part, told: Told, command: list[str], ended: Ended) -> None:
+    files = report_files.find(told.wanted, missing=tell_missing)
     # The console is what the command printed.
-    send_logs(part, [path for path in told.logs if Path(path).is_file()], first=1)
-    send_files(part, report_files.find(told.wanted, missing=tell_missing))
+    for number, path in enumerate(readable([Path(path) for path in told.logs if path != STDIN]), start=1):
+        answer = send_log(part, path, number)
+        if answer.is_refusal:
+            tell(f"changes: {path}: {answer.error}")
+    kept = readable([file.path for file in files])
+    send_files(part, [file for file in files if file.path in kept])
     ran = {
         "name": wrapped.name_of(command),
         "script": shlex.join(command),
@@ -234,6 +250,17 @@ def end_part(part: Part, told: Told, command: list[str], ended: Ended) -> None:
     answer = part.report(status="finished", result=result, failure=ended.trouble or None, commands=[ran])
     if answer.is_refusal:
         tell(f"changes: its end was not reported: {answer.error}")
+
+
+def readable(paths: list[Path]) -> list[Path]:
+    """The others are told of, and left out."""
+    found = []
+    for path in paths:
+        if trouble := report_files.trouble_with(path):
+            tell(f"changes: {trouble}")
+        else:
+            found.append(path)
+    return found
 
 
 @contextmanager

@@ -40,6 +40,16 @@ def find(wanted: Wanted, *, missing: Callable[[str], None]) -> list[File]:
     return list(found.values())
 
 
+def trouble_with(path: Path) -> str:
+    """Why its bytes cannot be read; empty when they can."""
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    return ""
+
+
 def matching(pattern: str) -> Iterator[Path]:
     """A file of that very name, else what the pattern matches."""
     if Path(pattern).is_file():

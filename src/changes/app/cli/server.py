@@ -114,7 +114,7 @@ class Server:
 
     def post(self, path: str, fields: dict[str, object] | None = None, *, key: str = "") -> Any:
         headers = {"Idempotency-Key": key} if key else {}
-        form = {name: as_field(value) for name, value in (fields or {}).items() if value is not None}
+        form = [(name, each) for name, value in (fields or {}).items() for each in as_fields(value)]
         return self.ask("POST", path, form=form, headers=headers)
 
     def ask(
@@ -183,9 +183,10 @@ class Server:
         return {"Authorization": f"Bearer {self.login.token}"} if self.login.token else {}
 
 
-def as_field(value: object) -> str | tuple[str, bytes]:
-    """Bytes travel as a file, so that nobody guesses their encoding."""
-    return ("file", value) if isinstance(value, bytes) else str(value)
+def as_fields(value: object) -> list[str | tuple[str, bytes]]:
+    """Each of a list is a field of its own; bytes travel as a file, so that nobody guesses their encoding."""
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    return [("file", each) if isinstance(each, bytes) else str(each) for each in values]
 
 
 def unreachable(url: str, error: Exception) -> Any:
@@ -197,6 +198,8 @@ def refuse(status: int, body: bytes) -> None:
     if status < ERRORS_FROM:
         return
     text = Answer(status, body).error
+    if status == UNAUTHORIZED:
+        text += " Set CHANGES_TOKEN, or run `changes login`."
     codes = {
         UNAUTHORIZED: NOT_ALLOWED,
         FORBIDDEN: NOT_ALLOWED,

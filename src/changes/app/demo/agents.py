@@ -21,7 +21,7 @@ from changes.base import clock
 from changes.base.db import Database, Session
 from changes.base.errors import Gone
 from changes.base.storage import Storage
-from changes.builds import dispatch, nodes, queries, report
+from changes.builds import dispatch, nodes, queries, report, second_look
 from changes.builds.models import Command, JobStep
 from changes.builds.rules import HELD, Status
 from changes.protocol import CONSOLE, CommandReport, Enrolment, StepReport
@@ -98,7 +98,7 @@ class Agent:
         yield
         with self.wires.database.transaction() as session:
             commands = [c for c in queries.commands_of(session, [step_id]) if c.status != Status.FINISHED]
-            runs = self.some_runs(session, step_id)
+            runs = self.some_runs(session, session.get_one(JobStep, step_id))
         failing = self.dice.choice(commands) if commands and self.dice.chance(FAIL_CHANCE) else None
         has_failed = False
         for command in commands:
@@ -155,12 +155,14 @@ class Agent:
         if not is_wanted:
             raise Gone("This step is over.")
 
-    def some_runs(self, session: Session, step_id: UUID) -> list[Run]:
-        """The tests its project is known to have."""
-        known = select(Test).join(JobStep, JobStep.project_id == Test.project_id)
-        found = session.execute(
-            known.where(JobStep.id == step_id).order_by(Test.id).limit(TESTS_MAX)
-        ).scalars()
+    def some_runs(self, session: Session, step: JobStep) -> list[Run]:
+        """The tests its project is known to have; of a second look those that it is about."""
+        known = select(Test).where(Test.project_id == step.project_id)
+        if second_look.is_look(step):
+            first = second_look.looked_at(session, step)
+            about = second_look.checked(first) if first is not None else None
+            known = known.where(Test.name.in_(about.left if about is not None else []))
+        found = session.execute(known.order_by(Test.id).limit(TESTS_MAX)).scalars()
         now = clock.now()
         tests = [known_test(self.dice, test) for test in found]
         suite = Suite(("item", "order"), tests, now)

@@ -1,8 +1,10 @@
 """What commands of the demo print: set-up, linters, test runners, with the colours they use."""
 
+import base64
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from changes.app.demo import left
 from changes.app.demo.dice import Dice
 from changes.app.demo.play import Attempt, Ran
 from changes.app.demo.suites import Run
@@ -24,13 +26,15 @@ MS_PER_S = 1000
 
 
 def junit(runs: Sequence[Run]) -> bytes:
-    """The report that the test runner leaves behind."""
+    """The report that the test runner leaves behind; the first failure has a picture in it."""
+    failed = next((run for run in runs if run.result == Result.FAILED), None)
     lines = ['<?xml version="1.0" encoding="utf-8"?>', f'<testsuite name="demo" tests="{len(runs)}">']
     for run in runs:
         test = run.test
         seconds = run.duration_ms / MS_PER_S
         case = f'<testcase classname="{test.class_name}" name="{test.name}" time="{seconds:.3f}"'
-        lines.append(f"  {case}>{inner(run)}</testcase>" if inner(run) else f"  {case}/>")
+        inside = inner(run) + (picture_in(run) if run is failed else "")
+        lines.append(f"  {case}>{inside}</testcase>" if inside else f"  {case}/>")
     return "\n".join([*lines, "</testsuite>", ""]).encode()
 
 
@@ -39,6 +43,12 @@ def inner(run: Run) -> str:
         text = run.message.replace("&", "&amp;").replace("<", "&lt;")
         return f"<failure>{text}</failure>"
     return "<skipped/>" if run.result == Result.SKIPPED else ""
+
+
+def picture_in(run: Run) -> str:
+    encoded = base64.b64encode(left.picture(len(run.test.name))).decode()
+    about = f'name="{left.IN_REPORT}" type="image"'
+    return f'<test-artifacts><artifact {about} base64="{encoded}"/></test-artifacts>'
 
 
 def of_attempt(dice: Dice, attempt: Attempt, runs: Sequence[Run], until: datetime) -> bytes:

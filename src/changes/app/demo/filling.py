@@ -9,6 +9,7 @@ from itertools import count
 import psycopg
 
 from changes.app.demo import (
+    cancelled,
     catalogue,
     covered,
     decided,
@@ -110,6 +111,7 @@ def fill(into: Into, wanted: Wanted) -> int:
     with into.database.transaction() as session:
         verdicts.tell(session)
         origins.tell(session)
+        cancelled.tell(session, wanted.seed)
     # Whoever reads a log asks the process where it lies.
     storage.storage.set(into.storage)
     with into.database.transaction() as session:
@@ -119,7 +121,6 @@ def fill(into: Into, wanted: Wanted) -> int:
     with into.database.transaction() as session:
         versions.tell(session, wanted.seed)
         decided.tell(session, wanted.seed)
-    with into.database.transaction() as session:
         covered.tell(session, wanted.seed)
     with into.database.transaction() as session:
         rooms.note(session, into.storage)

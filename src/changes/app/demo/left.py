@@ -13,9 +13,11 @@ from typing import Any
 from changes.app.demo.play import Ran
 from changes.app.demo.suites import Run
 from changes.builds.rules import Result
+from changes.results import test_files
 
 WIDTH, HEIGHT = 480, 300
 PICTURES_MAX = 3
+IN_REPORT = "last-screen.png"
 SKY, BAR, CARD, WRONG, INK = (
     (241, 243, 245),
     (23, 106, 110),
@@ -80,6 +82,9 @@ def files(runs: Sequence[Run]) -> Iterator[tuple[str, bytes]]:
         folder = f"test-results/{slug(run.test.full_name)}"
         yield f"{folder}/test-failed-1.png", picture(len(run.test.full_name))
         yield f"{folder}/console.log", f"{run.message}\n".encode()
+    # As if its report had brought it.
+    for run in failed[:1]:
+        yield f"{test_files.folder_of(run.test.full_name)}/{IN_REPORT}", picture(len(run.test.name))
 
 
 def slug(name: str) -> str:

@@ -119,7 +119,7 @@ class Stream:
         mine = select(Build).join(Job, Job.build_id == Build.id).join(JobStep, JobStep.job_id == Job.id)
         with self.wires.database.transaction() as session:
             build = session.execute(mine.where(JobStep.id == step_id)).unique().scalar_one()
-            cancel.cancel_build(session, build)
+            cancel.cancel_build(session, build, by=self.dice.choice(PEOPLE).email)
 
     def ask_for_build(self) -> None:
         with self.wires.database.transaction() as session:

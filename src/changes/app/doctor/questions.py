@@ -25,6 +25,8 @@ class Question:
 
 TELL = "Keep `changes doctor --json` and the logs of that time, and report it: this should not happen."
 SWEEP = "Look whether a worker runs and what its log says: the sweep should have ended these."
+BUILD_AGAIN = "Cancel its build, to which the page /steps/ID/ leads, and build it again. " + TELL
+NOT_TO_BE_TRUSTED = "What its build says is not to be trusted: build it again. " + TELL
 SETTLE = "A report to any of its steps settles it; otherwise cancel and retry the build. " + TELL
 
 # 1. A step has at most one live holder.
@@ -41,14 +43,14 @@ HOLDERS = [
         "waiting-is-free",
         "No step that waits is held by an agent",
         "select 'step ' || id from job_step where status in (1, 6) and node_id is not null limit :limit",
-        TELL,
+        BUILD_AGAIN,
     ),
     Question(
         "one-live-attempt",
         "An attempt that was replaced is over",
         "select 'step ' || id from job_step"
         " where replacement_id is not null and status <> 3 order by id desc limit :limit",
-        TELL,
+        BUILD_AGAIN,
     ),
     Question(
         "attempts-in-order",
@@ -57,7 +59,7 @@ HOLDERS = [
         # One that is its own successor was set aside, because what named it was asked again.
         " where new.phase_id <> old.phase_id or (new.attempt <= old.attempt and new.id <> old.id)"
         " order by old.id desc limit :limit",
-        TELL,
+        BUILD_AGAIN,
     ),
 ]
 
@@ -184,7 +186,7 @@ OVER = [
         "over-has-a-result",
         "A step that is over has a result",
         "select 'step ' || id from job_step where status = 3 and result = 0 order by id desc limit :limit",
-        TELL,
+        NOT_TO_BE_TRUSTED,
     ),
     Question(
         "over-has-a-date",
@@ -195,7 +197,7 @@ OVER = [
         " union all select 'phase ' || id from job_phase where status = 3 and date_finished is null"
         " union all select 'step ' || id from job_step where status = 3 and date_finished is null"
         ") as undated limit :limit",
-        TELL,
+        NOT_TO_BE_TRUSTED,
     ),
     Question(
         "nothing-arrives-late",
@@ -306,7 +308,7 @@ OUTWARD = [
         "select type || ' ' || id from outbox where date_created > now() - interval '1 day'"
         " and not is_waiting"
         " and not exists (select from task where child_id = outbox.id) limit :limit",
-        TELL,
+        "Mails, hooks and statuses of it were not sent: build it again where that matters. " + TELL,
     ),
     Question(
         "indexes-are-whole",
@@ -349,7 +351,7 @@ CRASHES = [
         " and run.id & :batch_mask = batch.id where step_id in ("
         " select item_id from item_stat where name = 'test_count' order by item_id desc limit :newest"
         ") group by step_id, test_id having count(*) > 1 limit :limit",
-        TELL,
+        NOT_TO_BE_TRUSTED,
     ),
     Question(
         "lost-tasks-are-found",

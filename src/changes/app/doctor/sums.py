@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from changes.app.doctor import looking
 from changes.app.doctor.findings import Finding, State, counted, ok
-from changes.app.doctor.questions import TELL
+from changes.app.doctor.questions import NOT_TO_BE_TRUSTED
 from changes.builds import rules, tally
 from changes.builds.rules import Result, ResultRule, Status
 
@@ -89,7 +89,7 @@ def check(connection: Connection) -> list[Finding]:
 def finding(name: str, promise: str, wrong: list[str], *, can_be_mended: bool = False) -> Finding:
     if not wrong:
         return ok(name, promise)
-    advice = "`changes doctor --fix` counts anew." if can_be_mended else TELL
+    advice = "`changes doctor --fix` counts anew." if can_be_mended else NOT_TO_BE_TRUSTED
     text = f"{promise}; {counted(wrong)}"
     return Finding(name, State.BROKEN, text, advice, tuple(wrong), can_be_mended)
 

@@ -104,7 +104,7 @@ async def look(
     """Changes nothing: what it chose is let go again."""
     await machines.seen(connection, node_id)
     given = dispatch.values(node_id, min(limit, AT_ONCE_MAX), silence_s=silence_s)
-    rows = await dispatch.decide(connection, LOOK, given, ending="rollback")
+    rows = await dispatch.consider(connection, LOOK, given)
     return [Candidate(offers.offer(row), row["cluster"]) for row in rows]
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from changes.base import rows
+from changes.base import questions
 
 # Digests travel as one text, which is quicker than an array of them.
 KNOWN = """
@@ -39,13 +39,13 @@ def numbers(session: Session, project_id: UUID, paths: Sequence[str]) -> Mapping
 
 
 def known(session: Session, project_id: UUID, shas: Sequence[str]) -> list[int | None]:
-    [(found,)] = rows.ask(session, KNOWN, {"shas": ",".join(shas), "project": project_id})
+    [(found,)] = questions.ask(session, KNOWN, {"shas": ",".join(shas), "project": project_id})
     return list(found or [])
 
 
 def write(session: Session, project_id: UUID, new: Sequence[tuple[str, str]]) -> None:
     values: dict[str, Any] = {"paths": [path for path, _ in new], "shas": [sha for _, sha in new]}
-    rows.ask(session, NEW, {"project": project_id, **values})
+    questions.ask(session, NEW, {"project": project_id, **values})
 
 
 def sha_of(path: str) -> str:

@@ -6,7 +6,7 @@ what is there.
 
 from sqlalchemy.orm import Session
 
-from changes.base import rows
+from changes.base import questions
 
 KEPT_DAYS = 14
 BUILDS_AT_ONCE = 500
@@ -26,4 +26,4 @@ returning coverage.build_id
 
 def clean(session: Session) -> int:
     """How many builds it was."""
-    return len(rows.ask(session, FOLD, {"days": KEPT_DAYS, "most": BUILDS_AT_ONCE}))
+    return len(questions.ask(session, FOLD, {"days": KEPT_DAYS, "most": BUILDS_AT_ONCE}))

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from changes.base import rows
+from changes.base import questions
 from changes.results.coverage import files, merging
 from changes.results.coverage.models import FILES_PER_PACK
 from changes.results.formats.line_marks import Marks, unpacked
@@ -30,7 +30,7 @@ def of_job(session: Session, project_id: UUID, job_id: UUID, paths: Collection[s
 
 def by_number(session: Session, project_id: UUID, paths: Collection[str]) -> dict[int, str]:
     shas = [files.sha_of(path) for path in paths]
-    return {row[0]: row[1] for row in rows.ask(session, KNOWN, {"project": project_id, "shas": shas})}
+    return {row[0]: row[1] for row in questions.ask(session, KNOWN, {"project": project_id, "shas": shas})}
 
 
 def found(session: Session, told: str, whole: UUID, names: dict[int, str]) -> dict[str, Marks]:
@@ -38,7 +38,7 @@ def found(session: Session, told: str, whole: UUID, names: dict[int, str]) -> di
         return {}
     packs = sorted({number // FILES_PER_PACK for number in names})
     values = {"whole": whole, "files": list(names), "packs": packs}
-    told_rows = rows.ask(session, merging.MERGED.format(told=told) + BITS, values)
+    told_rows = questions.ask(session, merging.MERGED.format(told=told) + BITS, values)
     return {names[row[0]]: marks_of(*row[1:]) for row in told_rows}
 
 

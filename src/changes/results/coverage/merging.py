@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from changes.base import rows
+from changes.base import questions
 from changes.results.coverage.models import FILES_PER_PACK, BuildCoveragePack
 
 BITS = """
@@ -89,12 +89,12 @@ def merge(session: Session, build_id: UUID, *, is_folded: bool = False) -> Sums:
 def sums_of_build(session: Session, build_id: UUID) -> Sums:
     """Of what was put together already."""
     source = f"({OF_BUILD}) as merged"
-    return Sums(*rows.ask(session, SUMS.format(source=source), {"whole": build_id})[0])
+    return Sums(*questions.ask(session, SUMS.format(source=source), {"whole": build_id})[0])
 
 
 def sums_of_job(session: Session, job_id: UUID) -> Sums:
     merged = MERGED.format(told=OF_STEPS.format(whole="job_id"))
-    return Sums(*rows.ask(session, merged + SUMS.format(source="merged"), {"whole": job_id})[0])
+    return Sums(*questions.ask(session, merged + SUMS.format(source="merged"), {"whole": job_id})[0])
 
 
 def write(session: Session, statement: str, values: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from changes.base import rows
+from changes.base import questions
 from changes.base.errors import TooLarge
 from changes.base.paging import Page, Part
 from changes.builds.models import Build
@@ -204,7 +204,7 @@ def of_build(session: Session, build: Build) -> CoverageOfBuild | None:
         "project": build.project_id,
         "most": COMMITS_LOOKED_AT,
     }
-    found = rows.ask(session, OF_BUILD, values)
+    found = questions.ask(session, OF_BUILD, values)
     return of_row(found[0], is_patch=is_patch) if found else None
 
 
@@ -241,7 +241,7 @@ def strange_names(session: Session, build_id: UUID) -> tuple[int, list[str]]:
 
 
 def newest_of_source(session: Session, source_id: UUID, project_id: UUID | None = None) -> Build | None:
-    found = rows.ask(session, NEWEST_OF_SOURCE, {"source": source_id, "project": project_id})
+    found = questions.ask(session, NEWEST_OF_SOURCE, {"source": source_id, "project": project_id})
     return session.get_one(Build, found[0][0]) if found else None
 
 
@@ -250,7 +250,7 @@ def newest_of_source(session: Session, source_id: UUID, project_id: UUID | None 
 
 def shared_folder(session: Session, build_id: UUID, folder: str = "") -> str:
     """As far down from `folder` as all files go together, with a slash behind it; all else is no choice."""
-    [(first, last)] = rows.ask(session, LISTED + SHARED, {"whole": build_id, "prefix": folder})
+    [(first, last)] = questions.ask(session, LISTED + SHARED, {"whole": build_id, "prefix": folder})
     pairs = zip((first or "").split("/")[:-1], (last or "").split("/")[:-1], strict=False)
     parts = []
     for left, right in pairs:
@@ -281,17 +281,17 @@ def files(session: Session, build_id: UUID | None, prefix: str, page: Page, sort
 def codes(session: Session, build_id: UUID, prefix: str = "") -> dict[str, str]:
     """N, U or C for each line of each file, as the original had it."""
     values = {"whole": build_id, "prefix": prefix}
-    [(lines,)] = rows.ask(session, CODES_LENGTH, values)
+    [(lines,)] = questions.ask(session, CODES_LENGTH, values)
     if lines > CODES_MAX_LINES:
         raise TooLarge(
             f"That is more than {CODES_MAX_LINES:,} lines; ask for a folder with prefix.", ["prefix"]
         )
-    return {row[0]: codes_of(row[1], row[2]) for row in rows.ask(session, f"{CODES} order by 1", values)}
+    return {row[0]: codes_of(row[1], row[2]) for row in questions.ask(session, f"{CODES} order by 1", values)}
 
 
 def ask_for(session: Session, what: str, build_id: UUID | None, prefix: str, page: Page) -> Sequence[Any]:
     values = {"whole": build_id, "prefix": prefix, "limit": page.size + 1, "offset": page.offset}
-    return rows.ask(session, LISTED + what, values)
+    return questions.ask(session, LISTED + what, values)
 
 
 def part_of(found: list[Any], page: Page) -> Part[Any]:
@@ -303,7 +303,7 @@ def part_of(found: list[Any], page: Page) -> Part[Any]:
 
 def trend(session: Session, project_id: UUID, *, limit: int) -> list[Moment]:
     """Builds of commits that ended with a verdict of their own, oldest first."""
-    found = rows.ask(session, TREND, {"project": project_id, "limit": limit})
+    found = questions.ask(session, TREND, {"project": project_id, "limit": limit})
     return [moment(row) for row in reversed(found)]
 
 
@@ -316,5 +316,5 @@ def moment(row: Any) -> Moment:
 
 def newest_passed(session: Session, project_id: UUID) -> UUID | None:
     """The newest build of a commit that passed with coverage."""
-    found = rows.ask(session, NEWEST_PASSED, {"project": project_id})
+    found = questions.ask(session, NEWEST_PASSED, {"project": project_id})
     return found[0][0] if found else None

@@ -83,6 +83,8 @@ class _Target(Gathering):
         self.listening: Excerpt | None = None
         self.repeats_after = NO_REPEATS
         self.earlier: dict[str, Result] = {}
+        # Of the case before: how its name began.
+        self.package, self.prefix = "", ""
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if self.attributes is not None:
@@ -91,6 +93,9 @@ class _Target(Gathering):
                 self._open_part(local_name(tag), attributes)
             elif self.case is not None:
                 self.case.note(local_name(tag), attributes)
+            return
+        if tag == "testcase" and self.saw_root:
+            self._open_case(attributes)
             return
         name = local_name(tag)
         if not self.saw_root:
@@ -153,19 +158,32 @@ class _Target(Gathering):
 
     def _close_case(self) -> None:
         attributes, case = self.attributes or {}, self.case
+        self.attributes = None
         if case is not None:
             test = case.close()
+            self.case, self.is_case_of_suite = None, False
         elif PLAIN_ATTRIBUTES.issuperset(attributes):
-            package, name = _names(attributes, self.limits.name_chars)
-            test = TestSeen(name, package, "passed", parse_duration_ms(attributes.get("time")))
+            test = self._plain(attributes)
         else:
             test = _Case(attributes, self.limits).close()
-        self.attributes, self.case, self.is_case_of_suite = None, None, False
         if self.repeats_after:
             if self.earlier.get(test.name) in self.repeats_after:
                 test = test._replace(is_repeat=True)
             self.earlier[test.name] = test.result
         self.finished.append(test)
+
+    def _plain(self, attributes: Mapping[str, str]) -> TestSeen:
+        """Those of a class come together, so what begins their names is put together once."""
+        name, package = attributes["name"], attributes.get("classname")
+        if package != self.package:
+            is_usual = package is not None and len(package) <= self.limits.name_chars
+            self.package = package if package and is_usual else ""
+            self.prefix = f"{self.package}{separator(self.package)}" if self.package else ""
+        duration_ms = parse_duration_ms(attributes.get("time"))
+        if self.prefix and name != package and len(name) <= self.limits.name_chars:
+            return TestSeen(self.prefix + name, self.package, "passed", duration_ms)
+        package, name = _names(attributes, self.limits.name_chars)
+        return TestSeen(name, package, "passed", duration_ms)
 
 
 class _Case:

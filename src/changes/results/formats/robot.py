@@ -1,7 +1,9 @@
 """Robot Framework's `output.xml`, of versions 4 to 7. Pure."""
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from html import unescape
 from typing import BinaryIO
 
 from changes.results.formats import xml_stream
@@ -30,8 +32,12 @@ RESULTS: Mapping[str, Result] = {
 TIME = "%Y%m%d %H:%M:%S.%f"
 # Its tests have passed in the file; Robot counts them as failed when it reads it again.
 TEARDOWN_FAILED = "Suite teardown failed:"
-# `rebot --merge` writes so above what a test said in both runs.
+# `rebot --merge` writes so above what a test said in both runs, and what names each of the two.
 MERGED = "re-executed and results merged"
+OLD_STATUS, NEW_MESSAGE, OLD_MESSAGE = "Old status:", "New message:", "Old message:"
+HTML = "*HTML*"
+LINE_ENDS = re.compile(r"<(?:br|hr|/p|/div|/li|/tr)\b[^<>]{0,200}>")
+TAGS = re.compile(r"</?[A-Za-z][^<>]{0,500}>")
 
 
 def parse(stream: BinaryIO, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[TestSeen]:
@@ -74,9 +80,22 @@ class _Target(Records):
             self.found("", ".".join(self.suites), Outcome("failed", message=self._words(text)))
 
     def _words(self, text: str) -> str:
-        words = Words(self.limits)
-        words.add("message", text)
+        words, said = Words(self.limits), plain(text)
+        if MERGED in said:
+            new, _, old = said.partition(OLD_STATUS)
+            words.add("message", new.partition(NEW_MESSAGE)[2].strip())
+            words.add("message of the run before", old.partition(OLD_MESSAGE)[2].strip())
+        else:
+            words.add("message", said)
         return words.text()
+
+
+def plain(text: str) -> str:
+    """What is said in HTML, in letters only."""
+    if not text.startswith(HTML):
+        return text
+    lines = LINE_ENDS.sub("\n", text.removeprefix(HTML))
+    return unescape(TAGS.sub("", lines)).strip()
 
 
 def took_ms(status: Mapping[str, str]) -> int | None:

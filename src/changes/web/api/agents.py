@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.convertors import register_url_convertor
 
 from changes import protocol
-from changes.base import clock, db, ids, storage
+from changes.base import clock, db, ids, questions, storage
 from changes.base.errors import Gone, Invalid
 from changes.base.process import settings
 from changes.builds import agent_keys, greeting, nodes, report
@@ -19,7 +19,7 @@ from changes.builds.rules import ReplaceLimits
 from changes.people.rules import Scope
 from changes.projects import patches
 from changes.projects import queries as projects
-from changes.results import artifacts, logs, read_times
+from changes.results import artifacts, collector, logs, read_times
 from changes.web import answers, call, errors, params, storable
 from changes.web.asking import known, offers_for
 from changes.web.paths import FileName
@@ -162,6 +162,8 @@ def accepted(who: UUID | str, step_id: UUID, told: protocol.StepReport) -> bool 
     """`who` is an agent, or its key. None where nobody has that key now: it may be a new or a former one."""
     end = told.log_end
     with db.transaction() as session:
+        if told.status == "finished":
+            questions.foresee(session, collector.left_behind_asked(step_id))
         node_id = nodes.with_key(session, who) if isinstance(who, str) else who
         if node_id is None:
             return None

@@ -111,7 +111,7 @@ def short_ways(prefix: str) -> list[ShortWay]:
 
 def new_builds(request: Request, asked: NewBuilds, change_id: UUID | None) -> Response:
     values = asked.model_dump() | {"cause": Cause[asked.cause.upper()], "change": None}
-    with call.begin(request, Scope.WRITE) as this:
+    with call.begin(request, Scope.WRITE, ask.foreseen(asked.project, asked.sha)) as this:
         if change_id is not None:
             values |= of_change(this, change_id, asked)
         values["asked_by"] = this.caller.asker
@@ -219,6 +219,6 @@ def cancel_build(request: Request, build_id: UUID) -> Response:
     """204 when there was nothing left to cancel."""
     with call.begin(request, Scope.WRITE) as this:
         build = queries.build(this.session, build_id)
-        if not cancel.cancel_build(this.session, build):
+        if not cancel.cancel_build(this.session, build, by=this.caller.asker):
             return this.answer_nothing()
         return this.answer(summaries(this, [build])[0])

@@ -64,7 +64,7 @@ def retry_job(request: Request, job_id: UUID) -> Response:
 def cancel_job(request: Request, job_id: UUID) -> Response:
     """204 when there was nothing left to cancel. The other jobs of the build go on."""
     with call.begin(request, Scope.WRITE) as this:
-        if not cancel.cancel_job(this.session, job_id):
+        if not cancel.cancel_job(this.session, job_id, by=this.caller.asker):
             return this.answer_nothing()
         return this.answer(shapes.job(queries.job(this.session, job_id)))
 
@@ -73,6 +73,6 @@ def cancel_job(request: Request, job_id: UUID) -> Response:
 def cancel_step(request: Request, step_id: UUID) -> Response:
     """204 when there was nothing left to cancel. The other steps of its phase go on."""
     with call.begin(request, Scope.WRITE) as this:
-        if not cancel.cancel_step(this.session, step_id):
+        if not cancel.cancel_step(this.session, step_id, by=this.caller.asker):
             return this.answer_nothing()
         return this.answer(shapes.job_step(queries.step(this.session, step_id)))

@@ -12,8 +12,9 @@ from changes.builds import queries as builds
 from changes.builds import revision_results
 from changes.builds.queries import BuildFilter
 from changes.people.rules import Scope
-from changes.projects import change_queries, commits, queries, versions
+from changes.projects import change_queries, commits, queries, touching, versions
 from changes.projects.models import Project, Revision, Source
+from changes.projects.touching import Asked, Found
 from changes.web import call, change_shapes, covered_sources, paging, shapes
 from changes.web.api.builds import summaries
 from changes.web.call import Call
@@ -33,6 +34,8 @@ class CommitsAsked(Parameters):
     # A commit, branch or tag: it and what it stands on, as the repository says.
     parent: str = ""
     all_builds: str = ""
+    # Those too that change none of the files which the project asks for.
+    every_commit: str = ""
 
 
 class SourceBuilds(Parameters):
@@ -50,17 +53,19 @@ def list_commits(
     page = paging.page_of(request, size=COMMITS_PER_PAGE)
     with call.begin(request, Scope.READ) as this:
         project = queries.project(this.session, project_id)
-        part = found(this, project, asked, page)
+        part = found(this, project, asked, page).part
         told = with_builds(this, project, part.rows, has_all=bool(asked.all_builds))
         return this.answer(told, headers=paging.link_header(request, page, part))
 
 
-def found(this: Call, project: Project, asked: CommitsAsked, page: Page) -> Part[Revision]:
+def found(this: Call, project: Project, asked: CommitsAsked, page: Page) -> Found:
+    is_every = bool(asked.every_commit)
     if asked.parent and (asked.branch or asked.query):
         raise Invalid("Only one of parent and branch can be given.", ["parent", "branch"])
     if asked.parent:
-        return commits.log_from(this.session, project.repository, asked.parent, page)
-    return commits.commits(this.session, project.repository, page, branch=asked.branch, text=asked.query)
+        return touching.log_from(this.session, project, asked.parent, page, is_every=is_every)
+    wanted = Asked(asked.branch, asked.query, is_every)
+    return touching.commits_of(this.session, project, page, wanted)
 
 
 def with_builds(

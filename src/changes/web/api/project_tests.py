@@ -13,8 +13,9 @@ from changes.base.errors import NotFound
 from changes.base.paging import Page, Part
 from changes.builds import queries as builds
 from changes.people.rules import Scope
-from changes.projects import commits, options, queries
+from changes.projects import commits, options, queries, touching
 from changes.projects.models import Project
+from changes.projects.touching import Asked
 from changes.results import (
     against_base,
     build_tests,
@@ -112,7 +113,7 @@ def show_history(
         project = queries.project(this.session, project_id)
         test = history.test_named(this.session, project, sha)
         branch = asked.branch or default_branch(this, project)
-        part = commits.commits(this.session, project.repository, page, branch=branch)
+        part = touching.commits_of(this.session, project, page, Asked(branch)).part
         shas = [revision.sha for revision in part.rows]
         found = history.at_revisions(this.session, test, project.repository_id, shas)
         told = [test_shapes.at_revision(test, found.get(each)) for each in shas]

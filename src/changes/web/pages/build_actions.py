@@ -141,7 +141,7 @@ def cancel_build(
 ) -> Response:
     with call.acting(request, Scope.WRITE) as this:
         build = queries.build_by_number(this.session, projects.project(this.session, slug), number)
-        was_cancelled = cancel.cancel_build(this.session, build)
+        was_cancelled = cancel.cancel_build(this.session, build, by=this.caller.asker)
         return this.go(
             place_of(build), "The build is cancelled." if was_cancelled else "It had ended already."
         )

@@ -70,6 +70,7 @@ def show_build(request: Request, slug: str, reference: str) -> Response:
             **what_may_be_repeated(found, ran),
             **what_ran(build, ran, page),
             **what_it_said(this.session, build, near),
+            "checked": being_checked(ran),
             "tails": tails(this.session, ran),
             "happenings": story.happenings(build, [each.step for each in ran.steps], found.whys),
             **said.of_build(this, found, [each.job for each in ran.jobs]),
@@ -129,6 +130,12 @@ def what_it_waits_for(session: Session, ran: Anatomy) -> str | None:
         return waiting.CHECKING
     is_read = any(step.status == Status.COLLECTING_RESULTS for step in steps)
     return waiting.READING if is_read else None
+
+
+def being_checked(ran: Anatomy) -> set[str]:
+    """Tests that failed newly and are run again alone: what they are is not known yet."""
+    found = (second_look.checked(each.step) for each in ran.steps if second_look.is_checking(each.step))
+    return {name for each in found if each is not None for name in each.tests}
 
 
 def what_may_be_repeated(found: Opened, ran: Anatomy) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from changes.builds import green, triggers_queries
 from changes.builds import queries as builds
 from changes.builds.models import Build
 from changes.builds.queries import BuildFilter
-from changes.projects import commits, patches, queries
+from changes.projects import commits, patches, queries, touching
+from changes.projects.touching import Asked
 from changes.results import origin_queries
 from changes.web import call, paging
 from changes.web.pages import diffs, drawing
@@ -28,6 +29,8 @@ BUILDS_MAX = 400
 class CommitsAsked(Parameters):
     branch: str = ""
     query: str = ""
+    # Those too that change none of the files which the project asks for.
+    every_commit: str = ""
 
 
 @pages.get("/projects/{slug}/commits/")
@@ -37,19 +40,20 @@ def list_commits(
     page = paging.page_of(request, size=COMMITS_PER_PAGE)
     with call.reading(request) as this:
         project = queries.project(this.session, slug)
-        text = asked.query.strip()
-        part = commits.commits(this.session, project.repository, page, branch=asked.branch, text=text)
-        shas = [revision.sha for revision in part.rows]
-        newer, older = paging.newer_and_older(request, page, part)
+        wanted = Asked(asked.branch, asked.query.strip(), bool(asked.every_commit))
+        found = touching.commits_of(this.session, project, page, wanted)
+        shas = [revision.sha for revision in found.part.rows]
+        newer, older = paging.newer_and_older(request, page, found.part)
         names = commits.branches(this.session, project.repository)
         values = {
             **frame_of(project),
-            "commits": part.rows,
+            "commits": found.part.rows,
             "builds": builds.of_commits(this.session, project, shas, limit=BUILDS_MAX),
             "green_shas": green.among(this.session, project, shas),
             "branch_choices": [("", "All"), *((name, name) for name in names)],
             "asked": asked,
-            "is_filtered": bool(asked.branch or text),
+            "is_filtered": bool(wanted.branch or wanted.text),
+            "found": found,
             "newer": newer,
             "older": older,
         }

@@ -10,7 +10,7 @@ from changes.base.errors import Invalid
 from changes.builds import infra_failures
 from changes.builds.infra_failures import Wanted
 from changes.web import call, paging
-from changes.web.pages import drawing
+from changes.web.pages import drawing, infra_words
 from changes.web.params import Parameters, parameters
 
 pages = APIRouter()
@@ -32,8 +32,10 @@ def show_infra_failures(request: Request, asked: Annotated[InfraAsked, parameter
     with call.reading(request) as this:
         part = infra_failures.newest(this.session, wanted, page)
         newer, older = paging.newer_and_older(request, page, part)
+        groups = infra_failures.groups(this.session, wanted)
         values = {
-            "groups": infra_failures.groups(this.session, wanted),
+            "groups": groups,
+            "suspect": infra_words.suspect_in(groups),
             "steps": part.rows,
             "whys": infra_failures.whys(this.session, part.rows),
             "newer": newer,

@@ -6,20 +6,22 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
+from changes.base.db import Session
 from changes.base.process import settings
-from changes.builds import infra_failures, node_queries, queries, queue_queries
+from changes.builds import infra_failures, node_queries, queries, queue_look, queue_queries
 from changes.builds.infra_failures import Wanted
-from changes.builds.lanes import clusters_of
+from changes.builds.lanes import clusters_of, offer_of
 from changes.builds.models import Node
 from changes.builds.node_queries import NodeFilter, Standing
 from changes.builds.queue_queries import Cluster
 from changes.web import call, paging
-from changes.web.pages import drawing, node_use, node_words
+from changes.web.pages import drawing, node_use, node_words, queue_words
 from changes.web.params import Parameters, parameters
 
 pages = APIRouter()
 STEPS_PER_PAGE = 25
 HELD_SHOWN = 100
+LANES_SHOWN = 5
 STANDINGS = [("", "Any"), *((each.value, each.value.capitalize()) for each in Standing)]
 WORKING = (Standing.ONLINE, Standing.TRIAL)
 
@@ -77,6 +79,7 @@ def show_node(request: Request, node_id: UUID) -> Response:
         wanted = Wanted(hours=queue_queries.LOST_WITHIN_H, node_id=node.id)
         values = {
             "node": node,
+            **what_waits_for(this.session, node),
             "words": node_words.of_node(node, settings.get().node_silence_max_s),
             "clusters": clusters_of_node(node),
             "losses": infra_failures.groups(this.session, wanted),
@@ -87,6 +90,18 @@ def show_node(request: Request, node_id: UUID) -> Response:
             "older": older,
         }
         return drawing.page(request, "node.html", values)
+
+
+def what_waits_for(session: Session, node: Node) -> dict[str, Any]:
+    """What it could run, whether it works now or not, and whoever else could."""
+    seen = queue_look.look(session, silence_s=settings.get().node_silence_max_s)
+    offer = offer_of(node)
+    waits = [] if node.is_revoked else [line for line in seen.lanes if offer.suits(line.needs)]
+    return {
+        "waits": [queue_words.explained(seen, line) for line in waits[:LANES_SHOWN]],
+        "waiting_count": sum(line.seen.waiting for line in waits),
+        "more_lanes": max(0, len(waits) - LANES_SHOWN),
+    }
 
 
 def clusters_of_node(node: Node) -> list[Cluster]:

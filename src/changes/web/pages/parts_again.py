@@ -120,7 +120,7 @@ def cancel_job(
 ) -> Response:
     with call.acting(request, Scope.WRITE) as this:
         job = queries.job(this.session, job_id)
-        was_cancelled = cancel.cancel_job(this.session, job_id)
+        was_cancelled = cancel.cancel_job(this.session, job_id, by=this.caller.asker)
         return this.go(place_of(job.build), "The job is cancelled." if was_cancelled else ENDED)
 
 
@@ -148,6 +148,6 @@ def cancel_step(
     request: Request, step_id: UUID, _asked: Annotated[Confirmed, parameters(Confirmed)]
 ) -> Response:
     with call.acting(request, Scope.WRITE) as this:
-        was_cancelled = cancel.cancel_step(this.session, step_id)
+        was_cancelled = cancel.cancel_step(this.session, step_id, by=this.caller.asker)
         said = "The step is cancelled." if was_cancelled else ENDED
         return this.go(f"/steps/{step_id.hex}/", said)

@@ -13,7 +13,7 @@ from changes.projects.change import ProjectChange
 from changes.projects.models import Project, Repository
 from changes.projects.rules import ProjectStatus
 from changes.web import call, option_fields
-from changes.web.pages import drawing, forms
+from changes.web.pages import drawing, forms, project_words
 from changes.web.params import Parameters, parameters
 
 pages = APIRouter()
@@ -51,6 +51,7 @@ def show_details(request: Request, slug: str) -> Response:
             "project_url": f"/projects/{project.slug}/",
             "owner": stored[options.OWNERS],
             "notes": stored[options.NOTES],
+            "builds_for": project_words.what_it_builds(stored),
         }
         return drawing.page(request, "project_details.html", values)
 

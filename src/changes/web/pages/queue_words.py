@@ -1,6 +1,7 @@
 """How the queue is put into words: what holds a line up, and what its steps need. Pure."""
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from changes.builds import housing, waiting
 from changes.builds.lanes import Needs
@@ -34,6 +35,35 @@ TONES |= {
 }
 
 
+@dataclass(frozen=True)
+class NextStep:
+    """What somebody can do about it, and where."""
+
+    text: str
+    href: str
+
+
+def next_step(why: Waiting, slug: str) -> NextStep | None:
+    """Nothing where only time helps."""
+    settings = f"/projects/{slug}/settings/"
+    machine = f"/nodes/?query={quote(why.machines[0])}" if len(why.machines) == 1 else "/nodes/"
+    steps = {
+        Block.NO_AGENTS: NextStep("Start an agent", "/nodes/"),
+        Block.NEVER: NextStep("Mend the plan, or add such a machine", f"/projects/{slug}/plans/"),
+        Block.AWAY: NextStep("Look after the machines", machine),
+        Block.OUT: NextStep("Let the machines work again", machine),
+        Block.DISK_FULL: NextStep("See where the bytes are", "/admin/disk/"),
+        Block.PAUSED: NextStep("Raise the limit", "/queue/#groups" if is_of_group(why, slug) else settings),
+        Block.LIMIT: NextStep("Raise the limit", settings),
+        Block.GROUP_LIMIT: NextStep("Raise the limit", "/queue/#groups"),
+    }
+    return steps.get(why.block)
+
+
+def is_of_group(why: Waiting, slug: str) -> bool:
+    return why.limit is not None and why.limit.name != slug
+
+
 def why_and_when(told: Explanation) -> str:
     """Of a step that waits."""
     if told.estimate is None:
@@ -56,6 +86,10 @@ class LaneShown:
     @property
     def tone(self) -> str:
         return TONES.get(self.why.block, "")
+
+    @property
+    def next_step(self) -> NextStep | None:
+        return next_step(self.why, self.line.project)
 
     @property
     def needs(self) -> list[str]:

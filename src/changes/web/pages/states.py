@@ -86,14 +86,16 @@ OF_STATUS = {
 }
 
 
-def state_of(status: Status, result: Result, test_failures: int = 0) -> State:
-    """Only what is finished is judged by its result; before that a failure is a warning."""
+def state_of(status: Status, result: Result) -> State:
+    """Only what is finished is judged by its result; before that a failure that is certain is a warning.
+    Tests that failed are none while they are looked at again, or where other jobs may pass in their place.
+    """
     if status == Status.FINISHED:
         return OF_RESULT[result]
     if status == Status.UNKNOWN:
         return NONE if result == Result.UNKNOWN else OF_RESULT[result]
     calm, failing = OF_STATUS[status]
-    return failing if result == Result.FAILED or test_failures else calm
+    return failing if result == Result.FAILED else calm
 
 
 def verdict_of(result: Result | None) -> State:
