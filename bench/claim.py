@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 
@@ -34,6 +35,7 @@ BARE = """
         select id from job_step where status = 6 order by id limit 1 for update skip locked
     )
 """
+OVER = "update job_step set status = 3, result = 1, date_finished = now() where id = %s"
 FILL = """
     with repo as (
         insert into repository (id, url, backend, status, date_created)
@@ -150,7 +152,7 @@ async def watched(up: System, agents: Agents, rounds: int) -> tuple[list[float],
     try:
         await asyncio.sleep(SETTLE_S)
         cpu_percent = await cpu_of_web(up)
-        took = await asyncio.gather(*(claim(up.port, key, WARM_UP + rounds) for key in agents.busy))
+        took = await asyncio.gather(*(claim(up, key, WARM_UP + rounds) for key in agents.busy))
     finally:
         for task in holding:
             task.cancel()
@@ -173,16 +175,19 @@ async def wait_for_ever(port: int, key: str) -> None:
         await agent.next_steps(HOLD_S)
 
 
-async def claim(port: int, key: str, rounds: int) -> list[float]:
-    agent = await Agent.connected(port, key)
+async def claim(up: System, key: str, rounds: int) -> list[float]:
+    """What it got is over at once, past the server: an agent with one slot holds one step."""
+    agent = await Agent.connected(up.port, key)
     took = []
-    for _ in range(rounds):
-        await asyncio.sleep(PAUSE_S)
-        started_at = time.perf_counter()
-        offers = await agent.next_steps(0)
-        took.append(1000 * (time.perf_counter() - started_at))
-        if len(offers) != 1:
-            raise RuntimeError(f"one step was asked for, and {len(offers)} came")
+    async with await psycopg.AsyncConnection.connect(up.database, autocommit=True) as database:
+        for _ in range(rounds):
+            await asyncio.sleep(PAUSE_S)
+            started_at = time.perf_counter()
+            offers = await agent.next_steps(0)
+            took.append(1000 * (time.perf_counter() - started_at))
+            if len(offers) != 1:
+                raise RuntimeError(f"one step was asked for, and {len(offers)} came")
+            await database.execute(OVER, [offers[0]["id"]])
     return took
 
 
@@ -196,7 +201,7 @@ class Agent:
     async def connected(cls, port: int, key: str) -> "Agent":
         return cls(*await asyncio.open_connection(HOST, port), key)
 
-    async def next_steps(self, wait_s: float) -> list[object]:
+    async def next_steps(self, wait_s: float) -> list[dict[str, Any]]:
         body = json.dumps({"slots": 1, "wait_s": wait_s})
         head = (
             f"POST /api/0/agents/steps/next/ HTTP/1.1\r\nHost: {HOST}\r\n"
@@ -210,5 +215,5 @@ class Agent:
             content = await self._reader.readexactly(int(fields["content-length"]))
         if not answer.startswith(b"HTTP/1.1 200"):
             raise RuntimeError(f"{answer[:40]!r}: {content[:300]!r}")
-        offers: list[object] = json.loads(content)
+        offers: list[dict[str, Any]] = json.loads(content)
         return offers

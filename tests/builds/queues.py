@@ -39,7 +39,7 @@ def hand_out(session: Session, node: Node, count: int = 1, *, is_for_overdue: bo
     given = dispatch.values(node.id, count, silence_s=SILENCE_S, is_for_overdue=is_for_overdue)
     driver: Any = session.connection().connection.driver_connection
     with driver.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(dispatch.TAKE, given).fetchall()
+        rows = cursor.execute(dispatch.taking(count), given).fetchall()
     session.expire_all()
     return [row["slug"] for row in rows]
 

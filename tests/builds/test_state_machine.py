@@ -166,7 +166,7 @@ class Life(RuleBasedStateMachine):
         values = dispatch.values(node.id, count)
         self.session.flush()
         connection: Any = self.session.connection().connection.driver_connection
-        for step_id, *_ in connection.execute(dispatch.TAKE, values).fetchall():
+        for step_id, *_ in connection.execute(dispatch.taking(count), values).fetchall():
             self.session.refresh(self.session.get_one(JobStep, step_id))
 
     @rule(which=ANY, told=st.sampled_from(REPORTS), reports=st.booleans())

@@ -39,6 +39,8 @@ RESERVED_S = 300
 EVERY_NTH_FOR_OVERDUE = 8
 # So many lanes are looked at for each step that is asked for.
 LANES_PER_STEP = 4
+# And of so many for each of these it is looked whether all that waits there must avoid this machine.
+LOOKED_AT_PER_LANE = 8
 # Nobody waits for the disk while he holds the lock; it is waited for afterwards, by many at once, and
 # before an agent hears of its step. Where nothing was handed out there is nothing to wait for. 5 is
 # allocated.
@@ -61,22 +63,20 @@ MAY_TAKE = """(
         select from node other where other.state = 0 and other.token_digest is not null
         and not job_step.data->'avoid_nodes' ? replace(other.id::text, '-', '')
         and other.date_last_seen > statement_timestamp() - make_interval(secs => %(silence_s)s)
+        and (other.quarantined_until is null or other.quarantined_until <= statement_timestamp())
         and (
-            other.quarantined_until is null or other.quarantined_until <= statement_timestamp()
+            here.cluster is null
+            or here.cluster = any(string_to_array(coalesce(other.labels->>'cluster', ''), ','))
         )
-        and (
-            {lane}.cluster is null
-            or {lane}.cluster = any(string_to_array(coalesce(other.labels->>'cluster', ''), ','))
-        )
-        and other.labels @> {lane}.labels
-        and (other.cpus = 0 or {lane}.cpus <= other.cpus)
-        and (other.memory_mb = 0 or {lane}.memory_mb <= other.memory_mb)
+        and other.labels @> here.labels
+        and (other.cpus = 0 or here.cpus <= other.cpus)
+        and (other.memory_mb = 0 or here.memory_mb <= other.memory_mb)
     )
 )"""
 # Numbers: status 6 pending_allocation, 5 allocated, 2 in_progress, 3 finished; result 1 passed,
 # 2 failed; state 0 active; kind 1 a scheduler of the original, which asks for one cluster and no other.
 # Literals, because only then does PostgreSQL use the partial indexes.
-CHOOSE = """
+CANDIDATES = """
 with recursive me as materialized (
     select
         node.id, node.labels, string_to_array(coalesce(node.labels->>'cluster', ''), ',') as clusters,
@@ -167,10 +167,7 @@ with recursive me as materialized (
     select eligible.* from eligible cross join me
     where not fits
         and eligible.date_pending < statement_timestamp() - make_interval(secs => %(reserve_after_s)s)
-        and (
-            reserved_node_id is null or reserved_node_id = me.id
-            or reserved_until < statement_timestamp()
-        )
+        and (reserved_node_id is null or reserved_node_id = me.id or reserved_until < statement_timestamp())
     order by by_patience, by_class, project_start, project_time, person_start, person_time, head limit 1
 ), reserved as (
     update lane set
@@ -179,8 +176,8 @@ with recursive me as materialized (
     from too_large cross join me where lane.id = too_large.id
 ), best as materialized (
     -- More lanes than steps are asked for: each project has several, and the first may be empty by now.
-    -- Only in their order it is looked whether there is a step that need not avoid this machine.
-    select in_order.* from (
+    -- Of the first ones it is looked, in their order, whether a step there need not avoid this machine.
+    select here.* from (
         select eligible.* from eligible left join too_large on true
         where eligible.fits and (
             too_large.id is null or
@@ -191,19 +188,22 @@ with recursive me as materialized (
         )
         order by eligible.by_patience, eligible.by_class, eligible.project_start, eligible.project_time,
             eligible.person_start, eligible.person_time, eligible.head
-        offset 0
-    ) in_order
+        limit %(lanes_looked_at)s
+    ) here
     cross join lateral (
-        select from job_step where status = 6 and lane_id = in_order.id and {may_take_in_order} limit 1
+        select from job_step where status = 6 and lane_id = here.id and {may_take} limit 1
     ) one
     limit %(lanes)s
+""".replace("{may_take}", MAY_TAKE)
+# How several steps are served one after the other.
+LINE_UP = """
 ), entry as (
     -- Its first, second, ... step, each at the time it would be served.
-    select best.*, nth, person_start + (nth - 1) * charge_s as person_at
-    from best
+    select here.*, nth, person_start + (nth - 1) * charge_s as person_at
+    from best here
     cross join lateral (
         select count(*) as waiting from (
-            select from job_step where status = 6 and lane_id = best.id and {may_take_best} limit %(count)s
+            select from job_step where status = 6 and lane_id = here.id and {may_take} limit %(count)s
         ) few
     ) counted
     cross join lateral generate_series(1, counted.waiting) nth
@@ -237,23 +237,28 @@ with recursive me as materialized (
     -- Lanes with how many steps of each; behind them spare ones, in case somebody holds those.
     select distinct on (id) *, count(*) over (partition by id, number <= slots) as wanted from allowed
     order by id, number
+""".replace("{may_take}", MAY_TAKE)
+# Of one alone only the lane matters.
+FIRST = """
+), chosen as materialized (
+    select best.*, row_number() over () as number, 1 as wanted from best
+"""
+FREE = """
 ), free as materialized (
-    select chosen.*, step.step_id, (
-        chosen.project_room is not null or chosen.group_room is not null
-        or chosen.cpus > 0 or chosen.memory_mb > 0
+    select here.*, step.step_id, (
+        here.project_room is not null or here.group_room is not null
+        or here.cpus > 0 or here.memory_mb > 0
     ) as is_limited
-    from (select * from chosen order by number) chosen
+    from (select * from chosen order by number) here
     cross join lateral (
         select id as step_id from job_step
-        where status = 6 and lane_id = chosen.id and {may_take_chosen}
-        order by id limit chosen.wanted
+        where status = 6 and lane_id = here.id and {may_take}
+        order by id limit here.wanted
         for update skip locked
     ) step
     limit (select slots from me)
 )
-"""
-for lane in ("in_order", "best", "chosen"):
-    CHOOSE = CHOOSE.replace(f"{{may_take_{lane}}}", MAY_TAKE.replace("{lane}", lane))
+""".replace("{may_take}", MAY_TAKE)
 HAND_OUT = """
 , paid as (
     update turn set
@@ -308,7 +313,8 @@ join repository on repository.id = source.repository_id
 join revision on revision.repository_id = source.repository_id and revision.sha = source.revision_sha
 order by taken.number, step.id
 """
-TAKE = CHOOSE + HAND_OUT + READ
+CHOOSE, CHOOSE_ONE = CANDIDATES + LINE_UP + FREE, CANDIDATES + FIRST + FREE
+TAKE, TAKE_ONE = CHOOSE + HAND_OUT + READ, CHOOSE_ONE + HAND_OUT + READ
 
 
 @dataclass(frozen=True)
@@ -332,7 +338,12 @@ def values(
         "reserved_s": RESERVED_S,
         "unknown_s": UNKNOWN_S,
         "lanes": LANES_PER_STEP * count,
+        "lanes_looked_at": LOOKED_AT_PER_LANE * LANES_PER_STEP * count,
     }
+
+
+def taking(count: int) -> str:
+    return TAKE if count > 1 else TAKE_ONE
 
 
 async def take_steps(
@@ -341,7 +352,7 @@ async def take_steps(
     """At most `count` steps, never one that another agent gets too."""
     is_for_overdue = next(hand_outs) % EVERY_NTH_FOR_OVERDUE == 0
     given = values(node_id, count, silence_s=silence_s, is_for_overdue=is_for_overdue)
-    rows = await decide(connection, TAKE, given)
+    rows = await decide(connection, taking(count), given)
     return [
         Taken(offers.offer(row), Needs(row["cluster"], row["labels"], row["cpus"], row["memory_mb"]))
         for row in rows
