@@ -163,16 +163,24 @@ def test_a_patch_is_compared_with_the_commit_that_it_changes(
     assert (said(session, of_old), len(said(session, of_new))) == ([], 1)
 
 
+FAILED = b'<testsuite><testcase classname="t" name="a"><failure>no</failure></testcase></testsuite>'
+
+
+def failed_with(session: Session, project: Project, report: bytes) -> Build:
+    """A build whose runner left this behind and ended with an error."""
+    build = collecting.build_of(session, project, a_commit(session, project))
+    (step,) = collecting.take(session, build)
+    agents.leave_behind(session, step, report)
+    agents.end(session, step, code=1)
+    collect.collect_step(step.id)
+    return build
+
+
 def test_a_build_that_fails_for_another_reason_is_not_asked_for_its_tests(
     session: Session, project: Project, plan: Plan
 ) -> None:
     ran(session, project, "a", "b")
-    build = collecting.build_of(session, project, a_commit(session, project))
-    (step,) = collecting.take(session, build)
-    agents.leave_behind(session, step, junit("a"))
-
-    agents.end(session, step, code=1)
-    collect.collect_step(step.id)
+    build = failed_with(session, project, junit("a"))
 
     assert [reason for reason, _ in said(session, build)] == ["command_failed"]
 
@@ -183,14 +191,9 @@ def test_a_runner_that_stopped_at_a_new_failure_lost_no_tests(
     ran(session, project, "a", "b")
     options = {plan_options.VANISHED_TESTS: "fail", plan_options.LOOK_TIMES: "1"}
     plan_options.change(session, plan.id, plan_options.OF_PLANS, options)
-    build = collecting.build_of(session, project, a_commit(session, project))
-    (step,) = collecting.take(session, build)
-    failed = b'<testsuite><testcase classname="t" name="a"><failure>no</failure></testcase></testsuite>'
-    agents.leave_behind(session, step, failed)
+    build = failed_with(session, project, FAILED)
 
-    agents.end(session, step, code=1)
-    collect.collect_step(step.id)
-
+    step, _look = factories.steps_of(session, build)
     assert second_look.is_checking(step)
     assert "missing_tests" not in agents.reasons_of(session, build.id)
 
@@ -205,12 +208,7 @@ def test_a_look_at_the_failure_does_not_make_up_for_what_never_ran(
     ran(session, project, "a", "b")
     options = {plan_options.VANISHED_TESTS: way, plan_options.LOOK_TIMES: "1"}
     plan_options.change(session, plan.id, plan_options.OF_PLANS, options)
-    build = collecting.build_of(session, project, a_commit(session, project))
-    (step,) = collecting.take(session, build)
-    failed = b'<testsuite><testcase classname="t" name="a"><failure>no</failure></testcase></testsuite>'
-    agents.leave_behind(session, step, failed)
-    agents.end(session, step, code=1)
-    collect.collect_step(step.id)
+    build = failed_with(session, project, FAILED)
     (look,) = collecting.take(session, build)
     agents.leave_behind(session, look, junit("a"))
 
@@ -233,12 +231,7 @@ def test_a_runner_that_crashed_lost_no_tests_of_a_project_that_has_some_in_quara
 ) -> None:
     ran(session, project, "a", "b", "c")
     in_quarantine(session, project, "t.c")
-    build = collecting.build_of(session, project, a_commit(session, project))
-    (step,) = collecting.take(session, build)
-    agents.leave_behind(session, step, junit("a"))
-
-    agents.end(session, step, code=1)
-    collect.collect_step(step.id)
+    build = failed_with(session, project, junit("a"))
 
     assert [reason for reason, _ in said(session, build)] == ["command_failed"]
 
@@ -248,13 +241,7 @@ def test_what_vanished_beside_a_failure_that_is_excused_is_told(
 ) -> None:
     ran(session, project, "a", "b")
     in_quarantine(session, project, "t.a")
-    build = collecting.build_of(session, project, a_commit(session, project))
-    (step,) = collecting.take(session, build)
-    failed = b'<testsuite><testcase classname="t" name="a"><failure>no</failure></testcase></testsuite>'
-    agents.leave_behind(session, step, failed)
-
-    agents.end(session, step, code=1)
-    collect.collect_step(step.id)
+    build = failed_with(session, project, FAILED)
 
     assert build.result == Result.PASSED
     assert [reason for reason, _ in said(session, build)] == ["vanished_tests"]

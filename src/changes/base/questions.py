@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import psycopg
-from sqlalchemy import Dialect, inspect
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy import inspect, make_url
 from sqlalchemy.orm import Session, make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -19,7 +18,7 @@ from changes.base import db
 from changes.base.db import Base
 
 FORESEEN = "foreseen"
-DIALECT: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+DIALECT = make_url("postgresql+psycopg://").get_dialect()()
 
 Row = TypeVar("Row", bound=Base)
 Rows = Sequence[Sequence[Any]]
