@@ -93,6 +93,12 @@ KEYED = """
         concurrency_group, class_turn_id, project_turn_id, person_turn_id
     from missing order by lane_id
     on conflict do nothing
+), busy as (
+    insert into busy_lane (lane_id)
+    select distinct lane_id from keyed
+    where not exists (
+        select from busy_lane where busy_lane.lane_id = keyed.lane_id and busy_lane.date_quiet is null
+    )
 ), needed as (
     select json_build_array(cluster, labels, cpus, memory_mb, count(*)) as needs
     from keyed group by cluster, labels, cpus, memory_mb

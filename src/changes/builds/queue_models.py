@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from changes.base.db import Base, Identified, Numbered
@@ -65,6 +65,24 @@ class Lane(Base):
             postgresql_where="concurrency_group IS NOT NULL",
         ),
     )
+
+
+class BusyLane(Base):
+    """A lane at which hand-outs look. Of thousands few have anything that waits, and to find those costs more
+    than to choose among them.
+
+    Whoever enters a lane that is not here adds it, and waits for nobody who does the same: a lane may be
+    here twice. It is taken out (tending.py) when nothing has waited in it for a while.
+    """
+
+    __tablename__ = "busy_lane"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    lane_id: Mapped[UUID]
+    # When it was seen that nothing waits there any more; whoever enters it then adds it anew.
+    date_quiet: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_busy_lane_lane_id", "lane_id"),)
 
 
 class ConcurrencyGroup(Identified, Base):

@@ -15,6 +15,7 @@ OF_EACH_LANE = 20
 # A step that waits for so long while agents wait too may have been overlooked: some of them look.
 OVERLOOKED_AFTER_S = 10
 LOOK_AT_ONCE = 8
+QUIET_S = 60
 
 MEASURE = text("""
     with newest as (
@@ -33,12 +34,41 @@ MEASURE = text("""
         and (lane.typical_s, lane.deviation_s) is distinct from (measured.typical_s, measured.deviation_s)
 """)
 
+# A lane leaves those that hand-outs look at a minute after nothing waited in it: whoever entered it meanwhile
+# and had seen it there has committed by then, or is found here at the next look.
+TEND_LANES = text("""
+    with recursive waiting as (
+        (
+            select lane_id from job_step where status = 6 and lane_id is not null order by lane_id limit 1
+        )
+        union all
+        select following.* from waiting cross join lateral (
+            select lane_id from job_step
+            where status = 6 and lane_id > waiting.lane_id order by lane_id limit 1
+        ) following
+    ), gone as (
+        delete from busy_lane where date_quiet < statement_timestamp() - make_interval(secs => :quiet_s)
+    ), quiet as (
+        update busy_lane set date_quiet = statement_timestamp()
+        where date_quiet is null and lane_id not in (select lane_id from waiting)
+    )
+    insert into busy_lane (lane_id)
+    select lane_id from waiting where not exists (
+        select from busy_lane where busy_lane.lane_id = waiting.lane_id and busy_lane.date_quiet is null
+    )
+""")
+
+
+def tend_lanes(session: Session, *, quiet_s: int = QUIET_S) -> None:
+    session.execute(TEND_LANES, {"quiet_s": quiet_s})
+
 
 def measure_lanes(session: Session) -> None:
     session.execute(MEASURE, {"newest": NEWEST, "each": OF_EACH_LANE})
 
 
 def tend(session: Session) -> None:
+    tend_lanes(session)
     measure_lanes(session)
     health.lift_quarantines(session)
     knock(session)

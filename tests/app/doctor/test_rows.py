@@ -111,6 +111,10 @@ BREAKS = {
     ],
     "lanes-are-right": ["""update job_step set data = data || '{"cpus"\\: 7}' where id = :waiting"""],
     "lanes-do-not-change": ["update lane set cpus = 7"],
+    "lanes-are-looked-at": [
+        "update job_step set date_pending = now() - interval '1 h' where id = :waiting",
+        "delete from busy_lane",
+    ],
     "lanes-have-turns": ["delete from turn where id = (select min(id::text)::uuid from turn)"],
     "holders-are-heard": ["update node set date_last_seen = now() - interval '1 h' where id = :node"],
     "groups-keep-their-limit": [
@@ -323,6 +327,19 @@ def test_what_waits_in_a_wrong_lane_or_in_none_enters_anew(
     with database.transaction() as session:
         assert set(names) <= set(before)
         assert not set(names) & set(examine(session, settings, monkeypatch))
+
+
+def test_a_lane_that_is_overlooked_is_looked_at_again(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with database.transaction() as session:
+        made = world.make(session, world.begin(session))
+        run(session, made, BREAKS["lanes-are-looked-at"])
+
+    mending.mend(database, [])
+
+    with database.transaction() as session:
+        assert not examine(session, settings, monkeypatch)
 
 
 def test_looking_writes_nothing_and_sees_one_moment(database: Database, settings: Settings) -> None:

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from changes.app.doctor.findings import State
 from changes.app.doctor.questions import SWEEP, Question
-from changes.builds import lanes
+from changes.builds import lanes, tending
 
 ENTER_ANEW = "`changes doctor --fix` lets them enter anew."
 # What lanes.py makes a lane of, as far as a step says it itself.
@@ -39,6 +39,11 @@ cross join lateral unnest(array[class_turn_id, project_turn_id, person_turn_id])
 left join turn on turn.id = needed.id
 where turn.id is null or turn.virtual_time in {none} or turn.clock in {none} limit :limit
 """
+NOT_LOOKED_AT = """
+select distinct 'lane ' || lane_id from job_step where status = 6 and date_pending < now() - interval '1 min'
+    and lane_id is not null and not exists (select from busy_lane where busy_lane.lane_id = job_step.lane_id)
+limit :limit
+"""
 
 QUEUE = [
     Question(
@@ -69,6 +74,13 @@ QUEUE = [
         "Every lane has its turn, and what everybody got so far is a number",
         HAS_NO_TURN.format(none=NO_NUMBER),
         "Its steps are never handed out. `changes doctor --fix` gives it a turn, from the beginning.",
+        can_be_mended=True,
+    ),
+    Question(
+        "lanes-are-looked-at",
+        "A lane in which a step waits is one that hand-outs look at",
+        NOT_LOOKED_AT,
+        "The beat adds it within ten seconds: look whether a worker runs. `changes doctor --fix` adds it.",
         can_be_mended=True,
     ),
     Question(
@@ -133,4 +145,5 @@ def mend(session: Session) -> int:
     """How many steps entered the queue anew."""
     for statement in MENDS:
         session.execute(text(statement))
+    tending.tend_lanes(session)
     return lanes.enter_due(session)

@@ -14,7 +14,8 @@ from psycopg.rows import dict_row
 
 from changes.base.errors import ChangesError, Conflict, Invalid
 from changes.builds import dispatch, offers
-from changes.builds.dispatch import CHOOSE, HAND_OUT, READ, UNKNOWN_S
+from changes.builds.candidates import CHOOSE
+from changes.builds.dispatch import HAND_OUT_MANY, READ, RESERVED_S, UNKNOWN_S
 from changes.builds.original import machines
 from changes.builds.rules import Status
 from changes.protocol import StepOffer
@@ -76,7 +77,7 @@ with taken as (
     from job_step where id = %(step_id)s
 )
 """
-LOOK, TAKE_NAMED, OF_STEP = f"{CHOOSE}{CHOSEN}{READ}", f"{BY_NAME}{HAND_OUT}{READ}", f"{ONE}{READ}"
+LOOK, TAKE_NAMED, OF_STEP = f"{CHOOSE}{CHOSEN}{READ}", f"{BY_NAME}{HAND_OUT_MANY}{READ}", f"{ONE}{READ}"
 ASKED_FOR = """
 select step.id, step.status, step.cluster, project.slug
 from job_step step join project on project.id = step.project_id where step.id = any(%s)
@@ -116,7 +117,12 @@ async def take(
     wanted = list(dict.fromkeys(step_ids))
     if len(wanted) > AT_ONCE_MAX:
         raise Invalid(f"At most {AT_ONCE_MAX} jobsteps are allocated at once.", ["jobstep_ids"])
-    given: dict[str, object] = {"node_id": node_id, "step_ids": wanted, "unknown_s": UNKNOWN_S}
+    given: dict[str, object] = {
+        "node_id": node_id,
+        "step_ids": wanted,
+        "unknown_s": UNKNOWN_S,
+        "reserved_s": RESERVED_S,
+    }
     taken = await dispatch.decide(connection, TAKE_NAMED, given)
     if wanted and not taken:
         raise await why_not(connection, wanted, cluster)
