@@ -2,6 +2,7 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
+import pytest
 from psycopg import AsyncConnection
 from sqlalchemy import update
 from sqlalchemy.orm import Session
@@ -123,7 +124,8 @@ def test_commands_hear_of_their_branch_if_there_is_one(database: Database) -> No
     assert [offer.env["CHANGES_BRANCH"] for offer in take(database, node)] == ["main", ""]
 
 
-def test_many_agents_at_once_never_get_the_same_step(database: Database) -> None:
+@pytest.mark.parametrize("are_alone", [False, True], ids=["together", "each alone in its process"])
+def test_many_agents_at_once_never_get_the_same_step(database: Database, *, are_alone: bool) -> None:
     for _ in range(5):
         agents.a_committed_build(database, plans=8)
     nodes = [agents.a_committed_node(database) for _ in range(AT_ONCE)]
@@ -131,7 +133,9 @@ def test_many_agents_at_once_never_get_the_same_step(database: Database) -> None
     async def take_until_empty(node: Node) -> list[str]:
         taken: list[str] = []
         async with await AsyncConnection.connect(database.conninfo, autocommit=True) as connection:
-            while mine := await dispatch.take_steps(connection, node_id=node.id, count=2, silence_s=60):
+            while mine := await dispatch.take_steps(
+                connection, node_id=node.id, count=2, silence_s=60, is_alone=are_alone
+            ):
                 taken += [each.offer.id for each in mine]
         return taken
 

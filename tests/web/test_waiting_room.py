@@ -145,3 +145,14 @@ def test_a_machine_that_offers_something_else_looks_again() -> None:
 
     assert not room.is_news(node_id, ANY)
     assert room.is_news(node_id, in_cluster("linux"))
+
+
+def test_only_the_first_of_those_who_look_is_alone() -> None:
+    room = WaitingRoom()
+
+    with room.looking() as first, room.looking() as second:
+        pass
+    with room.looking() as third:
+        pass
+
+    assert [first, second, third] == [True, False, True]

@@ -42,9 +42,10 @@ EVERY_NTH_FOR_OVERDUE = 8
 LANES_PER_STEP = 4
 # And of so many for each of these it is looked whether all that waits there must avoid this machine.
 LOOKED_AT_PER_LANE = 8
-# Nobody waits for the disk while he holds the lock; it is waited for afterwards, by many at once, and
-# before an agent hears of its step. Where nothing was handed out there is nothing to wait for. 5 is
-# allocated.
+# Nobody waits for the disk while he holds the lock that others want; it is waited for afterwards, by many
+# at once, and before an agent hears of its step. Where nothing was handed out there is nothing to wait for.
+# 5 is allocated.
+LOCK_ALONE = f"select pg_advisory_xact_lock({LOCK_NUMBER})"
 LOCK = f"select set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock({LOCK_NUMBER})"
 FLUSH = """
 select pg_logical_emit_message(true, 'changes', 'handed out') where exists (
@@ -171,12 +172,12 @@ def taking(count: int) -> str:
 
 
 async def take_steps(
-    connection: AsyncConnection[Any], *, node_id: UUID, count: int, silence_s: int
+    connection: AsyncConnection[Any], *, node_id: UUID, count: int, silence_s: int, is_alone: bool = False
 ) -> list[Taken]:
     """At most `count` steps, never one that another agent gets too."""
     is_for_overdue = next(hand_outs) % EVERY_NTH_FOR_OVERDUE == 0
     given = values(node_id, count, silence_s=silence_s, is_for_overdue=is_for_overdue)
-    rows = await decide(connection, taking(count), given)
+    rows = await decide(connection, taking(count), given, is_alone=is_alone)
     return [
         Taken(offers.offer(row), Needs(row["cluster"], row["labels"], row["cpus"], row["memory_mb"]))
         for row in rows
@@ -184,19 +185,21 @@ async def take_steps(
 
 
 async def decide(
-    connection: AsyncConnection[Any], statement: str, given: dict[str, object]
+    connection: AsyncConnection[Any], statement: str, given: dict[str, object], *, is_alone: bool = False
 ) -> list[dict[str, Any]]:
     """One statement alone at the queue. The lock comes before the look: each statement sees what is
     there when it begins. All of it travels at once, and whoever hears what was handed out may rely on it.
+    Where nobody else is about to look, the disk is waited for with the lock: that is one statement less.
     """
     numbered, names = with_numbers(statement)
     async with AsyncRawCursor(connection, row_factory=dict_row) as cursor:
         async with connection.pipeline() as pipeline:
-            await connection.execute(LOCK, prepare=True)
+            await connection.execute(LOCK_ALONE if is_alone else LOCK, prepare=True)
             await cursor.execute(numbered, [given[name] for name in names], prepare=True)
-            # What travels together up to here is one transaction.
-            await pipeline.sync()
-            await connection.execute(FLUSH, [given["node_id"]], prepare=True)
+            if not is_alone:
+                # What travels together up to here is one transaction.
+                await pipeline.sync()
+                await connection.execute(FLUSH, [given["node_id"]], prepare=True)
         return await cursor.fetchall()
 
 

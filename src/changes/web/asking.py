@@ -144,11 +144,13 @@ async def look_with(
 ) -> list[Taken]:
     room = request.app.state.room
     heard_before = room.heard
-    taken = await dispatch.take_steps(
-        connection,
-        node_id=node.id,
-        count=max(1, min(slots, STEPS_AT_ONCE)),
-        silence_s=settings.get().node_silence_max_s,
-    )
+    with room.looking() as is_alone:
+        taken = await dispatch.take_steps(
+            connection,
+            node_id=node.id,
+            count=max(1, min(slots, STEPS_AT_ONCE)),
+            silence_s=settings.get().node_silence_max_s,
+            is_alone=is_alone,
+        )
     room.note_look(node.id, node.offer, heard_before, found=bool(taken))
     return taken

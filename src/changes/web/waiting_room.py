@@ -46,6 +46,7 @@ class WaitingRoom:
         # A dict keeps the order; there is no ordered set.
         self._seats: dict[Seat, None] = {}
         self.turnstile = asyncio.Semaphore(AT_ONCE)
+        self._looking = 0
         # How many notices came; at which of them a machine looked last and found nothing, and for what.
         self._heard = 0
         self._found_nothing: dict[UUID, tuple[int, Offer]] = {}
@@ -67,6 +68,15 @@ class WaitingRoom:
         finally:
             self._seats.pop(seat, None)
             seat.ring.cancel()
+
+    @contextmanager
+    def looking(self) -> Iterator[bool]:
+        """Whether nobody else here is at it when this look begins."""
+        self._looking += 1
+        try:
+            yield self._looking == 1
+        finally:
+            self._looking -= 1
 
     def hear(self, payload: str) -> None:
         """What the database tells; nothing at all when something may have been missed."""
