@@ -83,6 +83,8 @@ class Hello(Machine, frozen=True, kw_only=True):
     steps: list[str] | None = None
     # Why it takes no steps for now, in words.
     problem: str = ""
+    # The same from one start to the next: two agents with one key have two.
+    run: str = ""
 
 
 class Welcome(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from tests.agent.housed import House, refused_here
 from tests.agent.running import a_step
 
 from changes.agent.accounts import Account
+from changes.agent.commands import BASE_ENVIRONMENT
 from changes.agent.sandboxes import lxc, podman
 from changes.agent.sandboxes.role import Ground, Start
 from changes.agent.spool import StepFolder
@@ -53,6 +54,15 @@ def test_no_value_of_a_variable_is_an_argument(tmp_path: Path) -> None:
 
     assert "swordfish" not in " ".join(podman.exec_line("box", start))
     assert "swordfish" not in " ".join(lxc.attach_line(tmp_path, "box", a_ground(tmp_path), start))
+
+
+@pytest.mark.parametrize(("path", "is_said"), [(BASE_ENVIRONMENT["PATH"], False), ("/opt/go/bin:/bin", True)])
+def test_programs_are_looked_for_where_the_image_has_them_unless_the_plan_says_otherwise(
+    tmp_path: Path, path: str, *, is_said: bool
+) -> None:
+    line = podman.exec_line("box", Start(["true"], tmp_path, {"PATH": path}, tmp_path, tmp_path))
+
+    assert (f"PATH={path}" in line) == is_said
 
 
 @pytest.mark.parametrize("image", ["", "..", "../../etc", "no such", "missing"])

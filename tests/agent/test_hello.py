@@ -180,6 +180,7 @@ def test_an_agent_says_at_each_start_what_it_offers_and_what_it_still_has(
     first, second = coordinator.hellos
     assert (first.slots, first.labels, first.steps) == (3, {"gpu": "no"}, [])
     assert (second.slots, second.labels, second.steps) == (4, {}, ["left"])
+    assert "" != first.run != second.run != ""
     assert first.cpus > 0
     assert first.memory_mb > 0
 

@@ -36,8 +36,10 @@ class FarSide:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, object]] = []
 
-    def get(self, path: str, **_query: object) -> object:
-        return ANSWERS[path]
+    def get(self, path: str, *, test: str = "", **_query: object) -> object:
+        found = ANSWERS[path]
+        is_other = test and test not in TEST.values()
+        return {**found, "live": []} if is_other else found
 
     def post(self, path: str, fields: dict[str, object], *, key: str) -> list[dict[str, Any]]:
         assert key
@@ -71,6 +73,20 @@ def test_flaky_tests_are_told_with_bill_and_evidence(
     told = capsys.readouterr()
     assert told.out.splitlines()[1].split() == ["61", "a.one", "it", "rained;", "it", "snowed"]
     assert "2 builds turned red, 4 runs again, 2 minutes lost" in told.err
+
+
+def test_a_terminal_obeys_no_name_of_a_test(
+    far_side: FarSide, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "a\x1b]0;owned\x07\u202eb\n61  forged"
+    told = {**ANSWERS["/projects/hello/flaky/"]}
+    told["tests"] = [{**told["tests"][0], "test": {**TEST, "name": name}}]
+    monkeypatch.setattr(far_side, "get", lambda *_path, **_query: told)
+
+    assert run(monkeypatch, "flaky", "hello") == 0
+
+    (_, row) = capsys.readouterr().out.splitlines()
+    assert "a\ufffd]0;owned\ufffd\ufffdb 61  forged" in row
 
 
 @pytest.mark.usefixtures("far_side")

@@ -31,7 +31,7 @@ from changes.base.db import Base
 from changes.base.settings import Settings
 from changes.base.task import Task, TaskState
 from changes.builds import settle
-from changes.builds.models import Build, JobStep, Node
+from changes.builds.models import BazelTarget, Build, JobStep, Node
 from changes.builds.rules import Result, Status
 from changes.people.rules import Scope
 from changes.results import partitions, testdays
@@ -151,7 +151,35 @@ def test_why_of_nothing_is_wrong_usage_in_words(run: Command) -> None:
     done = run("why", NOBODY)
 
     assert (done.returncode, done.stdout) == (WRONG_USAGE, "")
-    assert "no such job step" in done.stderr
+    assert "no build and no job step" in done.stderr
+
+
+def test_the_targets_of_a_build_say_who_ran_them_and_why(run: Command, data: db.Database) -> None:
+    with data.transaction() as session:
+        build = factories.a_build(session)
+        (step,) = factories.steps_of(session, build)
+        ran = BazelTarget(job_id=step.job_id, step_id=step.id, name="//a:ran", result=Result.FAILED)
+        left_out = BazelTarget(
+            job_id=step.job_id, name="//b:out", result=Result.SKIPPED, message="Too\nlong."
+        )
+        session.add_all([ran, left_out])
+        build_id = build.id.hex
+
+    all_of_it, failed = run("targets", build_id), run("targets", build_id, "--result", "failed", "--json")
+
+    assert all_of_it.stdout.splitlines()[1:] == [
+        "//a:ran  failed   this build",
+        "//b:out  skipped  nobody          Too long.",
+    ]
+    assert [each["name"] for each in answer_of(failed)] == ["//a:ran"]
+    assert run("targets", build_id, "--query", "zzz").stdout == "No target is like that.\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(119, "119 s"), (600, "10 min"), (7200, "2 h"), (172_800, "2 days")]
+)
+def test_a_long_wait_is_said_in_units_that_people_use(seconds: int, words: str) -> None:
+    assert queue.minutes(seconds) == words
 
 
 def test_the_queue_says_how_many_wait_and_why(run: Command, data: db.Database) -> None:

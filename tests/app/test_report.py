@@ -143,7 +143,7 @@ def test_another_verdict_for_the_same_run_is_refused(run: Command) -> None:
     done = run(*words, "passed")
 
     assert done.returncode == REFUSED
-    assert b"has ended: failed" in done.stderr
+    assert b"has ended as failed" in done.stderr
 
 
 def test_the_jobs_of_one_run_become_one_build(run: Command, system: RunningSystem) -> None:

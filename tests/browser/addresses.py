@@ -104,6 +104,11 @@ EXAMPLES = {
             ("notes", "%.md"),
         )
     },
+    "targets": "select project.slug || ' ' || build.number from bazel_target target"
+    " join job on job.id = target.job_id join build on build.id = job.build_id"
+    " join project on project.id = build.project_id"
+    " group by project.slug, build.number, build.id order by bool_or(target.result = 2) desc, build.id desc"
+    " limit 1",
     "token": "select replace(id::text, '-', '') from token where date_revoked is null order by id limit 1",
 }
 PARTS = {
@@ -117,6 +122,7 @@ PARTS = {
     "wrong": ("wrong_slug", "wrong_number"),
     "card": ("card_slug", "card_number", "card"),
     "running": ("running_slug", "running_number"),
+    "targets": ("target_slug", "target_number"),
     "patched": ("patched_slug", "patched_number"),
     "commit": ("commit_slug", "sha"),
     "plan": ("plan", "plan_step"),
@@ -145,6 +151,7 @@ PAGES = {
     "/projects/{slug}/failures/{cause_id:uuid}/": "/projects/{cause_slug}/failures/{cause_id}/",
     "/projects/{slug}/log-errors/": "/projects/{said_slug}/log-errors/?days=90",
     "/projects/{slug}/log-errors/{error_id:uuid}/": "/projects/{said_slug}/log-errors/{said}/",
+    f"{BUILD}targets/": "/projects/{target_slug}/builds/{target_number}/targets/",
     f"{BUILD}cards/{{key}}/": "/projects/{card_slug}/builds/{card_number}/cards/{card}/",
     "/projects/{slug}/flaky/": "/projects/{flaky}/flaky/",
     "/projects/{slug}/triggers/": "/projects/{slug}/triggers/",

@@ -4,13 +4,18 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import select
 from tests.browser.conftest import PHONE, WIDE
 from tests.scenarios import prepared
 from tests.scenarios.running import RunningSystem, commit_everything, running_system, write_files
+
+from changes.base import clock
+from changes.builds.models import Node
 
 pytestmark = [pytest.mark.system, pytest.mark.front_end]
 
@@ -116,6 +121,38 @@ def commit_all(folder: Path) -> None:
     who = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com"]
     git = [shutil.which("git") or "git", "-C", str(folder), *who]
     subprocess.run([*git, "commit", "-qam", "Mend the sum"], check=True)
+
+
+def test_an_operator_takes_a_machine_out_and_lets_it_work_again(
+    olga: Visitor, whole: RunningSystem, tmp_path: Path
+) -> None:
+    slug = whole.project(GREEN)
+    with whole.database.transaction() as session:
+        tester = session.execute(select(Node).where(Node.label == "tester")).scalar_one()
+        tester.quarantines, tester.quarantined_until = 1, clock.now() + timedelta(hours=1)
+    number = whole.api.post("/builds/", project=slug, sha="main")[0]["number"]
+    page, build = olga.page, f"{olga.url}/projects/{slug}/builds/{number}/"
+
+    page.goto(build)
+    expect(page.locator("main").get_by_text("tester is in quarantine").first).to_be_visible()
+    page.get_by_role("link", name="Nodes").first.click()
+    page.get_by_role("link", name="tester", exact=True).first.click()
+    node = page.url
+    expect(page.get_by_role("button", name="Trust it again")).to_be_visible()
+    page.get_by_role("link", name="Drain …").click()
+    page.get_by_label("Why").fill("a new disk")
+    page.locator("main").get_by_role("button", name="Drain").click()
+    expect(page).to_have_url(node)
+    page.goto(build)
+    expect(page.locator("main").get_by_text("tester is drained (a new disk)").first).to_be_visible()
+    page.goto(node)
+    page.get_by_role("link", name="Disable …").click()
+    page.locator("main").get_by_role("button", name="Disable").click()
+    expect(page.locator("h1 + .badge")).to_have_text("disabled")
+    page.get_by_role("button", name="Let it work again").click()
+
+    page.goto(build)
+    expect(page.locator("main").get_by_text("Passed").first).to_be_visible(timeout=BUILD_WITHIN_MS)
 
 
 def test_an_operator_learns_why_the_queue_is_stuck_and_frees_it(

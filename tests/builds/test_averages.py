@@ -46,6 +46,24 @@ def test_builds_that_did_not_pass_say_nothing_about_how_long_it_takes(session: S
     assert average_ms(session, project) == 2000
 
 
+def test_builds_of_some_of_the_plans_say_nothing_about_all(session: Session) -> None:
+    project = factories.a_project(session)
+    a_build_that_took(session, project, 2)
+    a_build_that_took(session, project, 50).wishes = {"plans": ["unit"]}
+    session.flush()
+
+    assert average_ms(session, project) == 2000
+
+
+def test_a_build_that_took_months_is_no_reason_to_stumble(session: Session) -> None:
+    build = a_build_that_took(session, factories.a_project(session), 90 * 24 * 3600)
+
+    tasks.after_builds(session, [BuildFinished(build.id)])
+
+    session.refresh(build.project)
+    assert build.project.avg_build_time_ms == 2_147_483_000
+
+
 def test_a_project_in_which_nothing_passed_has_no_average(session: Session) -> None:
     assert average_ms(session, factories.a_project(session)) is None
 

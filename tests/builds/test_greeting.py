@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from tests import factories
 from tests.builds import agents
 
+from changes.base import clock
 from changes.base.errors import Invalid, OtherVersion
 from changes.builds import greeting
 from changes.builds.models import JobStep, Node
@@ -54,6 +55,47 @@ def test_a_problem_is_known_until_it_is_over(session: Session) -> None:
     greet(session, node)
 
     assert (told, node.problem) == ("The disk is full.", "")
+
+
+def test_an_agent_that_starts_again_is_no_second_one(session: Session) -> None:
+    node = factories.a_node(session)
+
+    for run in ("first", "second"):
+        greet(session, node, run=run, steps=[])
+        greet(session, node, run=run)
+
+    assert not greeting.has_twin(node)
+
+
+def test_a_copy_of_an_agent_is_known_when_the_first_goes_on(session: Session) -> None:
+    node = factories.a_node(session)
+    greet(session, node, run="original", steps=[])
+    greet(session, node, run="copy", steps=[])
+
+    greet(session, node, run="original")
+
+    assert greeting.has_twin(node)
+
+
+def test_of_two_agents_with_one_key_none_takes_the_work_of_the_other(session: Session) -> None:
+    held = agents.a_taken_step(session)
+    node = agents.node_of(session, held)
+    node.date_twin_heard = clock.now()
+
+    greet(session, node, run="copy", steps=[])
+
+    assert held.status == Status.ALLOCATED
+
+
+def test_when_the_copy_is_stopped_the_other_is_alone_again(session: Session) -> None:
+    node = factories.a_node(session)
+    for said in ({"run": "original", "steps": []}, {"run": "copy", "steps": []}, {"run": "original"}):
+        greet(session, node, **said)
+    known = node.date_twin_heard
+
+    greet(session, node, run="original")
+
+    assert node.date_twin_heard == known
 
 
 def test_steps_that_an_agent_does_not_know_at_its_start_are_made_again(session: Session) -> None:

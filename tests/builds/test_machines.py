@@ -14,6 +14,7 @@ from changes.builds.models import Build, JobStep, Node
 from changes.builds.queue_rules import NodeState, is_to_be_quarantined, quarantine_s
 from changes.builds.reasons import Reason
 from changes.builds.rules import ReplaceLimits, Result, Status
+from changes.projects.models import Project
 from changes.protocol import StepReport
 
 LIMITS = ReplaceLimits(10, 10)
@@ -179,6 +180,60 @@ def test_a_machine_that_cannot_work_says_so_and_is_put_into_quarantine(
     (why,) = waiting.lost_attempts(session, build.id)
     assert reasons.sentence(why.reason, why.data) == "The agent says: The agent cannot work: no space left"
     assert node.quarantined_until is not None
+
+
+NO_CHECKOUT = Reason(reasons.CHECKOUT_FAILED, {"message": "no route to host"})
+
+
+def lose_checkouts(session: Session, project: Project, node: Node, times: int = 1) -> None:
+    for _ in range(times):
+        (step,) = factories.steps_of(session, factories.a_build(session, project, plans=0))
+        factories.give_to(session, step, node)
+        retry.replace_lost_step(session, step, NO_CHECKOUT, ReplaceLimits(0, 0))
+        session.flush()
+
+
+@pytest.fixture
+def unreachable(session: Session) -> Project:
+    """Nobody can check it out."""
+    project = factories.a_project(session)
+    factories.a_plan(session, project, {"commands": ["true"]})
+    return project
+
+
+def test_a_project_that_two_machines_cannot_check_out_is_no_fault_of_either(
+    session: Session, settings: Settings, unreachable: Project
+) -> None:
+    nodes = [queues.a_node(session), queues.a_node(session)]
+
+    for _ in range(settings.node_quarantine_after):
+        for node in nodes:
+            lose_checkouts(session, unreachable, node)
+
+    assert [node.quarantined_until for node in nodes] == [None, None]
+
+
+def test_what_only_one_machine_cannot_check_out_is_its_own_fault(
+    session: Session, settings: Settings, unreachable: Project
+) -> None:
+    node, _ = queues.a_node(session), queues.a_node(session)
+
+    lose_checkouts(session, unreachable, node, settings.node_quarantine_after)
+
+    assert node.quarantined_until is not None
+
+
+def test_a_machine_returns_when_another_cannot_check_it_out_either(
+    session: Session, settings: Settings, unreachable: Project
+) -> None:
+    node, other = queues.a_node(session), queues.a_node(session)
+    lose_checkouts(session, unreachable, node, settings.node_quarantine_after)
+    before = health.lift_quarantines(session)
+
+    lose_checkouts(session, unreachable, other)
+
+    assert (before, health.lift_quarantines(session)) == (0, 1)
+    assert (node.quarantined_until, node.quarantines) == (None, 0)
 
 
 def test_after_its_quarantine_a_machine_gets_one_step_to_try(session: Session) -> None:

@@ -3,7 +3,9 @@
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session
@@ -65,7 +67,7 @@ def found_by(said: str, tree: Path, tmp_path: Path) -> Collected:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "bazel").write_text(FAKE_BAZEL)
     (tmp_path / "bin" / "bazel").chmod(0o755)
-    data = original_steps.of_bazel(config_original.read_bazel(said, "server"))
+    data = original_steps.of_bazel(config_original.read_bazel(said, "server"), {})
     path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
     (command,) = recipes.read(recipes.DEFAULT_IMPLEMENTATION, data).commands
     run(command.script, tree, PATH=path, ASKED=str(tmp_path / "asked"))
@@ -109,16 +111,21 @@ def test_the_command_for_targets_keeps_its_variables(tmp_path: Path) -> None:
         f"{BAZEL}bazel.additional-test-flags: ['--test_arg=$HOME`']\n", tmp_path / "tree", tmp_path
     )
 
-    assert "code=$?" in found.cmd
+    assert "|| code=$?" in found.cmd
     assert "'--test_arg=$HOME`'" in found.cmd
     assert json.dumps(found.surroundings["artifacts"]) == '["**/test.xml"]'
 
 
-def jobs_of(session: Session, tree: Path, files: dict[str, str], **options: str) -> list[PlannedJob]:
+STEP = {"commands": ["make"], "path": "src"}
+
+
+def jobs_of(
+    session: Session, tree: Path, files: dict[str, str], step: Mapping[str, Any] = STEP, **options: str
+) -> list[PlannedJob]:
     sha = a_git_repository(tree, files)
     repository = a_repository(session, url=str(tree), backend=RepositoryBackend.GIT)
     project = a_project(session, slug="server", repository=repository)
-    plan = a_plan(session, project, {"commands": ["make"], "path": "src"})
+    plan = a_plan(session, project, step)
     plan_options.change(session, plan.id, plan_options.OF_PLANS, options)
     source = revisions.source_of(session, revisions.find(session, repository, sha))
     session.refresh(source)
@@ -146,7 +153,7 @@ def test_without_the_key_nothing_is_removed(session: Session, tmp_path: Path) ->
 
 
 def test_a_plan_made_of_the_file_runs_its_targets(session: Session, tmp_path: Path) -> None:
-    said = {plan_options.AUTOGENERATE: "1"}
+    said: dict[str, Any] = {plan_options.AUTOGENERATE: "1"}
 
     (job,) = jobs_of(session, tmp_path / "tree", {"server.yaml": BAZEL}, **said)
 
@@ -159,8 +166,33 @@ def test_a_plan_made_of_the_file_runs_its_targets(session: Session, tmp_path: Pa
     )
 
 
+def test_such_a_plan_says_where_its_targets_are_run(session: Session, tmp_path: Path) -> None:
+    install, done = (
+        {"script": word, "type": kind} for word, kind in (("get", "infra_setup"), ("bye", "teardown"))
+    )
+    step = {
+        "commands": [install, "make", done],
+        "image": "bazel:8",
+        "env": {"A": "1"},
+        "cpus": 9,
+        "path": "src",
+    }
+    said = f"{BAZEL}bazel.dependencies: {{encap: [curl]}}\n"
+
+    (job,) = jobs_of(
+        session, tmp_path / "tree", {"server.yaml": said}, step, **{plan_options.AUTOGENERATE: "1"}
+    )
+
+    (read,) = job.read(default_min=1)
+    collect = read.recipe.collector
+    assert collect is not None
+    assert [each.label for each in read.recipe.commands] == ["get", "bye", "Find targets"]
+    assert (collect.env["A"], collect.env["BAZEL_ENCAP_PACKAGES"], collect.cwd) == ("1", "curl", "")
+    assert (read.recipe.data["image"], read.recipe.data["cpus"]) == ("bazel:8", 2)
+
+
 def test_a_plan_made_of_a_file_that_is_wrong_says_so(session: Session, tmp_path: Path) -> None:
-    said = {plan_options.AUTOGENERATE: "1"}
+    said: dict[str, Any] = {plan_options.AUTOGENERATE: "1"}
 
     (job,) = jobs_of(session, tmp_path / "tree", {"README": ""}, **said)
 

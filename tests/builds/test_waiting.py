@@ -1,5 +1,6 @@
 """What is said of a step, and of a build, that waits."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -87,9 +88,46 @@ def in_cluster(*names: str) -> Offer:
             "all 2 machines that could run it work on others; 3 steps come before it.",
         ),
         (
+            Facts(Needs(), [a_machine(held=2, holders=[HOLDER]), a_machine("m2", held=2, holders=[HOLDER])]),
+            Block.BUSY,
+            "all 2 machines that could run it work on others (p #7).",
+        ),
+        (
             Facts(Needs(cpus=4), [a_machine(offer=Offer(cpus=8), free_cpus=3)]),
             Block.NO_ROOM,
-            "It needs 4 cpus, and so much is not free on one machine now.",
+            "It needs 4 cpus, and so much is not free on one machine now: m1 has 3 of 8 cpus left.",
+        ),
+        (
+            Facts(
+                Needs(cpus=1, memory_mb=900),
+                [
+                    a_machine("far", offer=Offer(cpus=8, memory_mb=999)),
+                    a_machine(
+                        "near",
+                        offer=Offer(cpus=8, memory_mb=1000),
+                        free_cpus=3,
+                        free_memory_mb=100,
+                        holders=[HOLDER, replace(HOLDER, number=8, memory_mb=900)],
+                    ),
+                ],
+            ),
+            Block.NO_ROOM,
+            "near has 100 of 1000 MB of memory left (the rest is held by p #8).",
+        ),
+        (
+            Facts(Needs(cpus=8), [a_machine(offer=Offer(cpus=8), free_cpus=3)], kept_on="m1"),
+            Block.NO_ROOM,
+            "m1 has 3 of 8 cpus left. m1 takes nothing else until it fits.",
+        ),
+        (
+            Facts(Needs(), [a_machine(kept_for="a step of p that needs 8 cpus")], ahead=1),
+            Block.KEPT,
+            "which comes first and has waited for more than a minute; 1 step comes before it.",
+        ),
+        (
+            Facts(Needs(), [a_machine(kept_for="a step of p that needs 8 cpus"), a_machine("m2")]),
+            Block.NEXT,
+            "An agent takes it next.",
         ),
         (Facts(Needs(), [a_machine()]), Block.NEXT, "An agent takes it next."),
         (Facts(Needs(), [], not_before=MOMENT), Block.NOT_YET, "not before 2026-01-31 12:00:00 UTC"),
@@ -124,6 +162,44 @@ def test_who_holds_a_limit_is_named(session: Session) -> None:
     assert told.waiting.block == Block.LIMIT
     assert told.waiting.limit is not None
     assert [holder.build_id for holder in told.waiting.limit.holders] == [first.id]
+
+
+def test_who_works_on_the_machines_is_named(session: Session) -> None:
+    first, second = (queues.ask_for(session, queues.a_project(session, slug)) for slug in ("p", "q"))
+    queues.hand_out(session, queues.a_node(session, slots=1))
+
+    told = explained(session, second).waiting
+
+    assert (told.block, [holder.build_id for holder in told.holders]) == (Block.BUSY, [first.id])
+    assert f"(p #{first.number})" in told.sentence
+
+
+def test_a_machine_on_trial_has_one_slot(session: Session) -> None:
+    over = clock.now() - timedelta(minutes=1)
+    node = queues.a_node(session, slots=4, quarantined_until=over, quarantines=1)
+    first, second = (queues.ask_for(session, queues.a_project(session, slug)) for slug in ("p", "q"))
+    queues.hand_out(session, node)
+
+    told = explained(session, second).waiting
+
+    assert (told.block, [each.build_id for each in told.holders]) == (Block.BUSY, [first.id])
+
+
+def test_who_comes_after_a_step_that_a_machine_is_kept_free_for_is_told_so(session: Session) -> None:
+    node = queues.a_node(session, cpus=8, slots=4)
+    queues.a_queue(session, "running", cpus=2)
+    queues.hand_out(session, node)
+    large, small = (queues.a_project(session, slug, cpus=cpus) for slug, cpus in (("large", 8), ("small", 1)))
+    first, second = (queues.ask_for(session, project) for project in (large, small))
+    queues.grow_old(session, large, 300)
+
+    given = queues.hand_out(session, node)
+
+    assert given == []
+    told, mine = explained(session, second).waiting, explained(session, first).waiting
+    assert (told.block, mine.block) == (Block.KEPT, Block.NO_ROOM)
+    assert f"{node.label} is kept free for a step of large that needs 8 cpus" in told.sentence
+    assert f"{node.label} takes nothing else until it fits." in mine.sentence
 
 
 def test_a_group_is_asked_about_by_the_name_in_the_step(session: Session) -> None:

@@ -1,9 +1,10 @@
+import json
 from uuid import UUID
 
 import pytest
 from sqlalchemy.orm import Session
-from tests import factories
-from tests.builds import agents
+from tests import factories, finished
+from tests.builds import agents, collecting
 
 from changes.base import clock, ids
 from changes.base.paging import Page
@@ -151,6 +152,20 @@ def test_a_test_that_one_of_two_plans_cannot_pass_is_not_flaky(session: Session,
         build = built(session, project, source, run("a.linux_only", "passed"))
         other = factories.steps_of(session, build)[1]
         testruns.store(session, other, [run("a.linux_only", "failed")])
+
+    assert looked(session, project) == []
+
+
+def test_a_test_that_fails_in_one_of_the_surroundings_of_a_plan_is_not_flaky(session: Session) -> None:
+    project = factories.a_project(session)
+    factories.a_plan(session, project, collecting.COLLECT_STEPS)
+    named = [{"script": "tox", "label": label} for label in ("py3.9", "py3.10")]
+    for source in sources(session, project, 4):
+        build = collecting.build_of(session, project, source)
+        collecting.collect(session, build, json.dumps({"commands": named}))
+        for step in collecting.take(session, build):
+            result = "failed" if step.label == "py3.9" else "passed"
+            testruns.store(session, step, [finished.a_test("a.test", result)])
 
     assert looked(session, project) == []
 

@@ -251,6 +251,14 @@ def test_merged_duplicates_add_durations_and_keep_the_most_reruns_and_every_mess
     assert second.name == "u"
 
 
+def test_what_duplicates_say_again_and_again_is_kept_once() -> None:
+    tests = [junit.TestSeen("t", "", "failed", message=said) for said in ("one", "two") * 1000]
+
+    (merged,) = junit.merge_duplicates(tests)
+
+    assert merged.message == "one\n\ntwo"
+
+
 @pytest.mark.parametrize(
     ("results", "merged"),
     [

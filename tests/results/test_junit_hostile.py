@@ -201,3 +201,12 @@ class LongOutput(io.BytesIO):
 
     def read(self, _size: int | None = -1, /) -> bytes:
         return next(self.lines, b"")
+
+
+def test_tests_that_say_nothing_are_handed_on_while_the_file_is_read() -> None:
+    case = b'<testcase classname="a" name="b" time="0.1"/>'
+    stream = io.BytesIO(b"<testsuite>" + case * 10_000 + b"</testsuite>")
+
+    next(junit.parse(stream))
+
+    assert stream.tell() < len(stream.getvalue()) / 2

@@ -5,9 +5,10 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+import time_machine
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
-from tests import factories
+from tests import factories, finished
 from tests.builds import agents
 
 from changes.base import clock, db, ids, storage
@@ -19,7 +20,7 @@ from changes.builds.models import Build, Job
 from changes.builds.rules import Status
 from changes.projects import options
 from changes.projects.models import Project
-from changes.results import keeping, orphans
+from changes.results import keeping, orphans, testdays, testruns
 from changes.results.keeping_models import CleanUp
 from changes.results.keeping_rules import Kind
 from changes.results.models import Artifact, LogChunk, LogSource
@@ -92,6 +93,17 @@ def blobs(settings: Settings) -> int:
 def previewed(database: Database, settings: Settings) -> dict[Kind, tuple[int, int]]:
     with database.transaction() as session:
         return {each.kind: (each.items, each.freed_bytes) for each in keeping.preview(session, settings)}
+
+
+def test_a_clock_that_runs_years_ahead_removes_nothing(
+    database: Database, settings: Settings, project: UUID
+) -> None:
+    with database.transaction() as session:
+        build_id = an_old_build(session, project)
+        end(session, session.get_one(Build, build_id), timedelta(days=1))
+
+    with time_machine.travel(clock.now() + timedelta(days=1000), tick=True):
+        assert clean(settings) == {}
 
 
 def test_old_files_and_logs_go_and_tell_that_they_were_there(
@@ -234,6 +246,21 @@ def test_a_build_goes_with_all_that_it_left(database: Database, settings: Settin
         0,
     ]
     assert blobs(settings) == 0
+
+
+def test_the_runs_of_its_tests_go_with_a_build_and_their_sums_stay(
+    database: Database, settings: Settings, project: UUID
+) -> None:
+    with database.transaction() as session:
+        build = session.get_one(Build, an_old_build(session, project))
+        (step,) = factories.steps_of(session, build)
+        seen = [finished.a_test("a.works"), finished.a_test("a.breaks", "failed", message="boom")]
+        testruns.store(session, step, seen)
+        testdays.sum_up(session)
+
+    clean(settings.model_copy(update={"keep_builds_days": 30}))
+
+    assert [count(database, table) for table in ("test_run", "test_message", "test_day")] == [0, 0, 2]
 
 
 def test_a_project_says_how_long_its_own_are_kept(

@@ -12,14 +12,14 @@ from changes.base import ids
 from changes.builds import again, cancel, queries, reasons, second_look, settle, sweep
 from changes.builds.create import NewBuild, create_build
 from changes.builds.events import BuildFailing, BuildFinished
-from changes.builds.models import Build, JobStep
+from changes.builds.models import Build, FailureReason, JobStep
 from changes.builds.rules import Origin, Result, Status
 from changes.projects import plan_options
 from changes.projects import queries as projects
 from changes.projects.models import Project
 from changes.projects.plan_options import OF_PLANS
 from changes.protocol import StepReport
-from changes.results import collect, models, statistics, testdays, testruns
+from changes.results import collect, models, quarantine, statistics, testdays, testruns
 
 COMMAND = "run-alone {tests}"
 LIMITS = sweep.Limits(silence_s=60, replacements=0)
@@ -92,6 +92,18 @@ def test_a_new_failure_is_not_final_before_it_was_looked_at_again(session: Sessi
     assert look(session, build).origin == Origin.SECOND_LOOK
 
 
+def test_what_passes_is_a_flake_also_when_it_came_into_quarantine_meanwhile(
+    session: Session, build: Build
+) -> None:
+    project = session.get_one(Project, build.project_id)
+    wanted = quarantine.Wanted(["a.breaks"], owner="zoe", reason="races", force=True)
+    quarantine.add(session, project, wanted, by="zoe")
+
+    run(session, look(session, build), {"a.breaks": True})
+
+    assert build.result == Result.PASSED
+
+
 def test_nobody_is_told_of_a_failure_that_is_still_checked(session: Session) -> None:
     agents.listen(BuildFailing, BuildFinished)
     build = a_build(session)
@@ -158,6 +170,21 @@ def test_what_fails_again_is_a_failure(session: Session, build: Build) -> None:
         "1 test failed.",
         "1 test has not passed when run again alone: a.breaks.",
     ]
+
+
+def test_a_look_that_fails_in_another_way_says_so_and_blames_no_test_that_passed(
+    session: Session, build: Build
+) -> None:
+    run(session, look(session, build), {"a.breaks": True, "a.works": False})
+
+    assert build.result == Result.FAILED
+    told = session.execute(select(FailureReason.reason, FailureReason.step_id)).all()
+    mine, its_look = first(session, build).id, look(session, build).id
+    assert set(told) == {
+        (reasons.SECOND_LOOK_PASSED, mine),
+        (reasons.COMMAND_FAILED, its_look),
+        (reasons.TEST_FAILURES, its_look),
+    }
 
 
 def test_a_look_that_passes_without_having_run_the_test_proves_nothing(

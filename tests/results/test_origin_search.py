@@ -1,21 +1,25 @@
 """Searches for the commit that broke a test, with builds that agents of the test's own end."""
 
+import json
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from tests import factories
-from tests.builds import agents
+from tests import factories, finished
+from tests.builds import agents, collecting
 from tests.results import searching
 from tests.results.searching import COMMITS, NAME, build_at, end, sha
 
 from changes.base import ids
-from changes.base.errors import Conflict
+from changes.base.errors import Conflict, Unavailable
 from changes.builds import cancel
 from changes.builds.create import NewBuild, create_build
 from changes.builds.models import Build
 from changes.builds.rules import Priority, Result, Status
+from changes.projects import revisions
 from changes.projects.models import Project
-from changes.results import origin, origin_queries, origin_search
+from changes.results import origin, origin_history, origin_queries, origin_search, testruns
 from changes.results.models import Test as NamedTest
 from changes.results.origin_models import OriginSearch
 from changes.results.origin_rules import SearchState, Verdict
@@ -216,11 +220,58 @@ def test_without_a_commit_at_which_it_passed_there_is_nothing_to_search(
         origin_search.plan_of(session, project, test, Asked())
 
 
+def test_a_test_that_has_passed_since_at_the_same_commit_is_said_to_be_flaky(
+    session: Session, project: Project, test: NamedTest
+) -> None:
+    build_at(session, project, COMMITS, passed=True)
+
+    with pytest.raises(Conflict, match="both failed and passed at"):
+        origin_search.plan_of(session, project, test, Asked())
+
+
 def test_a_commit_that_is_named_must_be_known_to_pass(
     session: Session, project: Project, test: NamedTest
 ) -> None:
     with pytest.raises(Conflict, match="Nobody has seen the test pass at"):
         origin_search.plan_of(session, project, test, Asked(good=sha(3)))
+
+
+def test_a_failure_in_one_of_the_surroundings_of_the_plan_is_enough(session: Session) -> None:
+    project = factories.a_project(session)
+    factories.a_plan(session, project, collecting.COLLECT_STEPS)
+    build = collecting.build_again(session, project)
+    named = [{"script": "tox", "label": label} for label in ("py3.9", "py3.10")]
+    collecting.collect(session, build, json.dumps({"commands": named}))
+    for step in sorted(collecting.take(session, build), key=lambda each: each.label, reverse=True):
+        result = "failed" if step.label == "py3.9" else "passed"
+        testruns.store(session, step, [finished.a_test(NAME, result)])
+    finished.end(session, build, Result.FAILED)
+    test = searching.the_test(session, project)
+
+    known = origin_history.known_of(session, project, test, [factories.A_SHA])
+
+    assert known[factories.A_SHA].verdict == Verdict.BAD
+
+
+def test_a_repository_that_is_away_is_told_and_not_waited_for_for_ever(
+    session: Session, project: Project, test: NamedTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_asked: object) -> None:
+        raise Unavailable("The repository cannot be read now.")
+
+    search = origin_search.start(session, project, test, TWO_AT_ONCE)
+    monkeypatch.setattr(revisions, "find", away)
+    states = []
+
+    for age in (timedelta(), timedelta(days=4)):
+        search.date_created -= age
+        session.flush()
+        origin_search.advance(search.id)
+        session.refresh(search)
+        states.append((search.state, search.why))
+
+    why = "The repository cannot be read now."
+    assert states == [(SearchState.SEARCHING, why), (SearchState.GIVEN_UP, why)]
 
 
 def test_a_commit_knows_what_it_broke(session: Session, project: Project, test: NamedTest) -> None:
@@ -255,6 +306,18 @@ def test_what_a_search_built_of_older_commits_ends_no_row_of_failures(
     go_on(session, search, broke=4)
 
     last = build_at(session, project, 6, passed=False)
+
+    assert origin.of_tests(session, last, [test.id])[test.id].id == first.id
+
+
+def test_what_passes_on_another_branch_ends_no_row_of_failures(session: Session, project: Project) -> None:
+    build_at(session, project, 1, passed=True)
+    first = build_at(session, project, 2, passed=False)
+    elsewhere = build_at(session, project, 3, passed=True)
+    elsewhere.source.revision.branches = ["release"]
+    session.flush()
+    last = build_at(session, project, 4, passed=False)
+    test = session.execute(select(NamedTest)).scalar_one()
 
     assert origin.of_tests(session, last, [test.id])[test.id].id == first.id
 

@@ -18,6 +18,17 @@ select format('alter table test_batch drop constraint %I', conname) from pg_cons
 where conrelid = 'test_batch'::regclass and contype = 'f'
 """
 RUNS = "insert into test_run (id, test_id, result) select :first + n, n, 1 from generate_series(0, :last) n"
+# Of six projects, day by day as in life.
+FLAKY_DAYS = (
+    "alter table test_flaky_day drop constraint fk_test_flaky_day_project_id",
+    """
+    insert into test_flaky_day (project_id, day, test_id, flaky, double_reruns, passed, reruns)
+    select lpad(project::text, 32, '0')::uuid, date '2026-01-01' + day, test, 1, 0, 1, 1
+    from generate_series(1, 40) day, generate_series(1, 6) project, generate_series(1, 50) test order by day
+    """,
+    "analyze test_flaky_day",
+)
+SIZE_OF_DAYS = "select pg_relation_size('pk_test_flaky_day')"
 
 
 def fill(database: Database, months_ago: int) -> None:
@@ -49,6 +60,18 @@ def test_indexes_of_a_month_that_is_over_are_made_dense_once(database: Database)
 
     assert packed == [1, 0]
     assert max(sizes(database)) < before
+
+
+def test_flaky_days_lie_close_together_once_there_are_many(database: Database) -> None:
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for statement in FLAKY_DAYS:
+            connection.execute(text(statement))
+        before = connection.execute(text(SIZE_OF_DAYS)).scalar_one()
+
+        packed = [packing.pack(database), packing.pack(database)]
+
+        assert packed == [1, 0]
+        assert connection.execute(text(SIZE_OF_DAYS)).scalar_one() < before * 0.8
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -37,6 +38,11 @@ def test_only_what_is_missing_is_made(session: Session) -> None:
     both = partitions.make(session, A_MONTH, THE_NEXT)
 
     assert (both, partitions.make(session, A_MONTH, THE_NEXT)) == (4, 0)
+
+
+def test_a_server_whose_clock_is_wrong_makes_the_months_of_the_database(session: Session) -> None:
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=400), tick=True):
+        assert partitions.make_ahead(session) == 0
 
 
 def test_this_month_and_the_next_ones_are_there_from_the_beginning(session: Session) -> None:

@@ -330,6 +330,19 @@ def test_a_pass_after_a_rerun_is_no_proof(session: Session, project: Project) ->
     assert tended(session, each) == ""
 
 
+def test_where_it_is_always_left_out_it_proves_nothing_and_delays_nothing(
+    session: Session, project: Project
+) -> None:
+    each = held(session, project, passes=3)
+    factories.a_plan(session, project, {"commands": ["on windows"]})
+    for _ in range(3):
+        steps = factories.steps_of(session, factories.a_build(session, project, plans=0))
+        for step, result in zip(steps, ("quarantined_passed", "quarantined_skipped"), strict=True):
+            testruns.store(session, step, [formats.TestSeen(FLAKY, "a", result)])  # type: ignore[arg-type]
+
+    assert tended(session, each) == "proved"
+
+
 def test_what_a_patch_does_is_no_proof(session: Session, project: Project) -> None:
     each = held(session, project, passes=3)
 

@@ -1,7 +1,8 @@
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
+import time_machine
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 from tests import factories
@@ -129,6 +130,14 @@ def test_a_month_is_kept_until_its_last_day_is_old_enough(session: Session, proj
     found = ways(session)
 
     assert (found[youngest_gone], oldest_kept in found) == (Way.DROP, False)
+
+
+def test_a_clock_that_runs_years_ahead_removes_nothing(session: Session, project: Project) -> None:
+    recent = partitions.earlier(partitions.month_of(clock.now()))
+    a_tested_build(session, project, recent)
+
+    with time_machine.travel(clock.now() + timedelta(days=1000), tick=True):
+        assert recent not in ways(session)
 
 
 def test_runs_of_a_pinned_build_outlive_their_month(session: Session, project: Project) -> None:

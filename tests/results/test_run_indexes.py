@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ from sqlalchemy.orm import Session
 from tests import factories, finished
 from tests.web.conftest import first_step
 
+from changes.base import ids
 from changes.base.paging import Page, Position
 from changes.builds.models import Build
-from changes.results import build_tests, cause_queries, models, suite, testdays, testruns
+from changes.results import build_tests, cause_queries, flaky_days, models, suite, testdays, testruns
 from changes.results.suite import SuiteAsked
 from changes.results.verdict_models import FailureCause
 
@@ -85,3 +87,20 @@ def test_runs_are_found_by_an_index(session: Session, build: Build, plans: list[
 
     assert any("test_run_" in line for line in plans)
     assert [line for line in plans if ALL_OF_A_MONTH.search(line)] == []
+
+
+def test_fifty_days_of_flaky_tests_are_told_by_their_index_alone(session: Session) -> None:
+    plans: list[str] = []
+
+    def explain(_connection: Any, cursor: Any, statement: str, values: Any, *_more: Any) -> None:
+        cursor.execute(f"explain {statement}", values)
+        plans.extend(row[0] for row in cursor.fetchall())
+
+    session.execute(text("set local enable_seqscan = off"))
+    session.execute(text("set local enable_bitmapscan = off"))
+    connection = session.connection()
+    event.listen(connection, "before_cursor_execute", explain)
+    flaky_days.histories(session, ids.new(), [1, 2], date(2026, 3, 1))
+    event.remove(connection, "before_cursor_execute", explain)
+
+    assert any("Index Only Scan using pk_test_flaky_day" in line for line in plans)

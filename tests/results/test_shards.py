@@ -186,6 +186,16 @@ def test_targets_get_the_results_of_their_files(session: Session) -> None:
     assert targets == {"//a:one": (Result.PASSED, 1000), "//a/b:two": (Result.PASSED, 2000)}
 
 
+def test_a_target_whose_tests_say_that_they_took_months_is_read_all_the_same(session: Session) -> None:
+    _, step = a_bazel_step(session)
+    months = b"".join(b'<testcase name="%d" time="2000000"/>' % number for number in range(2))
+    agents.leave_behind(session, step, b"<testsuite>" + months + b"</testsuite>", "a/one/test.xml")
+
+    end(session, step)
+
+    assert targets_of(session, step)["//a:one"] == (Result.PASSED, 2**31 - 1)
+
+
 def test_a_target_without_a_file_fails_the_step_by_name(session: Session) -> None:
     build, step = a_bazel_step(session)
     agents.leave_behind(session, step, junit("x"), "a/one/test.xml")

@@ -170,6 +170,21 @@ def is_waited_for(session: Session) -> bool:
     return bool(session.execute(text("select count(*) from pg_locks where not granted")).scalar_one())
 
 
+def test_a_test_whose_only_report_was_taken_back_is_none_of_the_day(
+    session: Session, steps: list[JobStep]
+) -> None:
+    step = steps[0]
+    counts = []
+    for names in (("a.one", "a.two"), ("a.one",), ("a.one", "a.two")):
+        testruns.store(session, step, [PASSED._replace(name=name) for name in names])
+        testdays.sum_up(session)
+        counts.append(session.execute(select(models.ProjectDay.tests)).scalar_one())
+    testdays.count_anew(session)
+
+    assert counts == [2, 1, 2]
+    assert session.execute(select(models.ProjectDay.tests)).scalar_one() == 2
+
+
 def test_a_report_that_is_stored_again_while_its_day_is_summed_up_counts_once(database: Database) -> None:
     with database.transaction() as session:
         step = agents.a_taken_step(session, factories.a_build(session))

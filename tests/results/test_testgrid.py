@@ -43,6 +43,17 @@ def test_it_fails_since_the_first_of_an_unbroken_chain() -> None:
     assert turned.before.sha == "sha2"
 
 
+def test_surroundings_of_one_plan_have_rows_of_their_own() -> None:
+    runs = [a_run(1, environment="py3.10"), a_run(1, Result.FAILED, environment="py3.9")]
+
+    rows = testgrid.grid(runs).rows
+
+    assert [(row.plan, row.cells[0] and row.cells[0].result) for row in rows] == [
+        ("unit, py3.10", Result.PASSED),
+        ("unit, py3.9", Result.FAILED),
+    ]
+
+
 def test_it_passes_since_it_was_mended() -> None:
     turned = testgrid.turning(newest_first(a_run(1, Result.FAILED), a_run(2), a_run(3)), "main")
 

@@ -2,15 +2,16 @@
 
 import pytest
 from sqlalchemy.orm import Session
-from tests import factories
+from tests import factories, finished
 from tests.builds import agents, collecting
 
-from changes.builds import reasons, second_look
+from changes.builds import reasons, retry, second_look
 from changes.builds.models import Build, FailureReason
-from changes.builds.rules import Result
+from changes.builds.reasons import Reason
+from changes.builds.rules import ReplaceLimits, Result
 from changes.projects import plan_options
 from changes.projects.models import Plan, Project, Revision, Source
-from changes.results import collect, quarantine, vanished
+from changes.results import collect, quarantine, testruns, vanished
 
 PATCH = b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-o\n+n\n"
 
@@ -76,6 +77,41 @@ def test_nothing_is_told_while_all_tests_run(session: Session, project: Project,
     ran(session, project, "a")
 
     assert said(session, ran(session, project, "a", "b")) == []
+
+
+def test_however_many_patches_were_built_since_a_commit_is_compared(
+    session: Session, project: Project, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vanished, "LOOKED_AT", (2, 10))
+    ran(session, project, "a", "b")
+    patch = factories.a_source(session, project, sha=f"{1:040x}", patch=PATCH)
+    for _ in range(3):
+        ran(session, project, "a", "b", source=patch)
+
+    told = [said(session, ran(session, project, "a", source=each)) for each in (patch, None)]
+
+    assert [[reason for reason, _ in each] for each in told] == [["vanished_tests"], ["vanished_tests"]]
+
+
+def test_what_ran_in_an_attempt_that_was_lost_did_not_run(
+    session: Session, project: Project, plan: Plan
+) -> None:
+    ran(session, project, "a", "b")
+    build = collecting.build_of(session, project, a_commit(session, project))
+    (lost,) = collecting.take(session, build)
+    testruns.store(session, lost, [finished.a_test("t.a"), finished.a_test("t.b")])
+    why = Reason(reasons.AGENT_LOST, {"node": "n", "silence_s": 60})
+    retry.replace_lost_step(session, lost, why, ReplaceLimits(2, 2))
+    (again,) = collecting.take(session, build)
+    agents.leave_behind(session, again, junit("a"))
+
+    agents.end(session, again)
+    collect.collect_step(again.id)
+
+    assert said(session, build)[-1] == (
+        "vanished_tests",
+        "1 test ran in the last build that passed and not in this one: t.b.",
+    )
 
 
 def test_a_plan_may_fail_for_it(session: Session, project: Project, plan: Plan) -> None:

@@ -4,7 +4,8 @@
 server (name, and the data of their steps), `vanishes` (the repository is gone when the build is asked for),
 `asked` (the fields of the request). `patch.diff` goes with it. `expected.json` says what must be found:
 either `refused`, or of the build `result`, `failures` and `jobs`, and where named also `tags`, `tests`,
-`testFailures` and `cards`. Texts are regular expressions, the lines of a log are looked for in their order.
+`testFailures` and `cards`, and of a job its `attempts` (number, origin, result). Texts are regular
+expressions, the lines of a log are looked for in their order.
 """
 
 import json
@@ -101,6 +102,10 @@ def found_job(api: Api, job: Json) -> Json:
         "name": job["name"],
         "result": job["result"]["id"],
         "commands": commands or None,
+        "attempts": [
+            [step["attempt"], step["origin"]["id"], step["result"]["id"]]
+            for step in sorted(steps, key=lambda step: step["attempt"])
+        ],
         "log": "".join(api.log(step["id"]).decode("utf-8", "replace") for step in steps),
         "artifacts": artifacts,
         "streams": {

@@ -1,6 +1,7 @@
 """Whose turn it is, and what holds a step up, on real machines: docs/guide/queue.md, line by line.
 
-Two agents: `tester` has two slots, `single` one. A test that looks at an order drains `tester`, lets
+Two agents: `tester` has two slots, `single` one. A third, `wide`, has three and works only where a test
+asks for it, as it alone is of the cluster `wide`. A test that looks at an order drains `tester`, lets
 everything queue up while `single` is drained too, and reads from the times what went first.
 """
 
@@ -28,8 +29,8 @@ BOTH = ("tester", "single")
 class Queue:
     """A running system, its machines by their names."""
 
-    def __init__(self, system: RunningSystem, other: Part) -> None:
-        self.system, self.api, self.other = system, system.api, other
+    def __init__(self, system: RunningSystem) -> None:
+        self.system, self.api = system, system.api
 
     def node(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.api.get(f"/nodes/hostname/{name}/")
@@ -73,26 +74,38 @@ class Queue:
 def shared() -> Iterator[Queue]:
     # Plain processes of our own account: the gates lie in pytest's folders.
     with running_system(**PLAIN, NODE_QUARANTINE_AFTER=str(LOST_AT_FIRST)) as system:
-        with system.database.transaction() as session:
-            token = nodes.make_enrolment_token(session)
-        home = system.home / "single"
-        arguments = ("agent", "--server", system.url, "--home", str(home), "--name", "single", "--slots", "1")
-        env = {**system.agent.env, "CHANGES_ENROL_TOKEN": token}
-        other = replace(system.agent, name="single", arguments=arguments, env=env, log=system.home / "s.log")
-        other.process = None
-        other.start()
-        eventually(lambda: len(system.api.get("/nodes/")) == len(BOTH))
+        others = [
+            another_agent(system, "single", "--slots", "1"),
+            another_agent(system, "wide", "--slots", "3", "--label", "cluster=wide"),
+        ]
+        for each in others:
+            each.start()
+        eventually(lambda: len(system.api.get("/nodes/")) == 1 + len(others))
+        queue = Queue(system)
+        queue.drain("wide")
         try:
-            yield Queue(system, other)
+            yield queue
         finally:
-            other.stop()
+            for each in others:
+                each.stop()
+
+
+def another_agent(system: RunningSystem, name: str, *about: str) -> Part:
+    with system.database.transaction() as session:
+        token = nodes.make_enrolment_token(session)
+    home = str(system.home / name)
+    arguments = ("agent", "--server", system.url, "--home", home, "--name", name, *about)
+    env = {**system.agent.env, "CHANGES_ENROL_TOKEN": token}
+    log = system.home / f"{name}.log"
+    return replace(system.agent, name=name, arguments=arguments, env=env, log=log, process=None)
 
 
 @pytest.fixture
 def queue(shared: Queue) -> Iterator[Queue]:
-    """Both machines work at the end of each test, and at the start of the next."""
+    """Both machines work at the end of each test, and at the start of the next; the third does not."""
     yield shared
     shared.enable(*BOTH)
+    shared.drain("wide")
 
 
 @pytest.fixture
@@ -222,6 +235,72 @@ def test_what_nobody_could_ever_run_is_told_apart_from_what_waits_for_a_slot(
     gate.open()
     assert queue.result(busy) == "passed"
     queue.api.post(f"/builds/{never}/cancel/")
+
+
+def test_steps_share_the_memory_of_a_machine_and_what_does_not_fit_says_who_has_it(
+    queue: Queue, gate: Gate
+) -> None:
+    queue.enable("wide")
+    memory = queue.node("wide")["memory"]
+    slug = queue.system.project(plan(gate.waiting, cluster="wide", memory=memory * 2 // 5))
+    held = [queue.api.build(slug) for _ in range(2)]
+    for build_id in held:
+        queue.begun(build_id)
+
+    third = queue.api.build(slug)
+
+    told = queue.told(third)
+    assert (told["block"], told["machines"]) == ("no_room", ["wide"])
+    assert f"wide has {memory - 2 * (memory * 2 // 5)} of {memory} MB of memory left" in told["text"]
+    assert [each["build"]["id"] for each in told["holders"]] == held
+    gate.open()
+    assert {queue.result(build_id) for build_id in [*held, third]} == {"passed"}
+
+
+def test_steps_share_the_processors_of_a_machine(queue: Queue, gate: Gate) -> None:
+    queue.enable("wide")
+    cpus = queue.node("wide")["cpus"]
+    greedy, modest = (
+        queue.system.project(plan(gate.waiting, cluster="wide", cpus=each)) for each in (cpus, 1)
+    )
+    running = queue.api.build(greedy)
+    queue.begun(running)
+
+    waiting = queue.api.build(modest)
+
+    told = queue.told(waiting)
+    assert f"wide has 0 of {cpus} cpus left (the rest is held by {greedy} #1)" in told["text"]
+    gate.open()
+    assert [queue.result(build_id) for build_id in (running, waiting)] == ["passed", "passed"]
+
+
+def test_a_step_that_is_larger_than_every_machine_could_never_run(queue: Queue) -> None:
+    most = max(queue.node(name)["memory"] for name in ("wide", *BOTH))
+
+    build_id = queue.api.build(queue.system.project(plan("true", memory=most + 1)))
+
+    told = queue.told(build_id)
+    assert (told["block"], told["missing"]) == ("never", [f"{most + 1} MB of memory"])
+    assert told["text"].startswith("No machine could ever run this: none offers")
+    queue.api.post(f"/builds/{build_id}/cancel/")
+
+
+def test_a_job_waits_for_those_it_needs_and_begins_when_they_have_passed(queue: Queue, gate: Gate) -> None:
+    config = {
+        "plans": [
+            {"name": "deploy", "needs": ["build"], "commands": ["true"]},
+            {"name": "build", "commands": [gate.waiting]},
+        ]
+    }
+
+    build_id = queue.api.build(queue.system.project({".changes.yml": json.dumps(config)}))
+
+    told = queue.told(build_id)
+    assert (told["block"], told["needs"]) == ("needs", ["build"])
+    gate.open()
+    assert queue.result(build_id) == "passed"
+    jobs = {job["name"]: job for job in queue.api.get(f"/builds/{build_id}/")["jobs"]}
+    assert jobs["deploy"]["dateStarted"] >= jobs["build"]["dateFinished"]
 
 
 def test_a_group_limits_steps_of_all_projects_that_name_it(queue: Queue, gate: Gate) -> None:

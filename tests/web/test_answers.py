@@ -317,7 +317,7 @@ def test_every_list_describes_its_pages(app: FastAPI) -> None:
     ]
     of_tests = ("tests", "tests/{sha}/history", "tests/{sha}/runs", "teststats")
     lists += ["/builds/{build_id}/tests/", *(f"/projects/{{project_id}}/{each}/" for each in of_tests)]
-    lists += ["/builds/{build_id}/cards/"]
+    lists += [f"/builds/{{build_id}}/{each}/" for each in ("cards", "targets", "messages")]
     lists += ["/builds/{build_id}/errors/", "/jobs/{job_id}/errors/", "/jobsteps/{step_id}/errors/"]
     lists += ["/failures/", "/sources_builds/", "/repositories/{repository_id}/projects/"]
     lists += ["/authors/", *(f"/authors/{{author_id}}/{each}/" for each in ("builds", "commits"))]

@@ -20,6 +20,7 @@ from changes.web import auth
 
 HOSTILE = "<script>alert(1)</script> is broken"
 TICKET = "https://bugs.example.com/T7"
+A_ONE = formats.TestSeen("a.one", "a", "failed")
 FIELDS = {"tests": ["a.one"], "owner": "zoe", "reason": "races"}
 
 
@@ -141,6 +142,18 @@ def test_flaky_tests_are_listed_with_evidence_and_bill(
     (each,) = told["tests"]
     assert (each["test"]["name"], each["score"], each["quarantine"]) == ("a.one", 61, None)
     assert each["evidence"][0] == "both passed and failed on 2 revisions"
+
+
+@pytest.mark.usefixtures("build")
+@pytest.mark.parametrize(("test", "count"), [("a.one", 1), (A_ONE.sha1, 1), ("a.other", 0)])
+def test_one_test_is_looked_up_in_quarantine_however_many_are_there(
+    admin: TestClient, test: str, count: int
+) -> None:
+    answered(admin.post(f"{API}/projects/hello/quarantine/", json=FIELDS))
+
+    found = answered(admin.get(f"{API}/projects/hello/quarantine/", params={"test": test})).json()
+
+    assert len(found["live"]) == count
 
 
 @pytest.mark.usefixtures("build")

@@ -2,7 +2,7 @@
 
 import hmac
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -15,14 +15,15 @@ from sqlalchemy import func, select
 from starlette.testclient import TestClient
 from tests.factories import a_git_repository, a_plan, a_project, a_repository, commit
 from tests.fakes.silent_remote import SilentRemote
-from tests.web.conftest import API, DEADLINE_S, open_client, with_scope
+from tests.web.conftest import API, DEADLINE_S, answered, open_client, with_scope
 
 from changes.base import db
 from changes.base.idempotency import StoredAnswer
 from changes.builds import hooks
 from changes.people.rules import Scope
-from changes.projects import looks
+from changes.projects import looks, mirrors, options, revisions
 from changes.projects.rules import RepositoryBackend
+from changes.vcs.git import GitMirror
 from changes.web import call
 
 SHA = "5" * 40
@@ -84,6 +85,29 @@ def test_no_connection_is_held_while_a_repository_is_asked(
 
     assert held == [0]
     assert_come_again(answer)
+
+
+@pytest.mark.parametrize("where", [f"{API}/projects/web/commits/", "/projects/web/commits/"])
+def test_no_connection_is_held_while_git_tells_which_files_commits_change(
+    where: str, asker: TestClient, database: db.Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha, held = a_git_repository(tmp_path / "code", {"src/a": "1"}), []
+    with db.transaction() as session:
+        repository = a_repository(session, url=str(tmp_path / "code"), backend=RepositoryBackend.GIT)
+        project = a_project(session, "web", repository)
+        mirrors.of(repository).update()
+        revisions.find(session, repository, sha)
+        options.change(session, project, {options.FILES: "src/*"})
+
+    def touching(_mirror: GitMirror, shas: Sequence[str], *_more: object) -> Iterator[str]:
+        held.append(database.engine.pool.checkedout())  # type: ignore[attr-defined]
+        return (each for each in shas)
+
+    monkeypatch.setattr(GitMirror, "touching", touching)
+    answer = answered(asker.get(where))
+
+    assert (answer.status_code, held) == (200, [0])
+    assert sha[:7] in answer.text
 
 
 def test_a_repository_that_never_answers_is_not_waited_for_for_long(

@@ -121,6 +121,25 @@ def test_a_report_that_broke_off_goes_on_where_it_was(live: Live, project: str) 
     assert log_of(live, ended["step"]["id"]) == b"hello\n"
 
 
+def test_a_test_report_that_comes_after_the_end_is_refused_and_not_lost(live: Live, project: str) -> None:
+    told = reported(live, project, external_id="run 7", junit=GREEN.decode())
+    where = f"{WHERE}steps/{told['step']['id']}/artifacts/late.junit.xml"
+
+    refused(answered(live.http.put(where, content=RED, headers=live.admin)), 410)
+    again = report(live, project, external_id="run 7", junit=GREEN.decode())
+
+    assert again.status_code == 200
+
+
+def test_an_idempotency_key_that_is_no_name_is_refused_in_words(live: Live, project: str) -> None:
+    headers = {**live.admin, "Idempotency-Key": "x" * 5000}
+    asked = {"project": project, "sha": A_SHA, "result": "passed"}
+
+    told = refused(answered(live.http.post(WHERE, json=asked, headers=headers)), 400)
+
+    assert told["problems"] == ["external_id"]
+
+
 def test_an_idempotency_key_serves_as_the_id(live: Live, project: str) -> None:
     headers = {**live.admin, "Idempotency-Key": "of this run"}
     asked = {"project": project, "sha": A_SHA, "result": "passed"}
@@ -251,6 +270,7 @@ def test_files_beyond_the_limit_are_refused(live: Live, project: str, settings: 
         ({"author": "nobody"}, "author"),
         ({"commands": [{"name": "x", "return_code": 2**40}]}, "commands"),
         ({"date_started": "yesterday"}, "date_started"),
+        ({"date_started": "0001-01-01T00:00:00+14:00"}, "date_started"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(

@@ -11,9 +11,11 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 from tests import factories
 from tests.builds import queues
+from tests.builds.test_infra_failures import a_lost_step
 from tests.web.conftest import API, Live, refused, wait_until
 
 from changes.base import clock, ids
+from changes.builds.reasons import AGENT_LOST, AGENT_STOPPED
 
 
 def test_the_queue_is_shown_by_lane(reader: TestClient, session: Session) -> None:
@@ -92,6 +94,16 @@ def test_a_machine_is_found_by_its_name_with_clusters_and_losses(
 
     assert [each["name"] for each in told["clusters"]] == ["gpu", "linux"]
     assert (told["cpus"], told["isLive"], told["losses"], told["infraFailures"]) == (4, True, [], 0)
+
+
+def test_what_came_back_from_a_stopped_agent_is_no_loss_of_its_machine(
+    reader: TestClient, session: Session
+) -> None:
+    node = queues.a_node(session, label="n1")
+    for why in (AGENT_LOST, AGENT_STOPPED, AGENT_STOPPED):
+        a_lost_step(session, node, why)
+
+    assert reader.get(f"{API}/nodes/hostname/n1/").json()["infraFailures"] == 1
 
 
 def test_a_machine_says_that_it_is_in_quarantine(reader: TestClient, session: Session) -> None:

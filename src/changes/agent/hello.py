@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import threading
 from collections.abc import Callable
 from importlib import metadata
@@ -15,6 +16,7 @@ from changes.agent.sandboxes.housing import Housing
 from changes.protocol import VERSION, Hello, Machine, Welcome
 
 EVERY_S = 600.0
+RUN_BYTES = 16
 
 log = logging.getLogger("changes.agent")
 
@@ -29,6 +31,7 @@ class Greeter:
         self._home = home
         self._known_as = machine.name
         self._one_at_a_time = threading.Lock()
+        self._run = secrets.token_hex(RUN_BYTES)
 
     def greet(self, steps: list[str] | None, problem: str, is_given_up: Callable[[], bool]) -> None:
         """Waits for the server as long as it takes. Raises Refused when they do not understand each other."""
@@ -37,7 +40,7 @@ class Greeter:
 
     def _greet(self, steps: list[str] | None, problem: str, is_given_up: Callable[[], bool]) -> None:
         facts = {name: getattr(self.machine, name) for name in Machine.__struct_fields__}
-        hello = Hello(**facts, steps=steps, problem=problem)
+        hello = Hello(**facts, steps=steps, problem=problem, run=self._run)
         try:
             welcome = self._retrying.until_accepted(lambda: self._client.hello(hello), is_given_up)
         except StepGone:

@@ -60,6 +60,7 @@ from changes.web.api import retention as retention_api
 from changes.web.api import snapshots as snapshot_api
 from changes.web.api import sources as source_api
 from changes.web.api import statistics as statistics_api
+from changes.web.api import targets as target_api
 from changes.web.api import tasks as task_api
 from changes.web.api import tests as test_api
 from changes.web.api import triggers as trigger_api
@@ -114,6 +115,7 @@ from changes.web.pages import retention as retention_pages
 from changes.web.pages import snapshots as snapshot_pages
 from changes.web.pages import sources as sources_pages
 from changes.web.pages import statistics as statistics_pages
+from changes.web.pages import targets as target_pages
 from changes.web.pages import test_history as test_pages
 from changes.web.pages import tests as tests_pages
 from changes.web.pages import tokens as tokens_pages
@@ -130,6 +132,7 @@ LISTS = (home, projects_pages, builds_pages, steps, nodes, plans_pages, search, 
 # `all` stands before the names of tests.
 TESTS = (
     tests_pages,
+    target_pages,
     project_tests_pages,
     origin_pages,
     test_pages,
@@ -190,6 +193,7 @@ RESOURCES = (
     green_api,
     repository_api,
     node_api,
+    target_api,
     task_api,
     test_api,
     project_tests_api,

@@ -8,21 +8,22 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Text, func, select, update
+from sqlalchemy import ColumnElement, Text, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
-from changes.base import bell
+from changes.base import bell, clock
 from changes.base.process import settings
 from changes.base.task import NOW
 from changes.builds import lanes, queue_rules, reasons
 from changes.builds.models import FailureReason, JobStep, Node
+from changes.builds.queue_queries import first_id_at
 from changes.builds.queue_rules import NodeState
 from changes.builds.rules import Result, Status
 
 LEAVE_CHANNEL = "leave"
-# The machine has nothing to do with it that somebody stopped its agent.
-INNOCENT = (reasons.AGENT_STOPPED, reasons.SECOND_LOOK_LOST)
+# What another machine could not check out either, within this time, is no fault of this one.
+CHECKED_OUT_NOWHERE_WITHIN, LOOKED_BACK = timedelta(hours=1), timedelta(days=1)
 
 log = structlog.get_logger()
 
@@ -58,15 +59,36 @@ def doubt(session: Session, node_id: UUID) -> None:
 def newest_lost(session: Session, node: Node, limit: int) -> list[bool]:
     """Of the newest steps of this machine, newest first, whether it lost them."""
     innocent = select(FailureReason.id).where(
-        FailureReason.step_id == JobStep.id, FailureReason.reason.in_(INNOCENT)
+        FailureReason.step_id == JobStep.id, FailureReason.reason.in_(reasons.INNOCENT)
     )
     newest = select(JobStep.result).where(
         JobStep.node_id == node.id, JobStep.status == Status.FINISHED, ~innocent.exists()
     )
+    newest = newest.where(~(could_not_check_out(JobStep) & could_nobody_check_out()))
     if node.date_trusted is not None:
         newest = newest.where(JobStep.date_finished > node.date_trusted)
     found = session.execute(newest.order_by(JobStep.id.desc()).limit(limit)).scalars()
     return [result == Result.INFRA_FAILED for result in found]
+
+
+def could_not_check_out(step: type[JobStep]) -> ColumnElement[bool]:
+    said = select(FailureReason.id).where(FailureReason.step_id == step.id)
+    return said.where(FailureReason.reason == reasons.CHECKOUT_FAILED).exists()
+
+
+def is_lost_lately(step: type[JobStep]) -> list[ColumnElement[bool]]:
+    """With the number of the result in the text, as the index of what was lost has it."""
+    lost: ColumnElement[Result] = bindparam(None, Result.INFRA_FAILED, literal_execute=True)
+    return [step.result == lost, step.id > first_id_at(clock.now() - LOOKED_BACK)]
+
+
+def could_nobody_check_out() -> ColumnElement[bool]:
+    """Another machine failed there with the same project: its repository is away, or locked."""
+    other = aliased(JobStep)
+    elsewhere = select(other.id).where(*is_lost_lately(other))
+    elsewhere = elsewhere.where(other.project_id == JobStep.project_id, other.node_id != JobStep.node_id)
+    lately = elsewhere.where(other.date_finished > JobStep.date_finished - CHECKED_OUT_NOWHERE_WITHIN)
+    return lately.where(could_not_check_out(other)).exists()
 
 
 def others_live(session: Session, node: Node) -> bool:
@@ -87,7 +109,7 @@ def others_live(session: Session, node: Node) -> bool:
 
 
 def lift_quarantines(session: Session) -> int:
-    """Of machines that have proved themselves after it."""
+    """Of machines that have proved themselves after it, and of those that turn out not to be to blame."""
     proved = select(JobStep.id).where(
         JobStep.node_id == Node.id,
         JobStep.status == Status.FINISHED,
@@ -96,10 +118,26 @@ def lift_quarantines(session: Session) -> int:
     )
     lifted = update(Node).where(Node.quarantined_until < NOW, proved.exists())
     trusted = lifted.values(quarantined_until=None, quarantines=0, date_trusted=NOW).returning(Node.id)
-    found = session.execute(trusted).scalars().all()
+    found = [*session.execute(trusted).scalars(), *lift_unjust(session)]
     for node_id in found:
         tell(session, node_id)
     return len(found)
+
+
+def lift_unjust(session: Session) -> list[UUID]:
+    """Others could not check out either what this machine lost: that is known only when they tried."""
+    limit = settings.get().node_quarantine_after
+    innocent = select(JobStep.id).where(JobStep.node_id == Node.id, *is_lost_lately(JobStep))
+    innocent = innocent.where(could_not_check_out(JobStep), could_nobody_check_out())
+    waiting = select(Node).where(Node.quarantined_until > NOW, innocent.exists())
+    waiting = waiting.with_for_update(skip_locked=True)
+    lifted = []
+    for node in session.execute(waiting.execution_options(populate_existing=True)).scalars().all():
+        if not queue_rules.is_to_be_quarantined(newest_lost(session, node, limit), limit=limit):
+            node.quarantined_until, node.quarantines = None, max(0, node.quarantines - 1)
+            lifted.append(node.id)
+    session.flush()
+    return lifted
 
 
 def tell(session: Session, node_id: UUID) -> None:

@@ -354,6 +354,9 @@ class Node(Identified, Base):
     problem: Mapped[str] = mapped_column(default="", server_default="")
     date_started: Mapped[datetime | None]
     date_last_seen: Mapped[datetime | None]
+    # Which run of its agent said so last, and when another one was heard that runs beside it (greeting.py).
+    agent_run: Mapped[str] = mapped_column(default="", server_default="")
+    date_twin_heard: Mapped[datetime | None]
     # What it offers to steps that say what they need; 0 = it never told, so nothing is counted.
     cpus: Mapped[int] = mapped_column(default=0, server_default="0")
     memory_mb: Mapped[int] = mapped_column(default=0, server_default="0")

@@ -46,9 +46,15 @@ if [ -s .changes-files ]; then
 else
     : > .changes-affected
 fi"""
+# Failed tests are what is kept the results for, and the shell would end with the first line that fails.
 RUN = """\
-bazel test --keep_going --jobs={jobs} {flags} {{target_names}}; code=$?; \
-mkdir -p bazel-results && cp -rL bazel-testlogs/. bazel-results/; exit $code"""
+code=0; bazel test --keep_going --jobs={jobs} {flags} {{target_names}} || code=$?; \
+mkdir -p bazel-results; [ ! -d bazel-testlogs ] || cp -rL bazel-testlogs/. bazel-results/; exit $code"""
+# What the file says itself, and what belongs to the commands that it takes the place of.
+SAID_BY_FILE = {
+    "commands", "label", "path", "artifacts", "cpus", "memory", "max_executors", "artifact_search_path",
+}  # fmt: skip
+AROUND = {"infra_setup", "setup", "teardown"}
 
 
 def removal(patterns: Sequence[str]) -> dict[str, Any]:
@@ -70,8 +76,10 @@ def with_removal(step: Mapping[str, Any], patterns: Sequence[str]) -> dict[str, 
     return {**step, "data": {**data, "commands": [removal(patterns), *data.get("commands", [])]}}
 
 
-def of_bazel(said: BazelConfig) -> dict[str, Any]:
-    """The data of the one step: it names the targets, which are then shared out."""
+def of_bazel(said: BazelConfig, around: Mapping[str, Any]) -> dict[str, Any]:
+    """The data of the one step: it names the targets, which are then shared out. `around` is what the plan
+    says of where that happens: sandbox, cluster, variables, what is set up before and taken down after.
+    """
     flags = shlex.join(said.test_flags)
     cmd = RUN.format(jobs=2 * said.cpus, flags=flags)
     script = COLLECT.format(
@@ -79,16 +87,26 @@ def of_bazel(said: BazelConfig) -> dict[str, Any]:
         affected=SOME_AFFECTED if said.is_selective else ALL_AFFECTED,
         cmd=in_heredoc(cmd),
     )
-    data = {
+    # For what sets up packages: nobody but the agent's machine knows where they come from.
+    named = {"BAZEL_ENCAP_PACKAGES": " ".join(said.packages)} if said.packages else {}
+    kept = {key: value for key, value in around.items() if key not in SAID_BY_FILE}
+    return {
+        **kept,
+        "env": {**(kept.get("env") or {}), **named},
         "label": "Bazel",
         "cpus": said.cpus,
         "memory": said.memory_mb,
         "max_executors": said.max_executors,
         "artifact_search_path": "bazel-results",
-        "commands": [{"type": "collect_bazel_targets", "label": "Find targets", "script": script}],
+        "commands": [
+            *surrounding(around.get("commands") or []),
+            {"type": "collect_bazel_targets", "label": "Find targets", "script": script},
+        ],
     }
-    # For what an image does on its own: nobody but the agent's machine knows where packages come from.
-    return {**data, "env": {"BAZEL_ENCAP_PACKAGES": " ".join(said.packages)}} if said.packages else data
+
+
+def surrounding(commands: Sequence[Any]) -> list[Mapping[str, Any]]:
+    return [each for each in commands if isinstance(each, Mapping) and each.get("type") in AROUND]
 
 
 def wanted(said: BazelConfig) -> str:

@@ -76,9 +76,11 @@ def make(session: Session, project: Project, told: Told) -> Build:
     revision = revision_of(session, project, told)
     source = revisions.source_of(session, revision)
     now = clock.now()
+    # One that is told of afterwards did not wait here.
+    created = min(told.started or now, now)
     first_line = (told.message or revision.message).strip().split("\n", 1)[0]
     build = Build(
-        id=ids.new(),
+        id=id_at(created),
         number=create.next_build_number(session, project),
         project_id=project.id,
         collection_id=ids.new(),
@@ -91,14 +93,18 @@ def make(session: Session, project: Project, told: Told) -> Build:
         tags=list(told.tags),
         status=Status.QUEUED,
         result=Result.UNKNOWN,
-        # One that is told of afterwards did not wait here.
-        date_created=min(told.started or now, now),
+        date_created=created,
     )
     session.add(build)
     session.flush()
     row = insert(OutsideBuild).values(build_id=build.id, project_id=project.id, date_heard=func.now())
     session.execute(row.values(external_id=told.external_id, url=told.url))
     return settle.lock_build(session, build.id)
+
+
+def id_at(created: datetime) -> UUID:
+    """Lists and sums go by the time that is in an id, and one that is told of late belongs to its own."""
+    return UUID(int=ids.least_at(created).int | ids.new().int % (1 << ids.RANDOM_BITS))
 
 
 def revision_of(session: Session, project: Project, told: Told) -> Revision:

@@ -86,8 +86,10 @@ def locked(session: Session, step_id: UUID) -> JobStep:
 
 def refuse_other_ending(step: JobStep, outcome: str) -> None:
     if step.data.get(OUTCOME) != outcome:
-        ended = step.data.get(OUTCOME, step.result.name.lower())
-        raise Gone(f"This part has ended: {ended}. What runs anew needs an external_id of its own.")
+        ended = step.result.name.lower().replace("_", " ") if step.is_finished else "its tests say"
+        raise Gone(
+            f"This part has ended as {ended}, and stays so. What runs anew needs an external_id of its own."
+        )
 
 
 def date_step(step: JobStep, told: Ending) -> None:

@@ -148,14 +148,16 @@ def judged(job: PlannedJob, of_project: Mapping[str, str]) -> PlannedJob:
 
 
 def generated(session: Session, project: Project, source: Source, job: PlannedJob) -> PlannedJob:
-    """A plan that is made of `<slug>.yaml` has no steps of its own."""
+    """A plan that is made of `<slug>.yaml`: its own first step says no more than where that runs."""
     if job.options.get(AUTOGENERATE) != "1":
         return job
     try:
         said = config_original.read_bazel(original_file.text_of(session, project, source), project.slug)
     except (Invalid, VcsError) as error:
         return replace(job, problem=str(error))
-    step = {"implementation": DEFAULT_IMPLEMENTATION, "data": original_steps.of_bazel(said), "order": 0}
+    ours = (step["data"] for step in job.steps[:1] if step["implementation"] in recipes.OURS)
+    data = original_steps.of_bazel(said, next(ours, {}))
+    step = {"implementation": DEFAULT_IMPLEMENTATION, "data": data, "order": 0}
     is_selective = job.terms.is_selective or said.is_selective
     return replace(job, steps=[step], terms=replace(job.terms, is_selective=is_selective))
 

@@ -49,7 +49,8 @@ with counted as materialized (
         greatest(of_project.virtual_time, of_class.clock) as project_start,
         greatest(of_person.virtual_time, of_project.clock) as person_start,
         coalesce(option_of.weight, 1) as weight,
-        head.id as head, extract(epoch from head.date_pending) as since
+        head.id as head, extract(epoch from head.date_pending) as since,
+        case when lane.reserved_until > statement_timestamp() then lane.reserved_node_id end as kept_on
     from counted
     join lane on lane.id = counted.lane_id
     join project on project.id = lane.project_id
@@ -66,11 +67,16 @@ with counted as materialized (
         person_start, lane.id
     limit :most
 ), machine as (
-    select node.id, node.label, node.slots, node.labels, node.cpus, node.memory_mb, node.state,
+    select node.id, node.label, node.labels, node.cpus, node.memory_mb, node.state,
         node.state_reason, node.problem, coalesce(mine.steps, 0) as held, coalesce(mine.cpus, 0) as held_cpus,
         coalesce(mine.memory_mb, 0) as held_memory_mb,
         coalesce(node.date_last_seen > statement_timestamp() - make_interval(secs => :silence_s), false)
             as is_live,
+        -- On trial after a quarantine it gets one step, and no more before that has ended well.
+        case when node.quarantined_until is null or exists (
+            select from job_step where job_step.node_id = node.id and status = 3 and result in (1, 2)
+            and date_finished > node.quarantined_until
+        ) then node.slots else least(node.slots, 1) end as slots,
         case when node.quarantined_until > statement_timestamp()
             then extract(epoch from node.quarantined_until) end as quarantined_until
     from node left join (
@@ -100,6 +106,17 @@ with counted as materialized (
         or held.concurrency_group in (select concurrency_group from lane where id = any(:lane_ids))
     group by held.project_id, held.concurrency_group, build.id, project.slug
     order by build.id limit :most
+), worker as (
+    -- Only where somebody asks about a step: of a thousand machines that is long to tell.
+    select held.node_id, build.id, project.slug, build.number, count(*) as steps,
+        sum(held.cpus) as cpus, sum(held.memory_mb) as memory_mb
+    from held
+    join job on job.id = held.job_id
+    join build on build.id = job.build_id
+    join project on project.id = build.project_id
+    where cardinality(cast(:step_ids as uuid[])) > 0
+    group by held.node_id, build.id, project.slug
+    order by build.id limit :most
 ), place as (
     select mine.id, (
         select count(*) from job_step older
@@ -120,6 +137,7 @@ select
     (select coalesce(jsonb_agg(project_use), '[]') from project_use) as projects,
     (select coalesce(jsonb_agg(group_use), '[]') from group_use) as groups,
     (select coalesce(jsonb_agg(holder), '[]') from holder) as holders,
+    (select coalesce(jsonb_agg(worker), '[]') from worker) as workers,
     (select coalesce(jsonb_agg(place), '[]') from place) as places,
     (select sentence from disk_room where is_paused) as disk,
     (select coalesce(jsonb_agg(jsonb_build_array(
@@ -141,6 +159,14 @@ class LaneLine:
     group: str | None
     head: UUID
     since: datetime
+    # The machine that takes nothing else until its first step fits (dispatch.py).
+    kept_on: UUID | None = None
+
+    @property
+    def in_words(self) -> str:
+        wanted = [f"{self.needs.cpus} cpus"] if self.needs.cpus else []
+        wanted += [f"{self.needs.memory_mb} MB of memory"] if self.needs.memory_mb else []
+        return f"a step of {self.project} that needs {' and '.join(wanted)}"
 
 
 @dataclass(frozen=True)
@@ -208,6 +234,7 @@ def look(session: Session, *, silence_s: int, steps: Sequence[JobStep] = ()) -> 
         "project_ids": list({step.project_id for step in steps}),
     }
     row = session.execute(LOOK, asked).one()
+    workers = by_node(row.workers)
     return Look(
         now=row.now,
         silence_s=silence_s,
@@ -216,7 +243,7 @@ def look(session: Session, *, silence_s: int, steps: Sequence[JobStep] = ()) -> 
         waiting=row.waiting,
         pausing=row.pausing["count"],
         pausing_until=moment(row.pausing["until"]),
-        machines=[(machine(each), UUID(each["id"])) for each in row.machines],
+        machines=[(machine(each, workers.get(each["id"], ())), UUID(each["id"])) for each in row.machines],
         projects={each.id: each for each in map(project_use, row.projects)},
         groups={each["name"]: Limit(each["name"], each["most"], each["held"]) for each in row.groups},
         running=[running(each) for each in row.running],
@@ -243,6 +270,7 @@ def lane_line(row: Mapping[str, Any]) -> LaneLine:
         group=row["concurrency_group"],
         head=UUID(row["head"]),
         since=datetime.fromtimestamp(row["since"], UTC),
+        kept_on=UUID(row["kept_on"]) if row["kept_on"] else None,
     )
 
 
@@ -262,7 +290,17 @@ def lane_seen(row: Mapping[str, Any]) -> LaneSeen:
     )
 
 
-def machine(row: Mapping[str, Any]) -> Machine:
+def by_node(workers: Sequence[Mapping[str, Any]]) -> dict[str, list[Holder]]:
+    found: dict[str, list[Holder]] = {}
+    for each in workers:
+        holder = Holder(
+            UUID(each["id"]), each["slug"], each["number"], each["steps"], each["cpus"], each["memory_mb"]
+        )
+        found.setdefault(each["node_id"], []).append(holder)
+    return found
+
+
+def machine(row: Mapping[str, Any], holders: Sequence[Holder] = ()) -> Machine:
     return Machine(
         name=row["label"],
         offer=Offer(clusters_of(row["labels"]), row["labels"], row["cpus"], row["memory_mb"]),
@@ -273,6 +311,7 @@ def machine(row: Mapping[str, Any]) -> Machine:
         is_live=row["is_live"],
         out=why_out(NodeState(row["state"]), row["state_reason"], moment(row["quarantined_until"]))
         or (f"in trouble ({row['problem']})" if row["problem"] else None),
+        holders=holders,
     )
 
 

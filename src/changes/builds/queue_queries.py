@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, joinedload
 from changes.base import clock
 from changes.base.errors import NotFound
 from changes.base.paging import Page, Part, Position, newest_first
+from changes.builds import reasons
 from changes.builds.lanes import clusters_of
 from changes.builds.models import Build, FailureReason, Job, JobStep, Node
 from changes.builds.queue_models import ConcurrencyGroup, Lane
@@ -120,9 +121,11 @@ def node_called(session: Session, name: str) -> Node:
 
 
 def lost_by_nodes(session: Session, node_ids: Collection[UUID]) -> dict[UUID, int]:
-    """How many steps each of these machines lost within a day."""
+    """How many steps each of these machines lost within a day, without those it has nothing to do with."""
     since = clock.now() - timedelta(hours=LOST_WITHIN_H)
+    why = select(FailureReason.id).where(FailureReason.step_id == JobStep.id)
     lost = select(JobStep.node_id, func.count()).where(
+        ~why.where(FailureReason.reason.in_(reasons.INNOCENT)).exists(),
         JobStep.node_id.in_(node_ids),
         JobStep.id > first_id_at(since),
         JobStep.status == Status.FINISHED,

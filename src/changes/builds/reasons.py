@@ -103,6 +103,8 @@ SENTENCES = {
 UNKNOWN = "{message}"
 # Worth knowing of what is green.
 NOTES = (SECOND_LOOK_PASSED, COVERAGE_NOTED, VANISHED_TESTS)
+# A machine has nothing to do with it that somebody stopped its agent.
+INNOCENT = (AGENT_STOPPED, SECOND_LOOK_LOST)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ __all__ = [
 DEFAULT_IMPLEMENTATION = implementations.DEFAULT
 LXC_IMPLEMENTATION = implementations.LXC
 IMPLEMENTATIONS = tuple(implementations.BY_NAME)
+# Those of which the data says what agents of ours do.
+OURS = (DEFAULT_IMPLEMENTATION, LXC_IMPLEMENTATION)
 SOURCE_FOLDER = "source"
 LABEL_MAX = 128
 BASE_ENV = {"CHANGES": "1"}

@@ -150,8 +150,11 @@ def judge(look: Result, known: Checked) -> tuple[Result, str]:
         return Result.INFRA_FAILED, "lost"
     if look == Result.ABORTED:
         return Result.FAILED, "stopped"
-    if look != Result.PASSED or known.left:
+    if known.left:
         return Result.FAILED, "failed"
+    if look != Result.PASSED:
+        # They have passed, and what ran them went wrong in another way.
+        return Result.FAILED, "other"
     return (Result.FAILED, "partly") if known.others or known.is_cut else (Result.PASSED, "flake")
 
 
@@ -172,9 +175,10 @@ def concluded(session: Session, look: JobStep) -> tuple[JobStep, Result] | None:
 def explain(session: Session, steps: tuple[JobStep, JobStep], known: Checked, verdict: str) -> None:
     step, look = steps
     build_id = step.job.build_id
-    if verdict in ("flake", "partly", "failed"):
-        # What failed is told once, of the step; of one that passes nothing has.
-        mine = [look.id] if verdict == "failed" else [look.id, step.id]
+    # What failed is told once, of the step; of one that passes nothing has.
+    told_elsewhere = {"failed": [look.id], "other": [step.id]}
+    if verdict in ("flake", "partly", *told_elsewhere):
+        mine = told_elsewhere.get(verdict, [look.id, step.id])
         explaining.forget_of_steps(session, mine, TOO_EARLY)
     failed = known.others + len(known.left)
     if failed:
@@ -182,6 +186,7 @@ def explain(session: Session, steps: tuple[JobStep, JobStep], known: Checked, ve
     why = {
         "flake": reasons.SECOND_LOOK_PASSED,
         "partly": reasons.SECOND_LOOK_PASSED,
+        "other": reasons.SECOND_LOOK_PASSED,
         "failed": reasons.SECOND_LOOK_FAILED,
         "lost": reasons.SECOND_LOOK_LOST,
         "stopped": reasons.SECOND_LOOK_STOPPED,

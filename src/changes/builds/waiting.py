@@ -1,8 +1,9 @@
 """What a step or a build waits for: the facts, by one question whatever the queue holds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import takewhile
 from uuid import UUID
 
 from sqlalchemy import select
@@ -106,7 +107,7 @@ def explained(seen: Look, step: JobStep, line: LaneLine | None) -> Explanation:
         before = queue_position.ahead(line.seen, seen.places.get(step.id, 0), beside(seen, line))
     is_pausing = step.not_before is not None and step.not_before > seen.now
     needs = line.needs if line is not None else Needs(step.cluster)
-    asked, avoided = whom_to_ask(seen, step, needs)
+    asked, avoided = whom_to_ask(seen, step, needs, kept_for_others(seen, line))
     facts = Facts(
         needs=needs,
         machines=asked,
@@ -117,6 +118,7 @@ def explained(seen: Look, step: JobStep, line: LaneLine | None) -> Explanation:
         ahead=sum(before.values()),
         silence_s=seen.silence_s,
         disk=seen.disk,
+        kept_on=kept_on(seen, line) if line is not None else None,
     )
     waiting = waiting_rules.decide(facts)
     estimate = None
@@ -125,14 +127,34 @@ def explained(seen: Look, step: JobStep, line: LaneLine | None) -> Explanation:
     return Explanation(step.id, waiting, step.date_pending, facts.not_before, facts.ahead, estimate)
 
 
-def whom_to_ask(seen: Look, step: JobStep, needs: Needs) -> tuple[list[Machine], list[Machine]]:
+def whom_to_ask(
+    seen: Look, step: JobStep, needs: Needs, kept: dict[UUID, str]
+) -> tuple[list[Machine], list[Machine]]:
     """And those that lost it: they are not given it while there is another that could do it (dispatch.py)."""
     lost_by = set(step.data.get(AVOIDED, ()))
-    avoided = [machine for machine, node_id in seen.machines if node_id.hex in lost_by]
-    others = [machine for machine, node_id in seen.machines if node_id.hex not in lost_by]
+    machines = machines_kept(seen, kept)
+    avoided = [machine for machine, node_id in machines if node_id.hex in lost_by]
+    others = [machine for machine, node_id in machines if node_id.hex not in lost_by]
     if any(waiting_rules.may_run(machine, needs) for machine in others):
         return others, avoided
-    return [machine for machine, _ in seen.machines], []
+    return [machine for machine, _ in machines], []
+
+
+def kept_for_others(seen: Look, line: LaneLine | None) -> dict[UUID, str]:
+    """Machines that are kept free for what comes before this line, and for what that is."""
+    before = takewhile(lambda each: line is None or each.seen.id != line.seen.id, seen.lanes)
+    return {each.kept_on: each.in_words for each in before if each.kept_on is not None}
+
+
+def kept_on(seen: Look, line: LaneLine) -> str | None:
+    return next((machine.name for machine, node_id in seen.machines if node_id == line.kept_on), None)
+
+
+def machines_kept(seen: Look, kept: dict[UUID, str]) -> list[tuple[Machine, UUID]]:
+    return [
+        (replace(machine, kept_for=kept[node_id]) if node_id in kept else machine, node_id)
+        for machine, node_id in seen.machines
+    ]
 
 
 def of_lane(seen: Look, line: LaneLine) -> Waiting:
@@ -140,7 +162,8 @@ def of_lane(seen: Look, line: LaneLine) -> Waiting:
     before = queue_position.ahead(line.seen, 0, beside(seen, line))
     facts = Facts(
         needs=line.needs,
-        machines=[machine for machine, _ in seen.machines],
+        machines=[machine for machine, _ in machines_kept(seen, kept_for_others(seen, line))],
+        kept_on=kept_on(seen, line),
         project_limit=seen.limit_of_project(line.seen.project_id),
         group_limit=seen.limit_of_group(line.group),
         ahead=sum(before.values()),

@@ -30,6 +30,7 @@ class Block(StrEnum):
     LIMIT = "limit"
     GROUP_LIMIT = "group_limit"
     NO_ROOM = "no_room"
+    KEPT = "kept"
     BUSY = "busy"
     NEXT = "next"
 
@@ -38,6 +39,26 @@ class Block(StrEnum):
 UNTIL_SOMEBODY_ACTS = frozenset(
     {Block.DISK_FULL, Block.NO_AGENTS, Block.NEVER, Block.AWAY, Block.OUT, Block.PAUSED}
 )
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A build of which steps run that count for a limit, or keep a machine from others."""
+
+    build_id: UUID
+    project: str
+    number: int
+    steps: int
+    # Of a machine: what its steps reserve there.
+    cpus: int = 0
+    memory_mb: int = 0
+
+
+@dataclass(frozen=True)
+class Short:
+    unit: str
+    free: int
+    most: int
 
 
 @dataclass(frozen=True)
@@ -51,24 +72,26 @@ class Machine:
     is_live: bool = True
     # Drained, disabled or in quarantine, in words; None = it may work.
     out: str | None = None
+    # Whose steps it works on; empty where nobody asked.
+    holders: Sequence[Holder] = ()
+    # For whom it takes nothing else until he fits, where that comes first.
+    kept_for: str | None = None
 
     @property
     def has_slot(self) -> bool:
         return self.held < self.slots
 
     def has_room(self, needs: Needs) -> bool:
-        fits_cpus = self.offer.cpus == 0 or needs.cpus <= self.free_cpus
-        return fits_cpus and (self.offer.memory_mb == 0 or needs.memory_mb <= self.free_memory_mb)
+        return not self.short_of(needs)
 
-
-@dataclass(frozen=True)
-class Holder:
-    """A build of which steps run that count for a limit."""
-
-    build_id: UUID
-    project: str
-    number: int
-    steps: int
+    def short_of(self, needs: Needs) -> list[Short]:
+        """What is left there of that of which too little is free; of what it never told there is enough."""
+        found = []
+        if self.offer.cpus > 0 and self.free_cpus < needs.cpus:
+            found.append(Short("cpus", max(0, self.free_cpus), self.offer.cpus))
+        if self.offer.memory_mb > 0 and self.free_memory_mb < needs.memory_mb:
+            found.append(Short("MB of memory", max(0, self.free_memory_mb), self.offer.memory_mb))
+        return found
 
 
 @dataclass(frozen=True)
@@ -95,6 +118,8 @@ class Facts:
     silence_s: int = 60
     # Set while nothing is handed out at all, because a disk is full.
     disk: str | None = None
+    # The machine that takes nothing else until this fits.
+    kept_on: str | None = None
     # Beside the machines: those that lost it before, and are not asked while another could do it.
     avoided: Sequence[str] = ()
 
@@ -106,6 +131,8 @@ class Waiting:
     missing: Sequence[str] = ()
     machines: Sequence[str] = ()
     limit: Limit | None = field(default=None)
+    # Builds whose steps the machines work on that could run it.
+    holders: Sequence[Holder] = ()
     # Jobs of its build.
     needs: Sequence[str] = ()
 
@@ -166,10 +193,10 @@ def by_limits(facts: Facts) -> Waiting | None:
         return Waiting(Block.PAUSED, f"The group {group.name} is paused: its limit is 0 steps.", limit=group)
     if mine is not None and mine.is_reached:
         text = f"The project {mine.name} runs {steps(mine.held)}, and its limit is {mine.most}"
-        return Waiting(Block.LIMIT, f"{text}{held_by(mine)}.", limit=mine)
+        return Waiting(Block.LIMIT, f"{text}{builds_named(mine.holders, 'held by ')}.", limit=mine)
     if group is not None and group.is_reached:
         text = f"The group {group.name} runs {steps(group.held)}, and its limit is {group.most}"
-        return Waiting(Block.GROUP_LIMIT, f"{text}{held_by(group)}.", limit=group)
+        return Waiting(Block.GROUP_LIMIT, f"{text}{builds_named(group.holders, 'held by ')}.", limit=group)
     return None
 
 
@@ -178,15 +205,56 @@ def by_time(facts: Facts) -> Waiting:
     names = [machine.name for machine in able[:NAMED_MAX]]
     free = [machine for machine in able if machine.has_slot]
     if not free:
+        holders = holders_of(able)
         text = "It waits for a free slot of an agent:"
         text = f"{text} {of_many(able)} that could run it {'works' if len(able) == 1 else 'work'} on others"
-        return Waiting(Block.BUSY, f"{text}{in_line(facts)}.", machines=names)
-    if not any(machine.has_room(facts.needs) for machine in free):
-        wanted = [f"{facts.needs.cpus} cpus"] if facts.needs.cpus else []
-        wanted += [f"{facts.needs.memory_mb} MB of memory"] if facts.needs.memory_mb else []
-        text = f"It needs {' and '.join(wanted)}, and so much is not free on one machine now"
-        return Waiting(Block.NO_ROOM, f"{text}{in_line(facts)}.", machines=names)
+        text = f"{text}{builds_named(holders, '')}{in_line(facts)}."
+        return Waiting(Block.BUSY, text, machines=names, holders=holders)
+    roomy = [machine for machine in free if machine.has_room(facts.needs)]
+    if not roomy:
+        return no_room(facts, free, names)
+    if all(machine.kept_for is not None for machine in roomy):
+        return kept(facts, roomy)
     return Waiting(Block.NEXT, f"An agent takes it next{in_line(facts)}.", machines=names)
+
+
+def kept(facts: Facts, roomy: Sequence[Machine]) -> Waiting:
+    """Or a large step would wait for ever behind small ones that always fit."""
+    text = f"{named(roomy)} {'is' if len(roomy) == 1 else 'are'} kept free for {roomy[0].kept_for},"
+    text = f"{text} which comes first and has waited for more than a minute{in_line(facts)}."
+    return Waiting(Block.KEPT, text, machines=[machine.name for machine in roomy[:NAMED_MAX]])
+
+
+def no_room(facts: Facts, free: Sequence[Machine], names: Sequence[str]) -> Waiting:
+    """Of the machine that comes nearest it is said what is left there, and who has the rest."""
+    wanted = [f"{facts.needs.cpus} cpus"] if facts.needs.cpus else []
+    wanted += [f"{facts.needs.memory_mb} MB of memory"] if facts.needs.memory_mb else []
+    near = min(
+        free, key=lambda each: (len(each.short_of(facts.needs)), -each.free_cpus, -each.free_memory_mb)
+    )
+    short = near.short_of(facts.needs)
+    left = " and ".join(f"{each.free} of {each.most} {each.unit}" for each in short)
+    units = {each.unit for each in short}
+    counts = [
+        each
+        for each in near.holders
+        if (each.cpus and "cpus" in units) or (each.memory_mb and units - {"cpus"})
+    ]
+    text = f"It needs {' and '.join(wanted)}, and so much is not free on one machine now:"
+    text = f"{text} {near.name} has {left} left{builds_named(counts, 'the rest is held by ')}"
+    text = f"{text}{in_line(facts)}."
+    if facts.kept_on is not None:
+        text = f"{text} {facts.kept_on} takes nothing else until it fits."
+    return Waiting(Block.NO_ROOM, text, machines=names, holders=counts)
+
+
+def holders_of(machines: Sequence[Machine]) -> list[Holder]:
+    """Each build once, the oldest first."""
+    found: dict[UUID, Holder] = {}
+    for each in (holder for machine in machines for holder in machine.holders):
+        before = found.get(each.build_id)
+        found[each.build_id] = replace(each, steps=each.steps + (before.steps if before else 0))
+    return sorted(found.values(), key=lambda each: each.build_id)
 
 
 def with_avoided(waiting: Waiting, avoided: Sequence[str]) -> Waiting:
@@ -231,11 +299,11 @@ def them(machines: Sequence[Machine]) -> str:
     return "it" if len(machines) == 1 else "them"
 
 
-def held_by(limit: Limit) -> str:
-    """Which builds hold it; of many the first few."""
-    names = [f"{each.project} #{each.number}" for each in limit.holders[:NAMED_MAX]]
-    rest = len(limit.holders) - len(names)
-    return f" (held by {', '.join(names)}{f' and {rest} more' if rest else ''})" if names else ""
+def builds_named(holders: Sequence[Holder], how: str) -> str:
+    """Of many the first few."""
+    names = [f"{each.project} #{each.number}" for each in holders[:NAMED_MAX]]
+    rest = len(holders) - len(names)
+    return f" ({how}{', '.join(names)}{f' and {rest} more' if rest else ''})" if names else ""
 
 
 def steps(count: int) -> str:

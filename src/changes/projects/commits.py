@@ -1,6 +1,7 @@
 """Commits of a repository, as far as anybody asked for them, and where each belongs."""
 
 from collections.abc import Collection, Sequence
+from functools import partial
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session, aliased
@@ -8,11 +9,11 @@ from sqlalchemy.orm import Session, aliased
 from changes.base.errors import Invalid, NotFound, Unavailable
 from changes.base.paging import Page, Part, part
 from changes.people.models import Author
-from changes.projects import heads, mirrors
+from changes.projects import heads, looks, mirrors
 from changes.projects.models import Project, Repository, Revision
 from changes.projects.rules import ProjectStatus
 from changes.vcs.errors import BadName, UnknownRevision, VcsError
-from changes.vcs.interface import LogQuery, RevisionSeen
+from changes.vcs.interface import LogQuery, Mirror, RevisionSeen
 
 BRANCHES_MAX = 100
 # A shorter beginning of a sha fits too many.
@@ -70,13 +71,17 @@ def commits_by(session: Session, authors: Collection[Author], page: Page) -> Par
 def log_from(session: Session, repository: Repository, parent: str, page: Page) -> Part[Revision]:
     """A commit and what it stands on, as its repository says; what is not stored here is made up of that."""
     query = LogQuery(starts=(parent,), skip=page.offset, limit=page.size + 1)
-    seen = history_of(repository, query)
+    seen = history_of(session, repository, query)
     rows = stored_or_made_up(session, repository, seen[: page.size])
     return Part(rows, has_next=len(seen) > page.size, has_previous=page.number > 1)
 
 
-def history_of(repository: Repository, query: LogQuery) -> list[RevisionSeen]:
-    mirror = mirrors.of(repository)
+def history_of(session: Session, repository: Repository, query: LogQuery) -> list[RevisionSeen]:
+    look = partial(look_at_history, mirrors.of(repository), query)
+    return looks.looked(session, (repository.id, query), look)
+
+
+def look_at_history(mirror: Mirror, query: LogQuery, _timeout_s: float) -> list[RevisionSeen]:
     try:
         return list(mirror.log(query))
     except (UnknownRevision, BadName) as error:

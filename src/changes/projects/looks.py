@@ -5,11 +5,12 @@ Work that may need one is given to `outside`. Where a look is missing in a trans
 has opened by `transaction`, all of it is rolled back, the look is taken, and the work begins anew.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from threading import BoundedSemaphore
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TypeVar, cast
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -46,16 +47,16 @@ class Found:
 class Looks:
     """What was found so far, by what was asked; a complaint is kept for the place where it belongs."""
 
-    known: dict[Question, Found | ChangesError] = field(default_factory=dict)
+    known: dict[Hashable, object] = field(default_factory=dict)
 
 
 class Missing(Exception):
     """The work cannot go on before somebody has looked."""
 
-    def __init__(self, question: Question, mirror: Mirror) -> None:
-        super().__init__(question.name)
+    def __init__(self, question: Hashable, look: Callable[[float], object]) -> None:
+        super().__init__()
         self.question = question
-        self.mirror = mirror
+        self.look = look
 
 
 def outside(
@@ -72,11 +73,11 @@ def outside(
             looks.known[missing.question] = taken(missing, timeout_s, places)
 
 
-def taken(missing: Missing, timeout_s: float, places: BoundedSemaphore | None) -> Found | ChangesError:
+def taken(missing: Missing, timeout_s: float, places: BoundedSemaphore | None) -> object:
     if places is not None and not places.acquire(blocking=False):
         return Unavailable("Too many wait for their repositories now; please ask again.", PROBLEMS)
     try:
-        return look(missing.mirror, missing.question, timeout_s)
+        return missing.look(timeout_s)
     except ChangesError as error:
         return error
     finally:
@@ -103,15 +104,22 @@ def used(session: Session, looks: Looks | None) -> Iterator[None]:
 
 def find(session: Session, repository: Repository, name: str) -> Found:
     mirror, question = mirrors.of(repository), Question(repository.id, repository.url, name)
+    return looked(session, question, partial(look, mirror, question))
+
+
+def looked(session: Session, question: Hashable, look: Callable[[float], Answer]) -> Answer:
+    """What the look finds, which is given the seconds that it may take. Where there is no transaction that
+    waits for it, nor any object of one.
+    """
     looks: Looks | None = session.info.get(LOOKS)
     if looks is None:
-        return look(mirror, question, UPDATE_TIMEOUT_S)
-    known = looks.known.get(question)
-    if known is None:
-        raise Missing(question, mirror)
+        return look(UPDATE_TIMEOUT_S)
+    if question not in looks.known:
+        raise Missing(question, look)
+    known = looks.known[question]
     if isinstance(known, ChangesError):
         raise known
-    return known
+    return cast("Answer", known)
 
 
 def look(mirror: Mirror, question: Question, timeout_s: float) -> Found:

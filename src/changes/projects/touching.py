@@ -8,17 +8,18 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from itertools import islice
 
 from sqlalchemy.orm import Session
 
-from changes.base.errors import Invalid
+from changes.base.errors import Invalid, Unavailable
 from changes.base.paging import Page, Part
-from changes.projects import commits, config, config_original, mirrors, options, queries
-from changes.projects.models import Project, Repository, Revision
+from changes.projects import commits, config, config_original, looks, mirrors, options, queries
+from changes.projects.models import Project, Revision
 from changes.projects.plan_options import lines_in
 from changes.vcs.errors import VcsError
-from changes.vcs.interface import LogQuery
+from changes.vcs.interface import LogQuery, Mirror
 
 # Nobody looks further back: git tells the files of so many commits in a second or less.
 LOOKED_AT_MAX = 10_000
@@ -62,7 +63,7 @@ def commits_of(session: Session, project: Project, page: Page, asked: Asked) -> 
     newest = everything.with_only_columns(Revision.sha).limit(LOOKED_AT_MAX)
     shas = session.execute(newest).scalars().all()
     try:
-        found = narrowed(project, patterns, shas, page)
+        found = narrowed(session, project, patterns, shas, page)
     except Unreadable as error:
         all_of_them = commits.commits(session, repository, page, branch=asked.branch, text=asked.text)
         return Found(all_of_them, note=f"All commits are listed: {error}.")
@@ -78,9 +79,9 @@ def log_from(session: Session, project: Project, parent: str, page: Page, *, is_
     if not patterns:
         return Found(commits.log_from(session, project.repository, parent, page))
     query = LogQuery(starts=(parent,), limit=LOOKED_AT_MAX)
-    seen = {each.sha: each for each in commits.history_of(project.repository, query)}
+    seen = {each.sha: each for each in commits.history_of(session, project.repository, query)}
     try:
-        found = narrowed(project, patterns, list(seen), page)
+        found = narrowed(session, project, patterns, list(seen), page)
     except Unreadable as error:
         all_of_them = commits.log_from(session, project.repository, parent, page)
         return Found(all_of_them, note=f"All commits are listed: {error}.")
@@ -88,26 +89,34 @@ def log_from(session: Session, project: Project, parent: str, page: Page, *, is_
     return Found(Part(rows, found.has_next, found.has_previous), patterns)
 
 
-def narrowed(project: Project, patterns: Sequence[str], shas: Sequence[str], page: Page) -> Part[str]:
+def narrowed(
+    session: Session, project: Project, patterns: Sequence[str], shas: Sequence[str], page: Page
+) -> Part[str]:
     # What changes how it is built is built as well.
     how_to_build = (config.FILE_NAME, config_original.file_name(project.slug))
 
     def is_wanted(name: str) -> bool:
         return name in how_to_build or any(fnmatchcase(name, pattern) for pattern in patterns)
 
-    found = first_touching(project.repository, shas, is_wanted, page.offset + page.size + 1)
+    enough = page.offset + page.size + 1
+    question = (project.id, tuple(patterns), tuple(shas), enough)
+    try:
+        mirror = mirrors.of(project.repository)
+        look = partial(first_touching, mirror, shas, is_wanted, enough)
+        found = looks.looked(session, question, look)
+    except (Invalid, Unavailable) as error:
+        raise Unreadable(str(error).rstrip(".")) from error
     rows = found[page.offset : page.offset + page.size]
     return Part(rows, has_next=len(found) > page.offset + page.size, has_previous=page.number > 1)
 
 
 def first_touching(
-    repository: Repository, shas: Sequence[str], is_wanted: Callable[[str], bool], enough: int
+    mirror: Mirror, shas: Sequence[str], is_wanted: Callable[[str], bool], enough: int, timeout_s: float
 ) -> list[str]:
+    if not mirror.exists():
+        raise Unavailable("this server has no copy of the repository yet")
     try:
-        mirror = mirrors.of(repository)
-        if not mirror.exists():
-            raise Unreadable("this server has no copy of the repository yet")
-        with contextlib.closing(mirror.touching(shas, is_wanted, LOOK_TIMEOUT_S)) as touching:
+        with contextlib.closing(mirror.touching(shas, is_wanted, min(LOOK_TIMEOUT_S, timeout_s))) as touching:
             return list(islice(touching, enough))
-    except (VcsError, Invalid) as error:
-        raise Unreadable(str(error).rstrip(".")) from error
+    except VcsError as error:
+        raise Unavailable(str(error)) from error

@@ -89,17 +89,17 @@ def assign(connection: Connection, batch: TestBatch, prints: dict[int, Print]) -
     return found
 
 
-def prints_of(tests: Sequence[TestSeen]) -> dict[int, Print]:
-    """By the place in the report; what says nothing has none. When everything fails, it mostly says the same,
-    which is looked at once.
+def prints_of(tests: Sequence[TestSeen], looked_at: dict[str, Print | None]) -> dict[int, Print]:
+    """By the place among these; what says nothing has none. When everything fails, it mostly says the same,
+    which is looked at once: what was found is kept in `looked_at`.
     """
-    looked_at: dict[str, Print | None] = {}
-    for test in tests:
-        if test.result in FAILURES and test.message and test.message not in looked_at:
-            looked_at[test.message] = fingerprints.of(test.message)
     found: dict[int, Print] = {}
     for place, test in enumerate(tests):
-        each = looked_at.get(test.message) if test.result in FAILURES else None
+        if test.result not in FAILURES or not test.message:
+            continue
+        if test.message not in looked_at:
+            looked_at[test.message] = fingerprints.of(test.message)
+        each = looked_at[test.message]
         if each is not None:
             found[place] = each
     return found

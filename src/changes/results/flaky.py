@@ -19,7 +19,7 @@ from changes.base.paging import Page, Part
 from changes.builds.models import Build
 from changes.builds.rules import Result
 from changes.projects.models import Project
-from changes.results import flaky_rules, quarantine, run_numbers
+from changes.results import environments, flaky_rules, quarantine, run_numbers
 from changes.results.flaky_rules import Evidence, Look
 from changes.results.models import TestBatch, TestDay
 from changes.results.verdict_models import TestFlakiness, TestQuarantine
@@ -33,10 +33,10 @@ OLD_AFTER = timedelta(days=1)
 OVERLAP = timedelta(minutes=1)
 NOT_FAILED = (int(Result.PASSED), int(Result.QUARANTINED_PASSED))
 LOOKED_AT = (*NOT_FAILED, int(Result.FAILED), int(Result.QUARANTINED_FAILED))
-RUNS = """
+RUNS = f"""
 select test.id, run.id, run.result, run.reruns, batch.is_of_commit, build.source_id, build.id,
     -- What ran elsewhere has no plan of ours, but a part of the same name each time.
-    coalesce(job_plan.plan_id::text, job.label)
+    coalesce(job_plan.plan_id::text, job.label) || '/' || {environments.OF_STEP}
 from unnest(cast(:tests as integer[])) as test(id)
 cross join lateral (
     select id, result, reruns from test_run
@@ -45,9 +45,10 @@ cross join lateral (
 join test_batch batch on batch.id = run.id & :mask
 join build on build.id = batch.build_id
 join job on job.id = batch.job_id
+join job_step step on step.id = batch.step_id
 left join job_plan on job_plan.job_id = job.id
 order by test.id, run.id desc
-"""
+"""  # noqa: S608 -- put together from a constant
 
 
 @dataclass(frozen=True)

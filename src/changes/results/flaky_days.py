@@ -1,13 +1,13 @@
 """Which tests passed only when they were run again, day by day: the statistics that the original told."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from changes.results import run_numbers, tests_of_project
@@ -71,8 +71,13 @@ def chart(session: Session, project_id: UUID, day: date) -> list[FlakyDay]:
 
 def whole(days: Sequence[FlakyDay], last: date) -> list[FlakyDay]:
     known = {each.day: each for each in days}
-    asked = [last - timedelta(days=back) for back in range(HISTORY_DAYS)]
-    return [known.get(day) or FlakyDay(day) for day in asked]
+    return [known.get(quiet.day, quiet) for quiet in quiet_days(last)]
+
+
+@lru_cache(maxsize=2)
+def quiet_days(last: date) -> Sequence[FlakyDay]:
+    """As many as are shown; a page has those of two hundred tests."""
+    return [FlakyDay(last - timedelta(days=back)) for back in range(HISTORY_DAYS)]
 
 
 def tests_of_day(session: Session, project_id: UUID, day: date) -> list[FlakyTest]:
@@ -84,7 +89,7 @@ def tests_of_day(session: Session, project_id: UUID, day: date) -> list[FlakyTes
     past = histories(session, project_id, [test.id for test, _ in rows], day)
     last = last_runs(session, {test.id: sums.last_run for test, sums in rows}, day)
     told = [
-        FlakyTest(test.name, test.name_sha, of(sums), last.get(test.id), whole(past[test.id], day))
+        FlakyTest(test.name, test.name_sha, of(sums), last.get(test.id), whole(past.get(test.id, ()), day))
         for test, sums in rows
     ]
     return sorted(told, key=lambda each: (-each.of_day.double_reruns, -each.of_day.flaky, each.name))
@@ -98,14 +103,13 @@ def histories(
     session: Session, project_id: UUID, test_ids: Sequence[int], day: date
 ) -> dict[int, list[FlakyDay]]:
     """The days on which each was flaky. The others tell nothing, as in the original, and are most of them."""
-    found: dict[int, list[FlakyDay]] = defaultdict(list)
     each = TestFlakyDay
-    mine = select(each.test_id, each.day, each.flaky, each.double_reruns, each.passed)
-    mine = mine.where(each.project_id == project_id, each.flaky > 0, each.day <= day)
+    told = (func.array_agg(column) for column in (each.day, each.flaky, each.double_reruns, each.passed))
+    mine = select(each.test_id, *told).where(each.project_id == project_id, each.flaky > 0, each.day <= day)
     within = mine.where(each.day > day - timedelta(days=HISTORY_DAYS), each.test_id.in_(test_ids))
-    for row in session.execute(within) if test_ids else ():
-        found[row[0]].append(FlakyDay(*row[1:]))
-    return found
+    # A row for each test: one for each of its days takes twice as long.
+    rows = session.execute(within.group_by(each.test_id)) if test_ids else ()
+    return {row[0]: list(map(FlakyDay._make, zip(*row[1:], strict=True))) for row in rows}
 
 
 def last_runs(session: Session, known: Mapping[int, int | None], day: date) -> dict[int, LastRun]:

@@ -13,11 +13,11 @@ from sqlalchemy.orm import Session
 from changes.base import clock
 from changes.base.errors import NotFound
 from changes.base.paging import Page, Part
-from changes.builds.models import Build, Job
+from changes.builds.models import Build, Job, JobStep
 from changes.builds.rules import Result
 from changes.projects import commits
 from changes.projects.models import Project, Revision, Source
-from changes.results import run_numbers, testruns
+from changes.results import environments, run_numbers, testruns
 from changes.results.models import Test, TestBatch, TestDay, TestMessage, TestRun
 
 BAD = (Result.FAILED, Result.QUARANTINED_FAILED)
@@ -44,10 +44,16 @@ class RunOfTest:
     date_committed: datetime | None = None
     # A newer attempt at its step counts in its place.
     is_replaced: bool = False
+    # Where in the plan, if that makes a difference.
+    environment: str = ""
 
     @property
     def branch(self) -> str:
         return self.branches[0] if self.branches else ""
+
+    @property
+    def surroundings(self) -> str:
+        return f"{self.plan}, {self.environment}" if self.environment else self.plan
 
 
 @dataclass(frozen=True)
@@ -102,9 +108,11 @@ def runs(session: Session, test: Test, page: Page, *, results: Sequence[Result] 
 def of_test(test: Test, *wanted: ColumnElement[bool]) -> Select[Any]:
     columns: list[Any] = [TestRun.id, TestRun.result, TestRun.duration_ms, TestRun.reruns, TestBatch]
     columns += [Build.number, Job.label, Source.revision_sha, Revision.message, Revision.branches]
-    columns += [commits.made().label("made"), testruns.REPLACED.exists().label("is_replaced")]
+    columns += [commits.made().label("made"), JobStep.replacement_id.is_not(None).label("is_replaced")]
+    columns.append(environments.of_step().label("environment"))
     found = select(*columns).where(TestRun.test_id == test.id, *wanted)
     found = found.join(TestBatch, testruns.is_batch_of_run()).join(Build, Build.id == TestBatch.build_id)
+    found = found.join(JobStep, JobStep.id == TestBatch.step_id)
     found = found.join(Job, Job.id == TestBatch.job_id).join(Source, Source.id == Build.source_id)
     is_its = (Revision.repository_id == Source.repository_id) & (Revision.sha == Source.revision_sha)
     return found.join(Revision, is_its)
@@ -128,6 +136,7 @@ def seen(row: Any) -> RunOfTest:
         date_created=batch.date_created,
         date_committed=row.made,
         is_replaced=row.is_replaced,
+        environment=row.environment,
     )
 
 

@@ -23,7 +23,7 @@ from changes.projects import keep_names
 from changes.projects.models import Project, ProjectOption
 from changes.projects.options import KEEP_DAYS, KEEP_NAMES, TESTS_KEEP_MONTHS
 from changes.results import keeping_statements as statements
-from changes.results import stored_files
+from changes.results import stored_files, two_clocks
 from changes.results.keeping_models import CleanUp
 from changes.results.keeping_rules import Kind, before, days_of
 from changes.results.retention import Month
@@ -133,8 +133,8 @@ def wishes_of(session: Session) -> list[Wishes]:
     return [Wishes(row[0], row[1], row[2], row[3] or {}) for row in rows]
 
 
-def limits_of(wishes: Sequence[Wishes], settings: Settings) -> dict[Kind, Limits]:
-    now = clock.now()
+def limits_of(session: Session, wishes: Sequence[Wishes], settings: Settings) -> dict[Kind, Limits]:
+    now = two_clocks.earlier(session)
     rules = [
         (each.project_id, rule.like, before(now, rule.days))
         for each in wishes
@@ -156,7 +156,7 @@ def limits_of(wishes: Sequence[Wishes], settings: Settings) -> dict[Kind, Limits
 
 def preview(session: Session, settings: Settings, wishes: Sequence[Wishes] | None = None) -> list[Told]:
     """The same that would be done now. `wishes` where they are known already."""
-    limits = limits_of(wishes_of(session) if wishes is None else wishes, settings)
+    limits = limits_of(session, wishes_of(session) if wishes is None else wishes, settings)
     values = {
         f"{name}_{kind.value}": value
         for kind in ORDER
@@ -242,7 +242,7 @@ def pieces(settings: Settings, kind: Kind) -> Iterator[Gone]:
     after: UUID | None = NO_ID
     while after is not None:
         with db.transaction() as session:
-            limits = limits_of(wishes_of(session), settings)[kind]
+            limits = limits_of(session, wishes_of(session), settings)[kind]
             asked = {**limits.values, "limit": LOOKED_AT_ONCE, "after": after}
             chosen = list(session.execute(text(statements.chosen(kind)), asked).scalars())
         for begin in range(0, len(chosen), PIECE[kind]):
@@ -291,7 +291,7 @@ def remove_builds(session: Session, chosen: Sequence[UUID]) -> Gone:
     logs = remove_logs(session, list(session.execute(text(statements.LOGS_OF_BUILDS), asked).scalars()))
     files = list(session.execute(text(statements.FILES_OF_BUILDS), asked).scalars())
     stored_files.name_missing(session, files)
-    for statement in (statements.REMOVE_NUMBERS, statements.REMOVE_TOLD, statements.REMOVE_BUILDS):
+    for statement in statements.ALL_OF_BUILDS:
         session.execute(text(statement), asked)
     return Gone(len(chosen), logs.size_bytes, logs.keys, logs.row_bytes)
 

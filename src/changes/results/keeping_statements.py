@@ -5,6 +5,7 @@
 
 import re
 
+from changes.results import run_numbers
 from changes.results.keeping_rules import Kind
 
 VALUE = re.compile(r"(?<!:):([a-z_]+)")
@@ -163,5 +164,17 @@ delete from item_stat where item_id = any(:ids)
 REMOVE_TOLD = """
 delete from event where item_id = any(:ids) or item_id in (select id from job where build_id = any(:ids))
 """
+# Their months are dropped only when all of them is old; the sums of their days stay.
+REMOVE_MESSAGES = """
+delete from test_message message using test_batch batch
+where batch.build_id = any(:ids) and message.run_id >= batch.id and message.run_id < batch.end_id
+"""
+REMOVE_RUNS = f"""
+delete from test_run run using test_batch batch
+where batch.build_id = any(:ids) and run.id >= batch.id and run.id < batch.end_id
+    and run.id & {run_numbers.BATCH_MASK} = batch.id
+"""  # noqa: S608 -- the mask is a number of ours
 REMOVE_BUILDS = "delete from build where id = any(:ids)"
 REMOVE_EVENTS = "delete from event where id = any(:ids)"
+# In this order: by the rows of builds the others are found.
+ALL_OF_BUILDS = (REMOVE_NUMBERS, REMOVE_TOLD, REMOVE_MESSAGES, REMOVE_RUNS, REMOVE_BUILDS)

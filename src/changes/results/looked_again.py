@@ -17,6 +17,9 @@ from changes.results import against_base, statistics, testdays, testruns, vanish
 from changes.results.formats.junit import TestSeen
 from changes.results.models import Test, TestBatch, TestRun
 
+# Also where somebody has put it into quarantine meanwhile.
+PASSED = ("passed", "quarantined_passed")
+
 
 def begins(session: Session, step: JobStep, tests: Sequence[TestSeen], problems: Sequence[Problem]) -> bool:
     """Whether the step waits for a look at its failures now. The build is locked, and its runs are stored."""
@@ -61,7 +64,7 @@ def note(session: Session, look: JobStep, seen: Sequence[TestSeen]) -> None:
     batch = session.execute(mine.execution_options(populate_existing=True)).scalar_one_or_none()
     if batch is not None and results:
         note_runs(session, step, batch, results)
-    second_look.note_passed(step, {test.name for test in results.values() if test.result == "passed"})
+    second_look.note_passed(step, {test.name for test in results.values() if test.result in PASSED})
     known = second_look.checked(step)
     if known is not None and not known.left:
         tell_what_never_ran(session, step)
@@ -86,7 +89,7 @@ def note_runs(session: Session, step: JobStep, batch: TestBatch, seen: dict[str,
     for run, sha in session.execute(mine.where(Test.project_id == batch.project_id, Test.name_sha.in_(seen))):
         count_up(numbers, "test_rerun_count", int(not run.reruns))
         run.reruns = min((run.reruns or 0) + 1, testruns.RERUNS_MAX)
-        if seen[sha].result == "passed":
+        if seen[sha].result in PASSED:
             run.result = Result.PASSED
             count_up(numbers, "test_failures", -1)
     statistics.record(session, step, batch.build_id, numbers)

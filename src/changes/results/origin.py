@@ -1,15 +1,17 @@
 """Since which build a test fails, as far as the builds of commits that there are tell (spec of the original):
-back from this one to the last that passed, the oldest of an unbroken row of builds in which it failed.
+back from this one to the last that passed, the oldest of an unbroken row of builds in which it failed. What
+happens on other branches says nothing of this one.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session, joinedload
 
 from changes.builds.models import Build
 from changes.builds.rules import Cause, Result, Status
+from changes.projects.models import Source
 from changes.results import against_base, testruns
 from changes.results.models import TestBatch, TestRun
 
@@ -46,11 +48,16 @@ def is_of_commit(build: Build) -> list[ColumnElement[bool]]:
         Build.project_id == build.project_id,
         Build.id < build.id,
         Build.status == Status.FINISHED,
-        Build.source.has(patch_id=None),
+        Build.source.has(of_same_branch(build)),
         Build.cause != Cause.SNAPSHOT,
         # Nor what a search has built of commits that are older, and of one plan alone.
         against_base.says_as_much_as(build),
     ]
+
+
+def of_same_branch(build: Build) -> ColumnElement[bool]:
+    is_on_it = Source.revision.has(against_base.is_on_branch_of(build.source.revision))
+    return and_(Source.patch_id.is_(None), is_on_it)
 
 
 def builds_before(session: Session, build: Build) -> list[UUID]:

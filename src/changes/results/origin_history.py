@@ -60,7 +60,10 @@ def line_of(session: Session, project: Project, test: Test, *, good: str = "", b
     newest_bad, plan = newest_failure(session, project, test, at=at)
     below = first_parents(session, project, newest_bad)
     known = known_of(session, project, test, below, plan=plan)
-    if newest_bad not in known or known[newest_bad].verdict != Verdict.BAD:
+    if newest_bad in known and known[newest_bad].verdict == Verdict.GOOD:
+        flaky = f"{test.name} both failed and passed at {newest_bad[:12]}: it is flaky there, and not broken."
+        raise Conflict(flaky, ["bad"])
+    if newest_bad not in known:
         raise Conflict(f"Nobody has seen {test.name} fail at {newest_bad[:12]}; build that first.", ["bad"])
     last = place_of_good(session, project, below, known, good)
     return Line(list(reversed(below[: last + 1])), known, plan)
@@ -101,8 +104,8 @@ def first_parents(session: Session, project: Project, sha: str) -> list[str]:
 def known_of(
     session: Session, project: Project, test: Test, shas: Sequence[str], *, plan: str = ""
 ) -> dict[str, Known]:
-    """By the newest run at each of these commits, of this plan: elsewhere the same test may go another way. A
-    build that ended without the test says that.
+    """By the newest build of each of these commits, of this plan: elsewhere the same test may go another
+    way. A build that ended without the test says that.
     """
     of_sha = (Source.repository_id == project.repository_id) & Source.revision_sha.in_(shas)
     of_commit = of_sha & Source.patch_id.is_(None) & (Build.project_id == project.id)
@@ -117,8 +120,11 @@ def known_of(
         runs = runs.where(is_of_plan.exists())
     known: dict[str, Known] = {}
     for sha, result, build_id in session.execute(runs.order_by(TestRun.id.desc()).limit(RUNS_MAX)):
-        if verdict_of(result) != Verdict.UNTESTABLE:
-            known.setdefault(sha, Known(verdict_of(result), build_id))
+        verdict = verdict_of(result)
+        before = known.setdefault(sha, Known(verdict, build_id)) if verdict != Verdict.UNTESTABLE else None
+        # One of the surroundings of the plan where it failed is enough.
+        if verdict == Verdict.BAD and before is not None and before.build_id == build_id:
+            known[sha] = Known(verdict, build_id)
     return known
 
 

@@ -4,13 +4,14 @@ several at once and behind everything else, until the first bad one and its good
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from changes.base import bell, clock, ids
+from changes.base import bell, clock, db, ids
 from changes.base.errors import Invalid, NotFound, Unavailable
 from changes.base.process import settings
 from changes.builds import cancel, create, settle, superseded
@@ -28,6 +29,8 @@ from changes.results.origin_rules import Cost, SearchState, Verdict
 
 PARALLEL_USUAL, PARALLEL_MAX = 2, 8
 TARGET_LENGTH = 12
+# So long after its last build a repository may be away.
+PATIENCE = timedelta(days=3)
 LABEL = "Searching what broke {name}"
 NO_COMMIT_LEFT = "One of {count} commits: those in between cannot be tested."
 
@@ -100,7 +103,23 @@ def open_search(session: Session, test: Test) -> OriginSearch | None:
 
 def advance(search_id: UUID) -> None:
     """May run twice, and at any time: it looks where the search stands and asks for what is missing."""
-    looks.outside(partial(advance_once, search_id))
+    try:
+        looks.outside(partial(advance_once, search_id))
+    except Unavailable as error:
+        # Whoever sweeps asks again in a minute, but not for ever.
+        with db.transaction() as session:
+            note_trouble(session, search_id, error.message)
+
+
+def note_trouble(session: Session, search_id: UUID, trouble: str) -> None:
+    search = locked(session, search_id)
+    if search is None or search.state != SearchState.SEARCHING:
+        return
+    built = [each.build.date_created for each in places_of(session, search) if each.is_ours and each.build]
+    search.why = trouble
+    if max([search.date_created, *built]) < clock.now() - PATIENCE:
+        end(session, search, SearchState.GIVEN_UP, why=trouble)
+    bell.tell(session, f"project:{search.project_id.hex}")
 
 
 def advance_once(search_id: UUID, found: Looks) -> None:
@@ -110,6 +129,7 @@ def advance_once(search_id: UUID, found: Looks) -> None:
             return
         places = places_of(session, search)
         learn(session, search, places)
+        search.why = ""
         verdicts = [each.verdict for each in places]
         culprit = origin_rules.culprit(verdicts)
         if culprit is not None:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from changes.base import clock
+from changes.base.task import NOW
 from changes.results import run_numbers
 
 # Apart from the tables that people look at, and from what migrations compare.
@@ -16,8 +16,8 @@ MONTHS_AHEAD = 3
 
 
 def make_ahead(session: Session) -> int:
-    """Also the month before: a clock may be set back."""
-    this = month_of(clock.now())
+    """Also the month before: a clock may be set back. It is the database's, which numbers the runs."""
+    this = month_of(session.execute(select(NOW)).scalar_one().astimezone(UTC))
     return make(session, earlier(this), later(this, MONTHS_AHEAD))
 
 

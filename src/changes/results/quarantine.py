@@ -14,7 +14,7 @@ from changes.base.paging import Page, Part
 from changes.builds.models import Command, Job, JobPlan, JobStep
 from changes.builds.rules import Result
 from changes.projects.models import Project
-from changes.results import quarantine_rules, run_numbers, testruns
+from changes.results import environments, quarantine_rules, run_numbers, testruns
 from changes.results.events import QuarantineBegan, QuarantineEnded
 from changes.results.formats.seen import QUARANTINED, TestSeen
 from changes.results.models import Test, TestBatch, TestRun
@@ -28,6 +28,8 @@ WORDS_MAX_CHARS = 500
 AT_ONCE = 200
 EXPIRED, PROVED, LIFTED = "expired", "proved", "lifted"
 STEADY = (Result.PASSED, Result.QUARANTINED_PASSED)
+# Where it was left out it proved nothing, and was no more unsteady for that.
+JUDGED = (*STEADY, Result.FAILED, Result.QUARANTINED_FAILED)
 # So far back before a quarantine it is looked for plans in which the test failed; and so many runs are looked
 # at beside those that prove something.
 BLAMED_FOR = timedelta(days=30)
@@ -235,6 +237,7 @@ def passes_in_a_row(session: Session, each: TestQuarantine) -> int:
         .where(
             TestRun.test_id == each.test_id,
             TestRun.id >= run_numbers.least_at(each.date_created - BLAMED_FOR),
+            TestRun.result.in_(JUDGED),
             TestBatch.is_of_commit,
         )
         .order_by(TestRun.id.desc())
@@ -246,18 +249,22 @@ def passes_in_a_row(session: Session, each: TestQuarantine) -> int:
 
 def plan_of_run() -> ScalarSelect[str]:
     """What ran elsewhere has no plan of ours, but a part of the same name each time."""
-    name = func.coalesce(cast(JobPlan.plan_id, Text), Job.label)
-    found = select(name).select_from(Job).outerjoin(JobPlan, JobPlan.job_id == Job.id)
-    return found.where(Job.id == TestBatch.job_id).scalar_subquery()
+    plan = func.coalesce(cast(JobPlan.plan_id, Text), Job.label)
+    found = select(func.concat(plan, "/", environments.of_step())).select_from(JobStep)
+    found = found.join(Job, Job.id == JobStep.job_id).outerjoin(JobPlan, JobPlan.job_id == Job.id)
+    return found.where(JobStep.id == TestBatch.step_id).scalar_subquery()
 
 
 # --- to be looked at ---------------------------------------------------------------------
 
 
-def live_list(session: Session, project: Project) -> list[TestQuarantine]:
-    """Those that end first on top."""
+def live_list(session: Session, project: Project, *, test: str = "") -> list[TestQuarantine]:
+    """Those that end first on top. `test` is the full name of one, or its digest."""
     live = select(TestQuarantine).options(joinedload(TestQuarantine.test))
     live = live.where(TestQuarantine.project_id == project.id, TestQuarantine.date_ended.is_(None))
+    if test:
+        is_it = (Test.name == test) | (Test.name_sha == test)
+        live = live.join(Test, Test.id == TestQuarantine.test_id).where(is_it)
     live = live.order_by(TestQuarantine.date_expires, TestQuarantine.id).limit(AT_ONCE)
     return list(session.execute(live).scalars())
 

@@ -67,10 +67,11 @@ def read_reports(found: Sequence[tuple[Artifact, Kind]], names: Collection[str],
                     continue
                 # One by one: what was read before a fault is kept.
                 for test in detect.parse(stream, artifact.name, limits=replace(limits, tests=left)):
-                    left -= 1
-                    mine.append(budget.cut(without_files(test, files, wrong)))
+                    says = test.message or test.files
+                    mine.append(budget.cut(without_files(test, files, wrong)) if says else test)
         except (Malformed, NotFound) as error:
             problems.append(malformed(artifact, str(error)))
+        left -= len(mine)
         problems += [malformed(artifact, each) for each in wrong[:1]]
         reruns = rules.attempts_before(artifact.name, names)
         by_report[artifact.name] = [with_reruns(test, reruns) for test in merge_duplicates(mine)]

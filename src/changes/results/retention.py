@@ -12,11 +12,10 @@ from uuid import UUID
 from sqlalchemy import Integer, cast, func, select, text
 from sqlalchemy.orm import Session
 
-from changes.base import clock
 from changes.builds import pins
 from changes.projects.models import Project, ProjectOption
 from changes.projects.options import TESTS_KEEP_MONTHS
-from changes.results import partitions, retention_rules, run_numbers
+from changes.results import partitions, retention_rules, run_numbers, two_clocks
 from changes.results.retention_rules import Way
 
 LOCK_NUMBER = 0x72657461696E  # "retain"
@@ -116,7 +115,7 @@ def limits_of(session: Session, keep_months: int) -> Limits:
     option = (ProjectOption.project_id == Project.id) & (ProjectOption.name == TESTS_KEEP_MONTHS)
     months = func.coalesce(cast(ProjectOption.value, Integer), keep_months)
     rows = session.execute(select(Project.id, months).outerjoin(ProjectOption, option)).all()
-    now = clock.now()
+    now = two_clocks.earlier(session)
     return Limits(
         project_ids=[row[0] for row in rows],
         least_kept=[retention_rules.least_kept(now, row[1]) for row in rows],

@@ -11,7 +11,7 @@ from changes.builds.reasons import Reason
 from changes.builds.report import Problem
 from changes.builds.rules import Result, aggregate_result
 from changes.results import rules
-from changes.results.formats.junit import TestSeen
+from changes.results.formats.seen import DURATION_MAX_MS, TestSeen
 from changes.results.shards import listed
 
 
@@ -43,4 +43,5 @@ def note(target: BazelTarget, tests: Sequence[TestSeen]) -> None:
     results = [Result[test.result.upper()] for test in tests]
     target.result = aggregate_result(results) if results else Result.PASSED
     durations = [test.duration_ms for test in tests]
-    target.duration_ms = None if None in durations else sum(each or 0 for each in durations)
+    took_ms = min(sum(each or 0 for each in durations), DURATION_MAX_MS)
+    target.duration_ms = None if None in durations else took_ms

@@ -50,8 +50,7 @@ with added as (
         measured = known.measured + excluded.measured,
         duration_ms = known.duration_ms + excluded.duration_ms,
         longest_ms = greatest(known.longest_ms, excluded.longest_ms)
-    -- Nobody locked a row that was not there before.
-    returning project_id, day, test_id, flaky, double_reruns, passed, reruns, xmax = 0 as is_new
+    returning project_id, day, test_id, flaky, double_reruns, passed, reruns, runs
 ), apart as (
     insert into test_flaky_day as known (
         project_id, day, test_id, flaky, double_reruns, passed, reruns, last_run
@@ -67,7 +66,10 @@ with added as (
         last_run = case when :sign > 0 then greatest(known.last_run, excluded.last_run)
             else nullif(known.last_run, excluded.last_run) end
 ), counted as (
-    select project_id, day, count(*) filter (where is_new) as tests from kept group by 1, 2
+    -- A test whose only report was taken back is none of the day any more.
+    select project_id, day,
+        count(*) filter (where kept.runs > 0) - count(*) filter (where kept.runs > added.runs) as tests
+    from kept join added using (project_id, day, test_id) group by 1, 2
 )
 insert into project_day as known (
     project_id, day, tests, runs, passed, failed, flaky, double_reruns, duration_ms
@@ -87,8 +89,8 @@ on conflict (project_id, day) do update set
 """  # noqa: S608 -- the mask is a number of ours
 COUNT_ANEW = """
 insert into project_day (project_id, day, tests, runs, passed, failed, flaky, double_reruns, duration_ms)
-select project_id, day, count(*), sum(runs), sum(passed), sum(failed), sum(flaky), sum(double_reruns),
-    sum(duration_ms)
+select project_id, day, count(*) filter (where runs > 0), sum(runs), sum(passed), sum(failed), sum(flaky),
+    sum(double_reruns), sum(duration_ms)
 from test_day where day >= current_date - :days group by 1, 2
 """
 DAYS_COUNTED = 7

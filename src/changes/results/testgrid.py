@@ -67,7 +67,7 @@ def grid(runs: Sequence[RunOfTest]) -> Grid:
     for run in of_commits:
         if run.sha in known:
             cell = Cell(run.id, run.number, run.result, run.reruns)
-            cells[run.branch, run.plan].setdefault(run.sha, cell)
+            cells[run.branch, run.surroundings].setdefault(run.sha, cell)
     rows = [
         GridRow(branch, plan, [found.get(place.sha) for place in columns])
         for (branch, plan), found in sorted(cells.items())

@@ -4,8 +4,7 @@ All runs of a step are one batch and have numbers in one range. So a run needs t
 its build, and those of a build lie together.
 """
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import count, repeat
 from struct import Struct
@@ -18,41 +17,13 @@ from sqlalchemy.orm import Session
 
 from changes.builds.models import JobStep
 from changes.builds.rules import Result
-from changes.results import causes, run_numbers, statistics, testdays
+from changes.results import causes, identities, run_numbers, statistics, testdays
 from changes.results.fingerprints import Print
 from changes.results.formats.junit import TestSeen
 from changes.results.models import Test, TestBatch, TestMessage, TestRun
 
 # What the column holds.
 RERUNS_MAX = 2**15 - 1
-# Many values travel as one text: an array of ten thousand takes psycopg as long as all the rest. And they are
-# compared, not joined: for a join the database would read all tests of all projects. Both lists are put
-# together while the rows are read once, so they are in the same order.
-IDENTITIES = """
-select string_agg(name_sha, ','), array_agg(id) from test
-where project_id = %s and name_sha = any(string_to_array(%s, ','))
-"""
-# Each report asks for them, so they are in memory: taken from the disk they would be read from end to end, by
-# several processes.
-AT_HAND, AS_BEFORE = "set local random_page_cost = 1.1", "set local random_page_cost to default"
-# In the order of their digests, so that two reports of the same tests cannot wait for each other in a circle.
-NEW_TESTS = """
-with made as (
-insert into test (project_id, name_sha, name, owner)
-select %(project)s::uuid, new.* from rows from (
-    json_array_elements_text(%(shas)s::json), json_array_elements_text(%(names)s::json),
-    json_array_elements_text(%(owners)s::json)
-) as new
-order by 2
-on conflict (project_id, name_sha) do nothing
-returning id, name_sha
-)
-select array_agg(id order by name_sha collate "C") from made
-"""
-NEW_OWNERS = """
-update test set owner = told.owner from unnest(%s::int[], %s::text[]) as told (id, owner)
-where test.id = told.id and test.owner is distinct from told.owner
-"""
 RESULTS: dict[str, int] = {result.name.lower(): int(result) for result in Result}
 # One run as COPY wants it in binary: the number of its columns, and before each value how long it is. Packed
 # at once, because a call for each row costs more than the row.
@@ -61,6 +32,8 @@ MEASURED_RUN = Struct(">hiqiiiiihih")
 UNMEASURED_RUN = Struct(">hiqiiiihih")
 COPY_BEGIN = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_END = b"\xff\xff"
+# As much as fits into the socket, so that writing it hardly waits.
+PACKED_AT_ONCE = 1000
 NULL = -1
 
 # Whether a build is of a commit is asked once, for its tests are told of for ever.
@@ -82,7 +55,7 @@ def store(session: Session, step: JobStep, tests: Sequence[TestSeen]) -> None:
         raise TypeError("results need a psycopg connection")
     build_id, is_of_commit, now, serial = of_step(connection, step)
     if tests:
-        test_ids = identities(connection, step.project_id, tests)
+        test_ids = identities.numbers_of(session, step.project_id, tests)
         first = run_numbers.batch(now, serial)
         batch = TestBatch(
             id=first,
@@ -125,61 +98,24 @@ def of_step(connection: Connection, step: JobStep) -> tuple[UUID, bool, datetime
     return found
 
 
-def identities(connection: Connection, project_id: UUID, tests: Sequence[TestSeen]) -> list[int]:
-    """The id of each test, in their order; new names get one. Most are known, and only read."""
-    shas = [test.sha1 for test in tests]
-    by_sha = dict(zip(shas, tests, strict=True))
-    known = known_tests(connection, project_id, by_sha)
-    if len(known) < len(by_sha):
-        new = sorted(by_sha.keys() - known.keys())
-        known |= write_tests(connection, project_id, {sha: by_sha[sha] for sha in new})
-    if len(known) < len(by_sha):
-        # Another report told of the same ones at the same time.
-        known = known_tests(connection, project_id, by_sha)
-    ids = [known[sha] for sha in shas]
-    learn_owners(connection, tests, ids)
-    return ids
-
-
-def known_tests(connection: Connection, project_id: UUID, shas: Iterable[str]) -> dict[str, int]:
-    with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-        cursor.execute(AT_HAND)
-        row = cursor.execute(IDENTITIES, [project_id, ",".join(shas)]).fetchone()
-        cursor.execute(AS_BEFORE)
-    if row is None or row[0] is None:
-        return {}
-    return dict(zip(row[0].split(","), row[1], strict=True))
-
-
-def write_tests(connection: Connection, project_id: UUID, new: Mapping[str, TestSeen]) -> dict[str, int]:
-    """By their digests, which are in order. The ids of those that nobody else wrote meanwhile, or none."""
-    asked = {
-        "project": project_id,
-        "shas": json.dumps(list(new)),
-        "names": json.dumps([test.name for test in new.values()]),
-        "owners": json.dumps([test.owner for test in new.values()]),
-    }
-    with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-        row = cursor.execute(NEW_TESTS, asked).fetchone()
-    made: list[int] = (row[0] if row else None) or []
-    return dict(zip(new, made, strict=True)) if len(made) == len(new) else {}
-
-
-def learn_owners(connection: Connection, tests: Sequence[TestSeen], ids: Sequence[int]) -> None:
-    """Who was told once stays the owner until another one is told."""
-    told = sorted((test_id, test.owner) for test_id, test in zip(ids, tests, strict=True) if test.owner)
-    if told:
-        connection.execute(NEW_OWNERS, [[test_id for test_id, _ in told], [owner for _, owner in told]])
-
-
 def copy_runs(
     connection: Connection, first: int, tests: Sequence[TestSeen], test_ids: Sequence[int]
 ) -> dict[int, Print]:
-    """What their failures have in common is looked for while the database is busy with the rows."""
+    """In parts: while the database is busy with the rows of one, what its failures have in common is looked
+    for and the next ones are packed.
+    """
     statement = f"copy test_run ({COLUMNS}) from stdin (format binary)"
+    prints: dict[int, Print] = {}
+    looked_at: dict[str, Print | None] = {}
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.write(packed(first, tests, test_ids))
-        return causes.prints_of(tests)
+        copy.write(COPY_BEGIN)
+        for begin in range(0, len(tests), PACKED_AT_ONCE):
+            part = tests[begin : begin + PACKED_AT_ONCE]
+            copy.write(packed(first + begin, part, test_ids[begin : begin + PACKED_AT_ONCE]))
+            found = causes.prints_of(part, looked_at)
+            prints.update((begin + place, each) for place, each in found.items())
+        copy.write(COPY_END)
+    return prints
 
 
 def copy_messages(
@@ -195,17 +131,18 @@ def copy_messages(
 
 def packed(first: int, tests: Sequence[TestSeen], test_ids: Sequence[int]) -> bytes:
     results = [RESULTS[test.result] for test in tests]
-    reruns = [min(test.reruns, RERUNS_MAX) for test in tests]
-    durations_ms = [test.duration_ms or 0 for test in tests]
+    reruns = [min(test.reruns, RERUNS_MAX) if test.reruns else 0 for test in tests]
+    durations_ms = [test.duration_ms for test in tests]
     # Column by column, because a loop over the rows takes twice as long.
     known = (repeat(8), count(first), repeat(4), test_ids)
-    told = (repeat(4), durations_ms, repeat(2), results, repeat(2), reruns)
+    told = (repeat(4), [each or 0 for each in durations_ms], repeat(2), results, repeat(2), reruns)
     rows = list(map(MEASURED_RUN.pack, repeat(5), *known, *told))
-    for place, test in enumerate(tests):
-        if test.duration_ms is None:
-            untimed = (8, first + place, 4, test_ids[place], NULL, 2, results[place], 2, reruns[place])
-            rows[place] = UNMEASURED_RUN.pack(5, *untimed)
-    return b"".join([COPY_BEGIN, *rows, COPY_END])
+    if None in durations_ms:
+        for place, duration_ms in enumerate(durations_ms):
+            if duration_ms is None:
+                untimed = (8, first + place, 4, test_ids[place], NULL, 2, results[place], 2, reruns[place])
+                rows[place] = UNMEASURED_RUN.pack(5, *untimed)
+    return b"".join(rows)
 
 
 def is_in_batch() -> ColumnElement[bool]:

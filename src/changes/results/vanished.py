@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from changes.builds import explaining, reasons, second_look, terms
@@ -23,8 +23,8 @@ from changes.results import testruns
 from changes.results.models import Test, TestBatch, TestRun
 from changes.results.shards import listed
 
-# So many builds that passed, of the newest so many jobs of the plan.
-COMPARED_WITH, LOOKED_AT = 3, 50
+# So many builds that passed, of the newest so many jobs of the plan, or else of more.
+COMPARED_WITH, LOOKED_AT = 3, (50, 1000)
 # Where more are gone, it is no list of names that helps.
 NAMES_MAX, NAMES_KEPT = 10_000, 200
 TRAILER, PATTERNS_MAX, PATTERN_MAX = "removes-tests:", 20, 200
@@ -94,18 +94,33 @@ def comparable(session: Session, step: JobStep, plan_id: UUID) -> Sequence[UUID]
     build = session.get_one(Build, step.job.build_id)
     if build.cause == Cause.SNAPSHOT or build.wishes.get("parameters"):
         return []
-    newest = select(JobPlan.job_id).where(JobPlan.plan_id == plan_id, JobPlan.job_id < step.job_id)
-    newest = newest.order_by(JobPlan.id.desc()).limit(LOOKED_AT)
+    passed = passed_before(step, plan_id, build.source)
+    if build.source.patch_id is not None:
+        return session.execute(passed).scalars().all()
+    # Where patches are many, commits are further back.
+    found = (session.execute(passed.where(newest(plan_id, most))).scalars().all() for most in LOOKED_AT)
+    return next(filter(None, found), [])
+
+
+def passed_before(step: JobStep, plan_id: UUID, source: Source) -> Select[UUID]:
+    """Jobs of the plan, of commits like this one; those of one commit are few, and found by it."""
     found = (
         select(Job.id)
+        .join(JobPlan, JobPlan.job_id == Job.id)
         .join(Build, Build.id == Job.build_id)
         .join(Source, Source.id == Build.source_id)
         .outerjoin(Revision, is_revision_of_source())
-        .where(Job.id.in_(newest), Job.status == Status.FINISHED, Job.result == Result.PASSED)
-        .where(Source.patch_id.is_(None), Build.cause != Cause.SNAPSHOT, is_alike(build.source))
+        .where(Source.repository_id == source.repository_id, Source.patch_id.is_(None), is_alike(source))
+        .where(JobPlan.plan_id == plan_id, Job.id < step.job_id, Build.cause != Cause.SNAPSHOT)
+        .where(Job.status == Status.FINISHED, Job.result == Result.PASSED)
         .where(select(TestBatch.id).where(TestBatch.job_id == Job.id).exists())
     )
-    return session.execute(found.order_by(Job.id.desc()).limit(COMPARED_WITH)).scalars().all()
+    return found.order_by(Job.id.desc()).limit(COMPARED_WITH)
+
+
+def newest(plan_id: UUID, most: int) -> ColumnElement[bool]:
+    mine = select(JobPlan.job_id).where(JobPlan.plan_id == plan_id)
+    return Job.id.in_(mine.order_by(JobPlan.id.desc()).limit(most))
 
 
 def is_revision_of_source() -> ColumnElement[bool]:
@@ -122,7 +137,9 @@ def is_alike(source: Source) -> ColumnElement[bool]:
 
 
 def vanished(session: Session, step: JobStep, expected: Expectation) -> list[str]:
+    """What an attempt ran that was lost, or done once more, is not what the job ran."""
     of_jobs = select(TestRun.test_id).join(TestBatch, testruns.is_in_batch())
+    of_jobs = of_jobs.where(testruns.of_newest_attempt())
     before = of_jobs.where(TestBatch.job_id.in_(expected.job_ids)).group_by(TestRun.test_id)
     always = before.having(func.count(TestBatch.job_id.distinct()) == len(expected.job_ids))
     now = of_jobs.where(TestBatch.job_id == step.job_id)
@@ -146,7 +163,7 @@ def announced(message: str) -> list[str]:
 def sentence(session: Session, step: JobStep, expected: Expectation, names: Sequence[str]) -> str:
     count = "1 test" if len(names) == 1 else f"{len(names)} tests"
     compared = "the last build that passed" if len(expected.job_ids) == 1 else "the last builds that passed"
-    ran = select(TestBatch.id).where(TestBatch.job_id == step.job_id).limit(1)
+    ran = select(TestBatch.id).where(TestBatch.job_id == step.job_id, testruns.of_newest_attempt()).limit(1)
     if session.execute(ran).first() is None:
         return f"It ran no tests and passed, while {count} ran in {compared}: {listed(names)}."
     return f"{count} ran in {compared} and not in this one: {listed(names)}."

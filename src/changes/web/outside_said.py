@@ -16,6 +16,7 @@ from changes.web.params import Json, OptionalText, Parameters
 
 NAME_MAX, URL_MAX, TEXT_MAX, JOBS_MAX, COMMANDS_MAX = 255, 2000, 65536, 1000, 1000
 TAG_MAX = 16
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 Verdict = Literal["passed", "failed", "infra_failed", "aborted", "skipped"]
 
 
@@ -27,7 +28,11 @@ def printable(text: str) -> str:
 
 
 def with_zone(at: datetime) -> datetime:
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    known = at if at.tzinfo else at.replace(tzinfo=UTC)
+    # The first years of all are none that a database and a page can both tell, in every zone.
+    if known < BEGINNING:
+        raise ValueError(f"must be a time after {BEGINNING:%Y}-01-01")
+    return known
 
 
 def as_files(value: Any) -> Any:

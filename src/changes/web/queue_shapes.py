@@ -12,7 +12,7 @@ from changes.builds.queue_models import ConcurrencyGroup
 from changes.builds.queue_queries import Cluster
 from changes.builds.rules import Priority
 from changes.builds.waiting import Explanation
-from changes.builds.waiting_rules import Limit, Waiting
+from changes.builds.waiting_rules import Holder, Limit, Waiting
 from changes.web import shapes
 
 Json = dict[str, Any]
@@ -28,6 +28,7 @@ def explanation(each: Explanation) -> Json:
         "machines": list(waiting.machines),
         "needs": list(waiting.needs),
         "limit": limit(waiting.limit) if waiting.limit else None,
+        "holders": [holder(each) for each in waiting.holders],
         "ahead": each.ahead,
         "estimate": None
         if each.estimate is None
@@ -42,14 +43,15 @@ def limit(each: Limit) -> Json:
         "name": each.name,
         "limit": each.most,
         "held": each.held,
-        "holders": [
-            {
-                "build": {"id": holder.build_id.hex, "number": holder.number},
-                "project": holder.project,
-                "steps": holder.steps,
-            }
-            for holder in each.holders
-        ],
+        "holders": [holder(one) for one in each.holders],
+    }
+
+
+def holder(each: Holder) -> Json:
+    return {
+        "build": {"id": each.build_id.hex, "number": each.number},
+        "project": each.project,
+        "steps": each.steps,
     }
 
 

@@ -59,6 +59,7 @@ BREAKS = {
     "waiting-is-free": ["update job_step set node_id = :node where id = :waiting"],
     "one-live-attempt": ["update job_step set status = 2 where id = :replaced"],
     "attempts-in-order": ["update job_step set attempt = 1 where id = :replacement"],
+    "one-agent-per-key": ["update node set date_twin_heard = now() where id = :node"],
     "build-ends-with-its-jobs": ["update build set status = 2 where id = :passed_build"],
     "job-ends-with-its-phases": ["update job set status = 2 where id = :passed_job"],
     "phase-ends-with-its-steps": ["update job_phase set status = 2 where job_id = :passed_job"],
@@ -266,14 +267,17 @@ def test_lines_that_several_steps_ran_are_no_sum_of_theirs(
     assert "sums-of-jobs-and-builds" not in examine(session, settings, monkeypatch)
 
 
-def test_silence_while_no_web_server_ran_is_nobodys(
-    session: Session, settings: Settings, healthy: World
+@pytest.mark.parametrize(
+    "name", ["silent-agents-are-noticed", "limits-are-kept", "silence-elsewhere-is-noticed"]
+)
+def test_what_came_late_while_no_web_server_ran_is_nobodys(
+    session: Session, settings: Settings, healthy: World, name: str
 ) -> None:
-    run(session, healthy, BREAKS["silent-agents-are-noticed"])
+    run(session, healthy, BREAKS[name])
 
     found = sick(rows.check(session.connection(), settings))
 
-    assert "silent-agents-are-noticed" not in found
+    assert name not in found
 
 
 def test_a_build_somebody_ended_may_be_worse_than_its_parts_but_never_better(

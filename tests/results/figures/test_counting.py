@@ -9,8 +9,10 @@ from tests import factories, finished
 from tests.work import BUILD_S, STEP_S, WAITED_S, a_project, an_ended_build, count
 
 from changes.base import clock
+from changes.builds import outside, outside_report
 from changes.builds.events import BuildFinished
 from changes.builds.models import Build, JobStep
+from changes.builds.outside_report import Ending
 from changes.builds.rules import Result
 from changes.projects.models import Project
 from changes.results import tasks
@@ -127,6 +129,43 @@ def test_the_slowest_steps_are_kept_longest_first(session: Session, project: Pro
 
     assert found[0][1].id == slow.id
     assert found[0][0].took_ms == (STEP_S + 300) * 1000
+
+
+def told_late(session: Session, project: Project, *, days: int, name: str = "run 1") -> Build:
+    """One that ran elsewhere so many days ago, and is told of now."""
+    at = clock.now() - timedelta(days=days)
+    told = outside.Told(external_id=name, sha=factories.A_SHA, jobs=["build"], started=at)
+    build = outside.hear(session, project, told)
+    (step,) = outside.steps_by_job(session, build).values()
+    ending = Ending(result=Result.PASSED, started=at, finished=at + timedelta(minutes=5))
+    outside_report.end(session, step.id, ending)
+    return build
+
+
+def days_ago(days: int) -> Days:
+    return Days.one((clock.now() - timedelta(days=days)).date())
+
+
+@pytest.mark.parametrize("days", [3, 40])
+def test_a_build_that_ran_elsewhere_counts_on_its_own_day_however_late_it_is_told(
+    session: Session, project: Project, days: int
+) -> None:
+    count(session, [told_late(session, project, days=days)])
+
+    found = reading.by_day(session, Asked(days_ago(days), project.id))
+
+    assert [sums.counts for sums in found.values()] == [{Result.PASSED: 1}]
+
+
+def test_a_day_of_which_builds_are_gone_stays_as_it_was_counted(session: Session, project: Project) -> None:
+    gone = [told_late(session, project, days=40, name=name) for name in ("run 1", "run 2")]
+    count(session, gone)
+    session.execute(delete(Build).where(Build.id.in_([build.id for build in gone])))
+
+    count(session, [told_late(session, project, days=40, name="run 3")])
+
+    (sums,) = reading.by_day(session, Asked(days_ago(40), project.id)).values()
+    assert sums.total == 2
 
 
 def test_the_numbers_stay_when_builds_are_removed(session: Session, project: Project) -> None:

@@ -36,6 +36,7 @@ def test_what_most_losses_have_in_common_is_named(counts: dict[tuple[str, str], 
         {},
         {("a", "agent_lost"): 4},
         {("a", "agent_lost"): 3, ("b", "agent_says"): 3},
+        {("a", "agent_lost"): 4, ("a", "agent_stopped"): 9},
         {("a", "agent_lost"): 3, ("b", "agent_lost"): 3},
     ],
 )

@@ -134,6 +134,16 @@ def test_more_steps_of_a_machine_ask_no_more_questions(
     assert questions(where) == one <= 8
 
 
+def test_a_machine_whose_key_two_agents_use_says_so(browser: TestClient, session: Session) -> None:
+    node = a_node(session)
+    node.date_twin_heard = clock.now()
+    session.flush()
+
+    page = browser.get(f"/nodes/{node.id.hex}/").text
+
+    assert "Two agents say that they are this machine" in page
+
+
 def test_a_machine_that_takes_no_steps_says_why(browser: TestClient, session: Session) -> None:
     node = a_node(session)
     node.problem = "The disk has 3 MB left."

@@ -104,6 +104,13 @@ def test_another_branch_may_be_looked_at(browser: TestClient, built: Callable[..
     assert "Passes on main" in browser.get(f"{HERE}?branch=nowhere").text
 
 
+def test_another_branch_forgets_no_filter(browser: TestClient, built: Callable[..., Build]) -> None:
+    built(GOOD, branch="next")
+    built(BAD)
+
+    assert "?branch=next&amp;result=failed" in browser.get(f"{HERE}?result=failed").text
+
+
 def test_two_failures_stand_side_by_side_or_one_below_the_other(
     browser: TestClient, built: Callable[..., Build]
 ) -> None:

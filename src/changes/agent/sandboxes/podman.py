@@ -111,6 +111,9 @@ def run_line(name: str, ground: Ground) -> list[str]:
 def exec_line(name: str, start: Start) -> list[str]:
     words = [PROGRAM, "exec", "--workdir", str(start.folder)]
     for variable, value in start.env.items():
+        # The image knows better where its programs are, unless the plan says it.
+        if variable == "PATH" and value == OWN_PATH:
+            continue
         shown = f"{variable}={value}" if variable in ("PATH", *CLIENT_VARIABLES) else variable
         words += ["--env", shown]
     return [*words, name, *start.argv]

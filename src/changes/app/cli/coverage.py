@@ -28,7 +28,7 @@ def coverage(
     if as_json:
         say_json(told)
         return
-    say(f"{amount(told)} of all lines, {told['numFiles']} files")
+    say(f"{amount(told)} of all lines, {told['numFiles']} file{'' if told['numFiles'] == 1 else 's'}")
     say(f"  {compared(told)}")
     patch = told["patch"]
     say(f"{patch['problem'] or amount(patch) + ' of the lines that it adds'}")

@@ -7,7 +7,7 @@ import typer
 
 from changes.app.cli import server as servers
 from changes.app.cli.asking import AsJson
-from changes.app.cli.output import REFUSED, fail, say, say_json, table, tell
+from changes.app.cli.output import REFUSED, fail, minute_of, say, say_json, table, tell
 
 quarantine = typer.Typer(no_args_is_help=True, help="Tests that may fail for a while.")
 Project = Annotated[str, typer.Argument(metavar="PROJECT", help="Short name of the project.")]
@@ -118,13 +118,12 @@ def add(
 def remove(project: Project, tests: Tests) -> None:
     """Let tests count again, from now on."""
     asked = servers.connect()
-    live = asked.get(f"/projects/{project}/quarantine/")["live"]
-    wanted = set(tests)
-    mine = [each for each in live if wanted & {each["test"]["name"], each["test"]["hash"]}]
-    missing = wanted - {word for each in mine for word in (each["test"]["name"], each["test"]["hash"])}
+    # One by one: no list of all of them is endless.
+    live = {test: asked.get(f"/projects/{project}/quarantine/", test=test)["live"] for test in tests}
+    missing = [test for test, found in live.items() if not found]
     if missing:
         fail(f"Not in quarantine: {', '.join(sorted(missing))}", REFUSED)
-    for each in mine:
+    for each in {each["id"]: each for found in live.values() for each in found}.values():
         asked.ask("DELETE", f"/projects/{project}/quarantine/{each['id']}/")
         tell(f"{each['test']['name']} counts again.")
 
@@ -144,11 +143,6 @@ def list_live(project: Project, as_json: AsJson = False) -> None:
         for each in found["live"]
     ]
     table(["TEST", "OWNER", "UNTIL (UTC)", "WHY"], rows)
-
-
-def minute_of(time: str) -> str:
-    """Of a time as the API has it, what people read."""
-    return time[:16].replace("T", " ")
 
 
 def counted(count: int, what: str) -> str:

@@ -7,7 +7,7 @@ import typer
 
 from changes.app.cli import server as servers
 from changes.app.cli.asking import AsJson
-from changes.app.cli.output import say, say_json, table, tell
+from changes.app.cli.output import minute_of, say, say_json, table, tell
 
 snapshots = typer.Typer(
     no_args_is_help=True, help="Machines as their set-up left them, to begin builds with."
@@ -42,7 +42,10 @@ def list_snapshots(
     if as_json:
         say_json(found)
         return
-    rows = [(each["id"], state_of(each), size_of(each["images"]), each["dateCreated"]) for each in found]
+    rows = [
+        (each["id"], state_of(each), size_of(each["images"]), minute_of(each["dateCreated"]))
+        for each in found
+    ]
     table(["ID", "STATE", "MB", "MADE"], rows)
 
 
@@ -78,7 +81,12 @@ def list_caches(
         say_json(found)
         return
     rows = [
-        (each["key"], "" if each["isTrusted"] else "no", f"{each['size'] / MEGABYTE:.1f}", each["dateUsed"])
+        (
+            each["key"],
+            "" if each["isTrusted"] else "no",
+            f"{each['size'] / MEGABYTE:.1f}",
+            minute_of(each["dateUsed"]),
+        )
         for each in found
     ]
     table(["KEY", "TRUSTED", "MB", "USED"], rows)

@@ -27,6 +27,7 @@ from changes.app.cli import (
     running,
     secrets,
     stats,
+    targets,
     tests,
     trying,
     upkeep,
@@ -83,6 +84,7 @@ retention.add_to(app)
 trying.add_to(app)
 tests.add_to(app)
 coverage.add_to(app)
+targets.add_to(app)
 why_built.add_to(app)
 why_failed.add_to(app)
 flaky.add_to(app)

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import typer
 
 from changes.app.cli import server as servers
-from changes.app.cli.output import say, say_json, table, tell
+from changes.app.cli.output import WRONG_USAGE, fail, minute_of, say, say_json, table, tell
 from changes.app.cli.server import Server
 
 node = typer.Typer(no_args_is_help=True, help="The machines that build.")
@@ -14,7 +14,9 @@ group = typer.Typer(no_args_is_help=True, help="Limits that plans of several pro
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Name = Annotated[str, typer.Argument(help="Name of the machine, as `changes node list` shows it.")]
 Why = Annotated[str, typer.Option("--reason", help="For people who wonder.")]
-IN_SECONDS_BELOW = 120
+LOSSES_SHOWN = 10
+# Up to twice a unit it is said in the smaller one.
+IN_SECONDS_BELOW, IN_MINUTES_BELOW, IN_HOURS_BELOW = 120, 2 * 3600, 48 * 3600
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,6 +47,8 @@ def explanations(asked: Server, item: str) -> list[dict[str, Any]]:
     of_build: list[dict[str, Any]] | None = asked.get_or_none(f"/builds/{item}/waiting/")
     if of_build is not None:
         return of_build
+    if asked.get_or_none(f"/jobsteps/{item}/") is None:
+        fail(f"There is no build and no job step {item}.", WRONG_USAGE)
     of_step = asked.get(f"/jobsteps/{item}/waiting/")
     return [of_step] if of_step else []
 
@@ -59,7 +63,11 @@ def start_of(estimate: dict[str, int] | None) -> str:
 
 
 def minutes(seconds: int) -> str:
-    return f"{seconds} s" if seconds < IN_SECONDS_BELOW else f"{round(seconds / 60)} min"
+    if seconds < IN_SECONDS_BELOW:
+        return f"{seconds} s"
+    if seconds < IN_MINUTES_BELOW:
+        return f"{round(seconds / 60)} min"
+    return f"{round(seconds / 3600)} h" if seconds < IN_HOURS_BELOW else f"{round(seconds / 86400)} days"
 
 
 def head_line(waiting: int, machines: int) -> str:
@@ -169,8 +177,10 @@ def show_node(name: Name, as_json: AsJson = False) -> None:
     say(f"{each['name']}: {state_of(each)}, {each['running']} of {each['slots']} slots busy")
     labels = ", ".join(f"{label}={value}" for label, value in each["labels"].items())
     say(f"  offers {labels or 'no labels'}; {each['cpus'] or '?'} cpus, {each['memory'] or '?'} MB")
-    for loss in each["losses"]:
-        say(f"  lost step {loss['step']['id']}: {loss['text']}")
+    for loss in each["losses"][:LOSSES_SHOWN]:
+        say(f"  {minute_of(loss['dateFinished'])} lost step {loss['step']['id']}: {loss['text']}")
+    if len(each["losses"]) > LOSSES_SHOWN:
+        say(f"  and more: changes infra --node {name}")
 
 
 @node.command()

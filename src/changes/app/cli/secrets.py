@@ -7,7 +7,7 @@ import typer
 
 from changes.app.cli import server as servers
 from changes.app.cli.asking import AsJson
-from changes.app.cli.output import say_json, table, tell
+from changes.app.cli.output import minute_of, say_json, table, tell
 from changes.app.cli.repositories import content_of
 
 secret = typer.Typer(
@@ -46,7 +46,7 @@ def list_secrets(project: Project, as_json: AsJson = False) -> None:
     if as_json:
         say_json(found)
         return
-    table(["NAME", "SET"], [(each["name"], each["dateModified"]) for each in found])
+    table(["NAME", "SET (UTC)"], [(each["name"], minute_of(each["dateModified"])) for each in found])
 
 
 @secret.command()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import urllib3
 
@@ -15,6 +15,8 @@ from changes.app.cli.output import NOT_ALLOWED, NOT_REACHABLE, REFUSED, WRONG_US
 LOGIN_FILE = Path("~/.config/changes/login.json")
 UNAUTHORIZED, FORBIDDEN, BAD_REQUEST, NOT_FOUND = 401, 403, 400, 404
 ERRORS_FROM = 400
+# Of a path, what stands for itself; names in it that hold other signs were quoted before.
+PLAIN = "/%:@!$&'()*+,;=~"
 TIMEOUT = urllib3.Timeout(connect=5, read=120)
 HASTY = urllib3.Retry(connect=2, read=0, status=0, backoff_factor=0.2)
 # Some 60 s: whoever waits for a build also waits for a server that is started again meanwhile.
@@ -87,7 +89,16 @@ class Answer:
 
     @property
     def is_refusal(self) -> bool:
-        return self.status >= ERRORS_FROM
+        return self.status >= ERRORS_FROM or self.is_of_another
+
+    @property
+    def is_of_another(self) -> bool:
+        """A page to sign in, perhaps, of what stands before the server, or in its place."""
+        try:
+            json.loads(self.body or b"null")
+        except ValueError:
+            return self.status < ERRORS_FROM
+        return False
 
     @property
     def data(self) -> Any:
@@ -96,6 +107,8 @@ class Answer:
     @property
     def error(self) -> str:
         """The server's own sentence, or what can be said without one."""
+        if self.is_of_another:
+            return "What answers there is no server of Changes."
         try:
             return str(json.loads(self.body)["error"])
         except (ValueError, KeyError, TypeError):
@@ -137,7 +150,7 @@ class Server:
         except urllib3.exceptions.HTTPError as error:
             unreachable(self.login.url, error)
         refuse(response.status, response.data)
-        return json.loads(response.data) if response.data else None
+        return Answer(response.status, response.data).data
 
     def send(self, method: str, path: str, body: object, headers: dict[str, str], **query: object) -> Answer:
         """For whoever goes on whatever comes of it: raises urllib3's HTTPError where nobody answers."""
@@ -177,7 +190,9 @@ class Server:
             unreachable(self.login.url, error)
 
     def address(self, path: str, query: Any) -> str:
-        return f"{self.login.url}/api/0{path}" + (f"?{urlencode(query, doseq=True)}" if query else "")
+        asked = f"?{urlencode(query, doseq=True)}" if query else ""
+        # As it was typed: #12 is no part of a page, and nothing behind ? is a parameter.
+        return f"{self.login.url}/api/0{quote(path, safe=PLAIN)}{asked}"
 
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.login.token}"} if self.login.token else {}
@@ -195,9 +210,12 @@ def unreachable(url: str, error: Exception) -> Any:
 
 
 def refuse(status: int, body: bytes) -> None:
-    if status < ERRORS_FROM:
+    answer = Answer(status, body)
+    if not answer.is_refusal:
         return
-    text = Answer(status, body).error
+    if answer.is_of_another:
+        fail(answer.error, NOT_REACHABLE)
+    text = answer.error
     if status == UNAUTHORIZED:
         text += " Set CHANGES_TOKEN, or run `changes login`."
     codes = {

@@ -6,7 +6,7 @@ import typer
 
 from changes.app.cli import server as servers
 from changes.app.cli.asking import AsJson
-from changes.app.cli.output import WRONG_USAGE, fail, say, say_json, table, tell
+from changes.app.cli.output import WRONG_USAGE, fail, minute_of, say, say_json, table, tell
 
 GIVEN_UP_SHOWN = 25
 
@@ -31,9 +31,10 @@ def infra(
         say("Nothing was lost.")
         return
     groups = [
-        (named(each["node"]), each["reason"], each["count"], each["dateNewest"]) for each in found["groups"]
+        (named(each["node"]), each["reason"], each["count"], minute_of(each["dateNewest"]))
+        for each in found["groups"]
     ]
-    table(["NODE", "REASON", "STEPS", "NEWEST"], groups)
+    table(["NODE", "REASON", "STEPS", "NEWEST (UTC)"], groups)
     for each in found["recent"]:
         build = each["build"]
         say(f"{each['id']}  {build['project']} #{build['number']}  {each['text']}")
@@ -72,13 +73,13 @@ def show(statistics: dict[str, Any], given_up: list[dict[str, Any]], *, as_json:
         say_json({"stats": statistics, "givenUp": given_up})
         return
     rows = [
-        (name, state, each["count"], each["max_retries"], each["oldest_created_time"])
+        (name, state, each["count"], each["max_retries"], minute_of(each["oldest_created_time"]))
         for name, states in sorted(statistics.items())
         for state, each in sorted(states.items())
         if "all" not in (name, state)
     ]
     if rows:
-        table(["TASK", "STATE", "TASKS", "ATTEMPTS", "OLDEST"], rows)
+        table(["TASK", "STATE", "TASKS", "ATTEMPTS", "OLDEST (UTC)"], rows)
     elif not given_up:
         say("Nothing is to be done, and nothing was given up.")
     for each in given_up:

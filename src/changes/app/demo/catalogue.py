@@ -95,6 +95,13 @@ TERRAFORM = (
 DOCKER = CommandShape("Image", "docker buildx build --tag app:$CHANGES_SHA .", 1.0, tool="docker")
 TRAIN = CommandShape("Train", "uv run python -m ranker.train --epochs 1 --sample 0.02", 0.9)
 
+# What the pretended agents begin prints no list; the builds of the month are told theirs (targets.py).
+FIND = CommandShape("Find targets", "sh tools/affected-targets.sh", 1.0)
+BAZEL = CommandShape(
+    "bazel test", "bazel test --keep_going $TARGETS", 1.0, "default", "bazel", ("**/test.xml", *REPORT)
+)
+
+TARGETS = PlanShape("targets", (StepShape((FIND,), 0.4), StepShape((BAZEL,), 4.0, "tests", shards=3)))
 PY_TESTS = PlanShape("tests", (StepShape((SYNC, PYTEST), 4.0, "tests"),))
 PY_LINT = PlanShape("lint and types", (StepShape((SYNC, RUFF, MYPY), 1.2),))
 IMAGE = PlanShape("image", (StepShape((DOCKER,), 3.0),))
@@ -126,7 +133,7 @@ PROJECTS = (
     ProjectShape("orbit-api", "Orbit API", SHARDED, 3.0, "orbit", 140, ("accounts", "sessions", "search")),
     ProjectShape("web", "Orbit web", WEB, 2.6, "orbit", 110, ("cart", "checkout", "profile")),
     ProjectShape("billing", "Billing", SERVICE, 1.8, "", 90, ("invoices", "taxes", "refunds")),
-    ProjectShape("ledger", "Ledger", SERVICE, 1.0, "", 70, ("postings", "balances")),
+    ProjectShape("ledger", "Ledger", (TARGETS, PY_LINT), 1.0, "", 70, ("postings", "balances")),
     ProjectShape("orbit-worker", "Orbit worker", SERVICE, 1.1, "orbit", 60, ("queue", "mailer")),
     ProjectShape("android", "Orbit for Android", ANDROID, 1.2, "", 50, ("login", "feed", "camera")),
     ProjectShape("ios", "Orbit for iOS", IOS, 0.9, "", 45, ("login", "feed")),

@@ -86,6 +86,9 @@ def of_command(dice: Dice, ran: Ran, runs: Sequence[Run]) -> Iterator[str]:
     if ran.shape.tool in {"pytest", "vitest"} and runs:
         yield from of_tests(dice, runs)
         return
+    if ran.shape.tool == "bazel" and runs:
+        yield from of_targets(dice, runs)
+        return
     yield from WRITERS.get(ran.shape.tool, plain)(dice)
     if ran.return_code:
         yield from complaint(dice, ran.shape.tool)
@@ -110,6 +113,20 @@ def of_tests(dice: Dice, runs: Sequence[Run]) -> Iterator[str]:
     seconds = sum(run.duration_ms for run in runs) / MS_PER_S
     passed = len(runs) - len(failed)
     yield f"{colour}====== {len(failed)} failed, {passed} passed in {seconds:.2f}s ======{OFF}"
+
+
+def of_targets(dice: Dice, runs: Sequence[Run]) -> Iterator[str]:
+    """A line for each test, as `bazel test --test_output=errors` ends."""
+    actions = dice.randint(40, 900)
+    yield f"{GREEN}INFO:{OFF} Analyzed {len(runs)} targets ({dice.randint(3, 60)} packages loaded)."
+    yield f"{GREEN}[{actions} / {actions}]{OFF} no actions running"
+    for run in runs:
+        seconds = run.duration_ms / MS_PER_S
+        shown = SHOWN[run.result] if run.result != Result.SKIPPED else f"{YELLOW}NO STATUS{OFF}"
+        yield f"//ledger:{run.test.full_name:<60} {shown} in {seconds:.1f}s"
+        yield from (f"{RED}E   {line}{OFF}" for line in run.message.splitlines())
+    failed = sum(run.result == Result.FAILED for run in runs)
+    yield f"Executed {len(runs)} out of {len(runs)} tests: {len(runs) - failed} pass, {failed} fail."
 
 
 def chatter(dice: Dice, lines: int) -> Iterator[str]:

@@ -17,6 +17,7 @@ from changes.app.demo import (
     origins,
     rooms,
     streams,
+    targets,
     told,
     verdicts,
     versions,
@@ -122,6 +123,7 @@ def fill(into: Into, wanted: Wanted) -> int:
         versions.tell(session, wanted.seed)
         decided.tell(session, wanted.seed)
         covered.tell(session, wanted.seed)
+        targets.tell(session, wanted.seed)
     with into.database.transaction() as session:
         rooms.note(session, into.storage)
     return written

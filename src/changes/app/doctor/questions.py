@@ -61,6 +61,14 @@ HOLDERS = [
         " order by old.id desc limit :limit",
         BUILD_AGAIN,
     ),
+    Question(
+        "one-agent-per-key",
+        "Each key is used by one agent",
+        "select 'machine ' || label from node where date_twin_heard > now() - interval '30 min' limit :limit",
+        "The home of the agent was copied to another machine: stop it there, remove identity.json and enrol"
+        " it anew, or revoke the key on the page of the machine and enrol both.",
+        State.WARNING,
+    ),
 ]
 
 # 2. Every request reaches its end, or has a reason to wait.
@@ -149,7 +157,8 @@ ENDINGS = [
     Question(
         "limits-are-kept",
         "A step that runs longer than its limit is ended",
-        "select 'step ' || id from job_step where status = 2"
+        # After an outage the sweep needs a moment, too.
+        "select 'step ' || id from job_step where status = 2 and :could_hear"
         " and date_started + make_interval(secs => timeout_s + 240) < now() limit :limit",
         SWEEP,
     ),
@@ -166,6 +175,7 @@ ENDINGS = [
         "A build that runs elsewhere is heard of, or ended",
         "select 'build ' || build.id from build join outside_build on build_id = build.id"
         " where status in (1, 2) and date_heard < now() - make_interval(mins => :outside_min + 5)"
+        " and :could_hear"
         " limit :limit",
         SWEEP,
     ),
@@ -251,7 +261,8 @@ COUNTS = [
         "select 'project ' || slug || ' on ' || day from ("
         " select * from project_day where day >= current_date - 7"
         ") shown full join ("
-        " select project_id, day, count(*) as tests, sum(runs) as runs, sum(failed) as failed from test_day"
+        " select project_id, day, count(*) filter (where runs > 0) as tests, sum(runs) as runs,"
+        " sum(failed) as failed from test_day"
         " where day >= current_date - 7 group by 1, 2"
         ") counted using (project_id, day) join project on project.id = project_id"
         " where (shown.tests, shown.runs, shown.failed)"

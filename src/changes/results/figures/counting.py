@@ -2,7 +2,7 @@
 
 A build counts on the day it was asked for, with its jobs and with all attempts of its steps. When it ends,
 its day is stale, and counted again with the next look. After a week a day stands as it is, even if
-its builds are removed.
+its builds are removed; only what ran elsewhere may be told of later.
 """
 
 from collections.abc import Collection
@@ -24,8 +24,17 @@ COUNTED_AGAIN_DAYS = 7
 NOTE = """
 insert into stale_day (project_id, day)
 select distinct project_id, (date_created at time zone 'UTC')::date from build
-where id = any(:build_ids) and date_created > :since
+where id = any(:build_ids)
+    and (date_created > :since or exists (select from outside_build where build_id = build.id))
 on conflict do nothing
+"""
+# How many builds of a day were counted, and how many there are.
+KNOWN = """
+select
+    (select coalesce(sum(count), 0) from work_day
+     where project_id = :project_id and day = :day and scope = 1),
+    (select count(*) from build where project_id = :project_id and id >= :least_id and id < :end_id
+     and date_created >= :begin and date_created < :end and status = 3)
 """
 TAKE = """
 delete from stale_day where (project_id, day) in (
@@ -154,10 +163,20 @@ def count_stale(session: Session) -> int:
     stale = session.execute(text(TAKE), {"limit": DAYS_AT_ONCE}).all()
     by_day: dict[date, list[UUID]] = {}
     for project_id, day in stale:
-        by_day.setdefault(day, []).append(project_id)
+        if not is_past(session, project_id, day):
+            by_day.setdefault(day, []).append(project_id)
     for day in sorted(by_day):
         count(session, by_day[day], Days.one(day))
     return len(stale)
+
+
+def is_past(session: Session, project_id: UUID, day: date) -> bool:
+    """Of an old day builds may be gone that were counted, and then it is not counted again without them."""
+    if day >= counted_again_since().date():
+        return False
+    asked = {"project_id": project_id, "day": day, **times_of(Days.one(day))}
+    counted, left = session.execute(text(KNOWN), asked).one()
+    return bool(counted >= left)
 
 
 def count(session: Session, project_ids: Collection[UUID], days: Days) -> None:

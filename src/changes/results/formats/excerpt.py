@@ -7,6 +7,8 @@ NAME_CUT_NOTE_CHARS = 64
 
 def excerpt(text: str, limit_chars: int) -> str:
     """The text, or its head and tail around a line that says how much is missing."""
+    if len(text) <= limit_chars:
+        return text
     kept = Excerpt(limit_chars)
     kept.add(text)
     return kept.text()

@@ -3,7 +3,7 @@
 The file is other people's: everything kept of it is clipped, and how it is read is in xml_stream.py.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
 from changes.results.formats import xml_stream
@@ -74,6 +74,9 @@ class _Target(Gathering):
         self.limits = limits
         self.tests_seen = 0
         self.saw_root = False
+        # Attributes of cases that have ended and that nothing was in: most of all, put into words together,
+        # as a call for each costs more than the words.
+        self.plain: list[Mapping[str, str]] = []
         self.suites: list[str] = []
         # The attributes of the case that is open, and what is in it, once there is something.
         self.attributes: Mapping[str, str] | None = None
@@ -83,8 +86,6 @@ class _Target(Gathering):
         self.listening: Excerpt | None = None
         self.repeats_after = NO_REPEATS
         self.earlier: dict[str, Result] = {}
-        # Of the case before: how its name began.
-        self.package, self.prefix = "", ""
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if self.attributes is not None:
@@ -93,22 +94,10 @@ class _Target(Gathering):
                 self._open_part(local_name(tag), attributes)
             elif self.case is not None:
                 self.case.note(local_name(tag), attributes)
-            return
-        if tag == "testcase" and self.saw_root:
+        elif tag == "testcase" and self.saw_root:
             self._open_case(attributes)
-            return
-        name = local_name(tag)
-        if not self.saw_root:
-            self.saw_root = True
-            _refuse_foreign_root(name)
-        if name == "testcase":
-            self._open_case(attributes)
-        elif name == "testsuite":
-            self._open_suite(attributes)
-        elif name == "property" and attributes.get("name") == "go.version":
-            self.repeats_after = REPEATS_IN_GO
-        elif name in FAILING_TAGS and self.suites:
-            self._open_case_of_suite(name, attributes)
+        else:
+            self._open_other(local_name(tag), attributes)
 
     def data(self, text: str) -> None:
         if self.listening is not None:
@@ -122,11 +111,30 @@ class _Target(Gathering):
                 if self.is_case_of_suite:
                     self._close_case()
         elif self.attributes is not None:
-            self._close_case()
+            if self.case is None:
+                self.plain.append(self.attributes)
+                self.attributes = None
+            else:
+                self._close_case()
         elif self.suites and local_name(tag) == "testsuite":
             self.suites.pop()
 
+    def _open_other(self, name: str, attributes: Mapping[str, str]) -> None:
+        if not self.saw_root:
+            self.saw_root = True
+            _refuse_foreign_root(name)
+        if name == "testcase":
+            self._open_case(attributes)
+        elif name == "testsuite":
+            self._open_suite(attributes)
+        elif name == "property" and attributes.get("name") == "go.version":
+            self._finish_plain()
+            self.repeats_after = REPEATS_IN_GO
+        elif name in FAILING_TAGS and self.suites:
+            self._open_case_of_suite(name, attributes)
+
     def _open_suite(self, attributes: Mapping[str, str]) -> None:
+        self._finish_plain()
         name = attributes.get("name", "")
         self.suites.append(clip_name(name, self.limits.name_chars))
         self.repeats_after = REPEATS_IN_PYTEST if name == "pytest" else NO_REPEATS
@@ -156,34 +164,46 @@ class _Target(Gathering):
             self.case = _Case(self.attributes or {}, self.limits)
         self.listening = self.case.open_part(tag, attributes)
 
-    def _close_case(self) -> None:
-        attributes, case = self.attributes or {}, self.case
-        self.attributes = None
-        if case is not None:
-            test = case.close()
-            self.case, self.is_case_of_suite = None, False
-        elif PLAIN_ATTRIBUTES.issuperset(attributes):
-            test = self._plain(attributes)
-        else:
-            test = _Case(attributes, self.limits).close()
-        if self.repeats_after:
-            if self.earlier.get(test.name) in self.repeats_after:
-                test = test._replace(is_repeat=True)
-            self.earlier[test.name] = test.result
-        self.finished.append(test)
+    def take(self) -> list[TestSeen]:
+        self._finish_plain()
+        return super().take()
 
-    def _plain(self, attributes: Mapping[str, str]) -> TestSeen:
+    def _close_case(self) -> None:
+        self._finish_plain()
+        if self.case is not None:
+            self._finish([self.case.close()])
+        self.attributes, self.case, self.is_case_of_suite = None, None, False
+
+    def _finish_plain(self) -> None:
+        if self.plain:
+            plain, self.plain = self.plain, []
+            self._finish(self._in_words(plain))
+
+    def _finish(self, tests: list[TestSeen]) -> None:
+        if self.repeats_after:
+            for place, test in enumerate(tests):
+                if self.earlier.get(test.name) in self.repeats_after:
+                    tests[place] = test._replace(is_repeat=True)
+                self.earlier[test.name] = test.result
+        self.finished += tests
+
+    def _in_words(self, plain: Iterable[Mapping[str, str]]) -> list[TestSeen]:
         """Those of a class come together, so what begins their names is put together once."""
-        name, package = attributes["name"], attributes.get("classname")
-        if package != self.package:
-            is_usual = package is not None and len(package) <= self.limits.name_chars
-            self.package = package if package and is_usual else ""
-            self.prefix = f"{self.package}{separator(self.package)}" if self.package else ""
-        duration_ms = parse_duration_ms(attributes.get("time"))
-        if self.prefix and name != package and len(name) <= self.limits.name_chars:
-            return TestSeen(self.prefix + name, self.package, "passed", duration_ms)
-        package, name = _names(attributes, self.limits.name_chars)
-        return TestSeen(name, package, "passed", duration_ms)
+        limit_chars, found = self.limits.name_chars, []
+        package: str | None = None
+        prefix = ""
+        for attributes in plain:
+            name = attributes["name"]
+            if attributes.get("classname") != package:
+                package = attributes.get("classname")
+                prefix = f"{package}{separator(package)}" if package and len(package) <= limit_chars else ""
+            is_usual = prefix and name != package and len(name) <= limit_chars
+            if is_usual and package and PLAIN_ATTRIBUTES.issuperset(attributes):
+                duration_ms = parse_duration_ms(attributes.get("time"))
+                found.append(TestSeen(prefix + name, package, "passed", duration_ms))
+            else:
+                found.append(_Case(attributes, self.limits).close())
+        return found
 
 
 class _Case:

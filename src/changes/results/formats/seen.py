@@ -3,12 +3,12 @@
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from changes.results.formats.excerpt import clip_name, excerpt
+from changes.results.formats.excerpt import Excerpt, clip_name, excerpt
 
 Result = Literal[
     "failed", "passed", "skipped", "quarantined_passed", "quarantined_failed", "quarantined_skipped"
@@ -140,11 +140,10 @@ def merge_duplicates(tests: Iterable[TestSeen], *, limits: Limits = DEFAULT_LIMI
     found = list(tests)
     if len({test.name for test in found}) == len(found):
         return found
-    merged: dict[str, TestSeen] = {}
+    by_name: dict[str, list[TestSeen]] = {}
     for test in found:
-        known = merged.get(test.name)
-        merged[test.name] = test if known is None else _merge(known, test, limits)
-    return list(merged.values())
+        by_name.setdefault(test.name, []).append(test)
+    return [_merged(tests, limits) if len(tests) > 1 else tests[0] for tests in by_name.values()]
 
 
 class TextBudget:
@@ -235,14 +234,26 @@ def whole_number(text: str | None) -> int | None:
     return int(text) if text and re.fullmatch(r"[0-9]{1,9}", text) else None
 
 
-def _merge(one: TestSeen, other: TestSeen, limits: Limits) -> TestSeen:
-    durations_ms = [test.duration_ms for test in (one, other) if test.duration_ms is not None]
-    messages = dict.fromkeys(test.message for test in (one, other) if test.message)
-    worst = min(one.result, other.result, key=WORST_FIRST.index)
-    return one._replace(
-        result=other.result if other.is_repeat else worst,
+def _merged(tests: Sequence[TestSeen], limits: Limits) -> TestSeen:
+    """All at once: a report may have one test a million times, and each would be joined with all before."""
+    durations_ms = [test.duration_ms for test in tests if test.duration_ms is not None]
+    result, reruns = tests[0].result, tests[0].reruns
+    for other in tests[1:]:
+        worst = min(result, other.result, key=WORST_FIRST.index)
+        result = other.result if other.is_repeat else worst
+        reruns = reruns + 1 if other.is_repeat else max(reruns, other.reruns)
+    return tests[0]._replace(
+        result=result,
         duration_ms=min(sum(durations_ms), DURATION_MAX_MS) if durations_ms else None,
-        message=excerpt("\n\n".join(messages), limits.text_chars * limits.parts),
-        reruns=one.reruns + 1 if other.is_repeat else max(one.reruns, other.reruns),
-        owner=one.owner or other.owner,
+        message=_together(dict.fromkeys(filter(None, (test.message for test in tests))), limits),
+        reruns=reruns,
+        owner=next(filter(None, (test.owner for test in tests)), None),
     )
+
+
+def _together(messages: Iterable[str], limits: Limits) -> str:
+    """Each that differs from the others, as far as there is room."""
+    kept = Excerpt(limits.text_chars * limits.parts)
+    for number, message in enumerate(messages):
+        kept.add(f"\n\n{message}" if number else message)
+    return kept.text()

@@ -5,6 +5,7 @@ A target hears the parser and gathers tests; what a fault in the file leaves of 
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from threading import Lock
 from typing import BinaryIO, Protocol, cast
 
 from lxml import etree
@@ -14,6 +15,9 @@ from changes.results.formats.seen import Malformed, Refused, TestSeen
 READ_BYTES = 64 * 1024
 # Where the first element usually is.
 FIRST_BYTES = 4 * 1024
+# lxml lets other threads run, and takes the interpreter back for each element of whom it tells us. Two files
+# that are parsed at the same time hand it to each other so often that both together take a fifth longer.
+ONE_AT_A_TIME = Lock()
 DECLARED_ENCODING = re.compile(
     rb"""^(?:\xef\xbb\xbf)?<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._:-]+)["']"""
 )
@@ -21,8 +25,6 @@ DECLARED_ENCODING = re.compile(
 
 class Target(Protocol):
     """Hears the parser and gathers finished tests until they are taken."""
-
-    finished: list[TestSeen]
 
     def take(self) -> list[TestSeen]: ...
     def take_all(self) -> list[TestSeen]: ...
@@ -60,8 +62,7 @@ def read(stream: BinaryIO, new_target: Callable[[], Target]) -> Iterator[TestSee
     began_at, target = stream.tell(), new_target()
     try:
         for _ in _fed(stream.read, target):
-            if target.finished:
-                yield from target.take()
+            yield from target.take()
         yield from target.take_all()
     except etree.XMLSyntaxError as error:
         yield from target.take_all()
@@ -119,7 +120,8 @@ def _fed(read: Callable[[int], bytes], target: Target) -> Iterator[bytes]:
         raise Refused("the file is empty")
     parser = _parser(target, chunk)
     while chunk:
-        parser.feed(chunk)
+        with ONE_AT_A_TIME:
+            parser.feed(chunk)
         yield chunk
         chunk = read(READ_BYTES)
     parser.close()

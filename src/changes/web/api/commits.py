@@ -51,6 +51,10 @@ def list_commits(
 ) -> Response:
     """Latest first, each with its newest `build`, or with all `builds`."""
     page = paging.page_of(request, size=COMMITS_PER_PAGE)
+    return call.with_looks(request, lambda: commits_listed(request, project_id, asked, page))
+
+
+def commits_listed(request: Request, project_id: str, asked: CommitsAsked, page: Page) -> Response:
     with call.begin(request, Scope.READ) as this:
         project = queries.project(this.session, project_id)
         part = found(this, project, asked, page).part

@@ -46,14 +46,18 @@ def list_flaky(request: Request, project_id: str) -> Response:
         return this.answer(told, headers=paging.link_header(request, page, part))
 
 
-@api.get("/{project_id}/quarantine/", openapi_extra=documented_query(paged=True))
-def list_quarantine(request: Request, project_id: str) -> Response:
+class Held(Parameters):
+    test: Annotated[str, Field(description="only this one, by its full name or the sha1 of it")] = ""
+
+
+@api.get("/{project_id}/quarantine/", openapi_extra=documented_query(Held, paged=True))
+def list_quarantine(request: Request, project_id: str, asked: Annotated[Held, parameters(Held)]) -> Response:
     """Who is in it; and page by page what has ended, newest first."""
     page = paging.page_of(request)
     with call.begin(request, Scope.READ) as this:
         project = queries.project(this.session, project_id)
         part = quarantine.ended_list(this.session, project, page)
-        live = quarantine.live_list(this.session, project)
+        live = quarantine.live_list(this.session, project, test=asked.test)
         told = {
             "live": [verdict_shapes.quarantine(each) for each in live],
             "ended": [verdict_shapes.quarantine(each) for each in part.rows],

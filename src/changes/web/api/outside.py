@@ -21,7 +21,7 @@ from changes.projects.models import Project
 from changes.projects.rules import ProjectStatus, RepositoryBackend
 from changes.results import artifacts, logs
 from changes.web import answers, auth, call, errors, params, shapes, storable
-from changes.web.outside_said import BuildSaid, StepSaid
+from changes.web.outside_said import NAME_MAX, BuildSaid, StepSaid
 from changes.web.params import documented, parameters
 
 api = APIRouter(prefix="/builds/outside", tags=["builds of others"])
@@ -84,17 +84,25 @@ def told(request: Request, said: BuildSaid, build_id: UUID) -> dict[str, Any]:
 def what_was_told(request: Request, session: db.Session, said: BuildSaid) -> outside.Told:
     named = ask.read_author(said.author)
     return outside.Told(
-        external_id=said.external_id or request.headers.get(call.HEADER) or ids.new().hex,
+        external_id=said.external_id or key_of(request) or ids.new().hex,
         sha=said.sha,
         jobs=[*said.jobs, said.job],
         branch=said.branch,
         label=said.label,
         message=said.message,
         url=said.page(),
-        started=said.date_started,
+        started=said.date_started or said.date_finished,
         author=users.author(session, *named) if named else None,
         tags=[said.tag] if said.tag else [],
     )
+
+
+def key_of(request: Request) -> str:
+    """What stands in the place of an id is one, and no longer or odder than others."""
+    key = request.headers.get(call.HEADER, "")
+    if key and (len(key) > NAME_MAX or not key.isprintable()):
+        raise Invalid(f"An Idempotency-Key has at most {NAME_MAX} printable characters.", ["external_id"])
+    return key
 
 
 def project_of(session: db.Session, said: BuildSaid) -> Project:

@@ -109,6 +109,11 @@ def show_history(
 ) -> Response:
     """Per commit of a branch, latest first, the newest run, or null where it did not run."""
     page = paging.page_of(request)
+    return call.with_looks(request, lambda: history_shown(request, (project_id, sha), asked, page))
+
+
+def history_shown(request: Request, named: tuple[str, str], asked: HistoryAsked, page: Page) -> Response:
+    project_id, sha = named
     with call.begin(request, Scope.READ) as this:
         project = queries.project(this.session, project_id)
         test = history.test_named(this.session, project, sha)

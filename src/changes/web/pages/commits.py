@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from changes.base.db import Session
 from changes.base.errors import NotFound
+from changes.base.paging import Page
 from changes.builds import green, triggers_queries
 from changes.builds import queries as builds
 from changes.builds.models import Build
@@ -38,6 +39,10 @@ def list_commits(
     request: Request, slug: str, asked: Annotated[CommitsAsked, parameters(CommitsAsked)]
 ) -> Response:
     page = paging.page_of(request, size=COMMITS_PER_PAGE)
+    return call.with_looks(request, lambda: drawn_commits(request, slug, asked, page))
+
+
+def drawn_commits(request: Request, slug: str, asked: CommitsAsked, page: Page) -> Response:
     with call.reading(request) as this:
         project = queries.project(this.session, slug)
         wanted = Asked(asked.branch, asked.query.strip(), bool(asked.every_commit))

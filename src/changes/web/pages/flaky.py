@@ -64,7 +64,7 @@ def whole_number(text: str, name: str) -> int:
 def show_flaky(request: Request, slug: str, asked: Annotated[Shown, parameters(Shown)]) -> Response:
     with call.reading(request) as this:
         project = queries.project(this.session, slug)
-        typed = NewQuarantine(tests=asked.test[: quarantine.WORDS_MAX_CHARS])
+        typed = NewQuarantine(tests=asked.test)
         values = values_of(request, this.session, project, typed)
         return drawing.page(request, TEMPLATE, {**values, **forms.RIGHT})
 

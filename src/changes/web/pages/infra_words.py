@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from changes.builds import reasons
 from changes.builds.infra_failures import Group
 
 # Fewer losses may be chance.
@@ -20,6 +21,8 @@ class Suspect:
 
 
 def suspect_in(groups: Sequence[Group]) -> Suspect | None:
+    """That somebody stops an agent, to give it a new version, is nobody's fault."""
+    groups = [group for group in groups if group.reason not in reasons.INNOCENT]
     total = sum(group.count for group in groups)
     if total < LOSSES_LEAST:
         return None

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from changes.base.db import Session
 from changes.base.process import settings
-from changes.builds import infra_failures, node_queries, queries, queue_look, queue_queries
+from changes.builds import greeting, infra_failures, node_queries, queries, queue_look, queue_queries
 from changes.builds.infra_failures import Wanted
 from changes.builds.lanes import clusters_of, offer_of
 from changes.builds.models import Node
@@ -79,6 +79,7 @@ def show_node(request: Request, node_id: UUID) -> Response:
         wanted = Wanted(hours=queue_queries.LOST_WITHIN_H, node_id=node.id)
         values = {
             "node": node,
+            "has_twin": greeting.has_twin(node),
             **what_waits_for(this.session, node),
             "words": node_words.of_node(node, settings.get().node_silence_max_s),
             "clusters": clusters_of_node(node),

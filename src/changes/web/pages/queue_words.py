@@ -21,6 +21,7 @@ WORDS = {
     Block.LIMIT: "limit of the project",
     Block.GROUP_LIMIT: "limit of a group",
     Block.NO_ROOM: "no machine has room",
+    Block.KEPT: "kept free for another",
     Block.BUSY: "all machines are busy",
     Block.NEXT: "next in line",
 }

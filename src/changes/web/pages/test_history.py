@@ -184,7 +184,7 @@ def two_of(failures: Sequence[RunOfTest], asked: FailuresAsked) -> tuple[UUID | 
 
 
 def choice(run: RunOfTest) -> str:
-    return f"#{run.number}, {run.plan}, {run.sha[:12]}"
+    return f"#{run.number}, {run.surroundings}, {run.sha[:12]}"
 
 
 @pages.post(f"{HERE}comments/")

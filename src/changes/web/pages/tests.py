@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from changes.base.db import Session
-from changes.builds import anatomy
+from changes.builds import anatomy, target_queries
 from changes.builds.models import Build
 from changes.builds.rules import Result
 from changes.projects import comments
@@ -77,6 +77,7 @@ def list_tests(
         values = {
             **frame_of(build),
             **counts(testruns.counts_of_build(this.session, build.id)),
+            "target_count": target_count(this.session, build) if is_first(request, asked) else 0,
             "runs": part.rows,
             "owners_of": owners.of_runs(this.session, [each.id for each in part.rows if not each.test.owner]),
             "packages": packages_of(this.session, build.id, asked.prefix),
@@ -106,6 +107,10 @@ def is_first(request: Request, asked: TestsAsked) -> bool:
 
 def fixed(session: Session, build: Build, compared: Compared) -> Sequence[FixedTest]:
     return against_base.fixed_since(session, build, compared.base) if compared.base else []
+
+
+def target_count(session: Session, build: Build) -> int:
+    return target_queries.sums(session, build.id).total
 
 
 def packages_of(session: Session, build_id: UUID, prefix: str) -> list[Package]:
