@@ -134,6 +134,31 @@ def test_a_new_object_with_something_to_work_out_is_flushed(session: Session) ->
     assert stored(session, new.id).date_modified is not None
 
 
+def test_what_is_done_beside_a_row_gives_it_a_column_and_is_told(session: Session) -> None:
+    said = {"type": "kind", "item_id": ids.new()}
+    beside = rows.Beside(
+        Event,
+        "called as (select %s::text as name)",
+        ["it"],
+        {"key": "(select name from called)"},
+        "(select upper(name) from called)",
+    )
+
+    told = rows.insert(session, (Event, [said]), besides=[beside])
+
+    assert told == {Event: "IT"}
+    assert session.execute(select(Event.key)).scalars().all() == ["it"]
+
+
+def test_what_belongs_beside_a_table_without_rows_is_not_done(session: Session) -> None:
+    beside = rows.Beside(Outbox, "called as (select 1 / 0)", [], {}, "1")
+
+    assert (
+        rows.insert(session, (Event, [{"type": "kind", "item_id": ids.new(), "key": ""}]), besides=[beside])
+        == {}
+    )
+
+
 def test_each_row_gets_what_nobody_has_said(session: Session) -> None:
     said: list[dict[str, Any]] = [
         {"type": "mail", "item_id": ids.new(), "key": f"row {number}"} for number in range(3)

@@ -66,6 +66,34 @@ def test_numbers_count_builds_per_project_and_jobs_per_build(session: Session) -
     assert [job.number for job in agents.jobs_of(session, builds[1])] == [1, 2]
 
 
+def numbered(session: Session, project: Project) -> list[int]:
+    """As the database has them."""
+    mine = select(Build.number).where(Build.project_id == project.id)
+    return list(session.execute(mine.order_by(Build.id)).scalars())
+
+
+@pytest.mark.parametrize("plans", [[GOOD], [GOOD, BAD], []], ids=["plain", "one is refused", "no plans"])
+def test_the_last_that_is_made_is_numbered_as_all_others(session: Session, plans: list[Any]) -> None:
+    project = a_project_with(session, *([plan] for plan in plans))
+
+    builds = [created(session, project, is_last=is_last) for is_last in (True, False, True)]
+
+    assert [build.number for build in builds] == numbered(session, project) == [1, 2, 3]
+    assert session.get_one(Project, project.id, populate_existing=True).last_build_number == 3
+
+
+def test_a_build_that_was_not_made_after_all_leaves_no_number_out(session: Session) -> None:
+    project = a_project_with(session, [GOOD])
+    source = factories.a_source(session, project)
+    savepoint = session.begin_nested()
+    asked = NewBuild(source, ids.new(), "b", "t", "", None, is_last=True)
+    create.create_build(session, project, asked)
+
+    savepoint.rollback()
+
+    assert created(session, project, is_last=True).number == 1
+
+
 def test_the_number_of_a_deleted_build_is_not_given_out_again(session: Session) -> None:
     project = a_project_with(session, [GOOD])
     session.delete(created(session, project))

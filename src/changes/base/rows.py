@@ -78,38 +78,50 @@ class Beside:
 
     model: type[Base]
     first: str
-    first_values: Sequence[str]
+    first_values: Sequence[object]
     columns: Mapping[str, str]
-    join: str
     last: str
+    join: str = ""
 
 
-def insert(session: Session, *tables: Rows, topics: Sequence[str] = (), beside: Beside | None = None) -> None:
+def insert(
+    session: Session, *tables: Rows, topics: Sequence[str] = (), besides: Sequence[Beside] = ()
+) -> dict[type[Base], Any]:
     """Rows of several tables; in any order, as the database looks at references when all are there. The
-    rows of one table say the same columns. They travel as JSON, one value for each table.
+    rows of one table say the same columns. They travel as JSON, one value for each table. Returns what was
+    selected last beside the rows of a table; what belongs to a table without rows is left out.
     """
-    parts, values = insertions(session, tables, beside)
-    calls, told = bell.ringing(topics)
-    if beside:
-        calls, values = [beside.last, *calls], [*beside.first_values, *values]
+    written = {model for model, rows in tables if rows}
+    done = [each for each in besides if each.model in written]
+    parts, inserted = insertions(session, tables, done)
+    ringing, told = bell.ringing(topics)
+    calls = [*(each.last for each in done), *ringing]
     if calls:
         parts.append(f"select {', '.join(calls)}")
-    if parts:
-        asked = joined(parts, beside.first if beside else "")
-        session.connection().exec_driver_sql(asked, (*values, *told))
+    if not parts:
+        return {}
+    values = [value for each in done for value in each.first_values]
+    asked = joined(parts, [each.first for each in done])
+    found = session.connection().exec_driver_sql(asked, (*values, *inserted, *told))
+    return dict(zip((each.model for each in done), found.one(), strict=False)) if done else {}
 
 
 def insertions(
-    session: Session, tables: Sequence[Rows], beside: Beside | None = None
+    session: Session, tables: Sequence[Rows], besides: Sequence[Beside] = ()
 ) -> tuple[list[str], list[str]]:
     dialect = session.get_bind().dialect
     parts, values = [], []
     for model, rows in tables:
         if rows:
             columns = columns_of(inspect(model), dialect)
-            said = {key: columns[key] for key in columns if key in rows[0] or columns[key].first is not None}
+            more = next((each for each in besides if each.model is model), None)
+            given = more.columns if more else ()
+            said = {
+                key: column
+                for key, column in columns.items()
+                if key in rows[0] or (column.first is not None and column.name not in given)
+            }
             names = tuple(column.quoted for column in said.values())
-            more = beside if beside and beside.model is model else None
             parts.append(inserting(model.__tablename__, names, more))
             values.append(as_json([of_row(said, row) for row in rows]))
     return parts, values
@@ -135,26 +147,26 @@ def inserting(table: str, names: tuple[str, ...], beside: Beside | None) -> str:
     return INSERT.format(table=table, names=", ".join(inserted), values=", ".join(values), join=join)
 
 
-def joined(parts: Sequence[str], first: str = "") -> str:
+def joined(parts: Sequence[str], first: Sequence[str] = ()) -> str:
     """The last one is the statement, the others are done with it."""
-    before = [f"part_{number} as ({part})" for number, part in enumerate(parts[:-1])]
-    if first:
-        before.insert(0, first)
+    before = [*first, *(f"part_{number} as ({part})" for number, part in enumerate(parts[:-1]))]
     return f"with {', '.join(before)} {parts[-1]}" if before else parts[-1]
 
 
 def insert_with_new(
-    session: Session, *tables: Rows, topics: Sequence[str] = (), beside: Beside | None = None
-) -> None:
-    """These rows behind the new objects of the session, which are then as after a flush."""
+    session: Session, *tables: Rows, topics: Sequence[str] = (), besides: Sequence[Beside] = ()
+) -> dict[type[Base], Any]:
+    """These rows behind the new objects of the session, which are then as after a flush. One that only a
+    flush can write is written by it, without what is done beside others of its table.
+    """
     new = sorted(session.new, key=place_of)
     mine = rows_of_new(session, new)
     if session.dirty or session.deleted or mine is None:
         session.flush()
-        insert(session, *tables, topics=topics, beside=beside)
-        return
-    insert(session, *mine, *tables, topics=topics, beside=beside)
+        return insert(session, *tables, topics=topics, besides=besides)
+    found = insert(session, *mine, *tables, topics=topics, besides=besides)
     note_written(session, new)
+    return found
 
 
 def place_of(row: Any) -> tuple[str, str]:

@@ -85,10 +85,10 @@ def build_what_was_asked(session: Session, asked: Asked, *, timeout_min: int) ->
     revision = known.revision if known else revisions.find(session, candidates.repository, asked.sha)
     source = source_of(session, revision, asked, known)
     template = describe(asked, source, author, tags=tags, timeout_min=timeout_min)
-    template = replace(template, snapshot=snapshot)
     wanted = [
         p for p in candidates.projects if asked.project_whitelist is None or p.slug in asked.project_whitelist
     ]
+    template = replace(template, snapshot=snapshot, is_last=len(wanted) == 1)
     return [
         build_one(
             session,

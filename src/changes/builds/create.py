@@ -5,12 +5,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, event, func, inspect, select
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from changes.base import db, ids
 from changes.base.errors import Invalid
-from changes.base.rows import insert_with_new
+from changes.base.rows import Beside, insert_with_new
 from changes.builds import (
     build_terms,
     lanes,
@@ -49,6 +50,8 @@ NEXT_NUMBER = """
 update project set last_build_number = last_build_number + 1 where id = %(project_id)s
 returning last_build_number
 """
+COUNTED_BESIDE = f"counted as ({NEXT_NUMBER})".replace("%(project_id)s", "%s")
+COUNTED = "(select last_build_number from counted)"
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,9 @@ class NewBuild:
     wishes: Wishes = wishes.NONE
     # Why nothing can be run, where that is known before.
     problem: str = ""
+    # This transaction locks nothing after it: it may keep the project, in which builds are counted, to its
+    # end without anybody waiting in a circle.
+    is_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,9 @@ def create_build(session: Session, project: Project, asked: NewBuild) -> Build:
     superseding = [plan.plan.id for plan in plans if plan.terms.cancels_superseded]
     if superseding:
         superseded.take_turns(session, project)
-    build = new_build(session, project, asked, plans)
+    is_numbered_later = asked.is_last and not superseding
+    number = None if is_numbered_later else next_build_number(session, project)
+    build = new_build(session, project, asked, plans, number=number)
     if plans:
         # Locked before anything of ours can be waited for: nobody is to wait in a circle.
         older = superseded.lock_older(session, build, superseding)
@@ -122,16 +130,18 @@ def create_planned(
     session: Session, project: Project, asked: NewBuild, plans: list[PlannedJob]
 ) -> tuple[Build, list[Job]]:
     """Of plans that somebody has prepared; there is at least one."""
-    build = new_build(session, project, asked, plans)
+    number = next_build_number(session, project)
+    build = new_build(session, project, asked, plans, number=number)
     return build, create_jobs(session, build, plans, timeout_min=asked.timeout_min)
 
 
-def new_build(session: Session, project: Project, asked: NewBuild, plans: list[PlannedJob]) -> Build:
-    """It is written with its jobs."""
+def new_build(
+    session: Session, project: Project, asked: NewBuild, plans: list[PlannedJob], *, number: int | None
+) -> Build:
+    """It is written with its jobs, and numbered then unless it was before."""
     said = build_terms.of_options(plans[0].project_options if plans else {})
     build = Build(
         id=ids.new(),
-        number=next_build_number(session, project),
         project_id=project.id,
         collection_id=asked.collection_id,
         source_id=asked.source.id,
@@ -158,6 +168,8 @@ def new_build(session: Session, project: Project, asked: NewBuild, plans: list[P
     )
     if said.overall_limit_s is not None:
         build.date_due = func.now() + timedelta(seconds=said.overall_limit_s)
+    if number is not None:
+        build.number = number
     build.project, build.source, build.author = project, asked.source, asked.author
     session.add(build)
     return build
@@ -166,6 +178,21 @@ def new_build(session: Session, project: Project, asked: NewBuild, plans: list[P
 def next_build_number(session: Session, project: Project) -> int:
     """Counted in the project's row, so two requests at once get two numbers and none comes twice."""
     return db.count_at_once(session, NEXT_NUMBER, {"project_id": project.id})
+
+
+def numbering(build: Build) -> list[Beside]:
+    """By the statement that writes it, if it has no number yet."""
+    if "number" in inspect(build).dict:
+        return []
+    return [Beside(Build, COUNTED_BESIDE, [build.project_id], {"number": COUNTED}, COUNTED)]
+
+
+@event.listens_for(Build, "before_insert")
+def number_at_last(_mapper: object, connection: Connection, build: Build) -> None:
+    """One that is flushed before it is written with its jobs, as when something is asked meanwhile."""
+    if "number" not in inspect(build).dict:
+        counted = connection.exec_driver_sql(NEXT_NUMBER, {"project_id": build.project_id})
+        build.number = counted.scalar_one()
 
 
 def create_jobs(session: Session, build: Build, plans: list[PlannedJob], *, timeout_min: int) -> list[Job]:
@@ -190,7 +217,7 @@ def write(session: Session, build: Build, rows: Rows) -> None:
     entering = lanes.entering(build, steps)
     if entering is not None:
         db.flush_later(session)
-    insert_with_new(
+    told = insert_with_new(
         session,
         (JobPlan, rows.job_plans),
         (JobSnapshot, rows.images),
@@ -198,8 +225,10 @@ def write(session: Session, build: Build, rows: Rows) -> None:
         (JobStep, steps),
         commands,
         topics=telling.topics(build),
-        beside=entering,
+        besides=[*numbering(build), *([entering] if entering is not None else [])],
     )
+    if Build in told:
+        set_committed_value(build, "number", told[Build])
 
 
 def note_needs(session: Session, plans: list[PlannedJob], jobs: list[Job]) -> None:

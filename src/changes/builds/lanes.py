@@ -237,8 +237,8 @@ def entering(build: Build, new: Sequence[Mapping[str, Any]]) -> Beside | None:
         first=ARRIVE,
         first_values=[rows.as_json(steps), rows.as_json({name: getattr(build, name) for name in OF_BUILD})],
         columns={"lane_id": "lane_of_it"},
-        join="left join (select id, lane_id as lane_of_it from keyed) entered using (id)",
         last=COUNTED,
+        join="left join (select id, lane_id as lane_of_it from keyed) entered using (id)",
     )
 
 
