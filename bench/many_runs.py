@@ -25,7 +25,7 @@ COPIED = {
 }
 NEW_TESTS = """
 insert into test (project_id, name_sha, name)
-select project.id, encode(sha256(named.name::bytea), 'hex'), named.name
+select project.id, left(encode(sha256(named.name::bytea), 'hex'), 40), named.name
 from project, lateral (
     select format('suite.package%%s.Class%%s.test_number_%%s', n / 200, n / 20, n) as name
     from generate_series(1, %(tests)s) n

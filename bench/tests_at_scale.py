@@ -1,5 +1,7 @@
 """What people ask about tests, at a million runs and at a hundred million: does it stay as quick?
 
+Told twice: of the questions to the database alone, and of the whole page as the web server answers it.
+
 Not among those that run without a name: it takes a quarter of an hour and 13 GB in the temporary folder.
 """
 
@@ -21,12 +23,16 @@ from sqlalchemy.orm import Session
 from bench import many_runs, system
 from bench.figures import Figure, Goal, Limit, median
 from bench.system import System
+from bench.wire import Caller
 from changes.base import clock, garbage
 from changes.base.db import Database
 from changes.base.paging import Page
+from changes.builds.models import Build
+from changes.people import users
 from changes.projects.models import Project
 from changes.results import flaky_days, packing, partitions, suite, testruns, tests_of_project
 from changes.results.models import Test, TestBatch
+from changes.web.auth import COOKIE
 from changes.web.pages.project_tests import LISTED, LISTS
 
 FEW, MANY = 1_000_000, 100_000_000
@@ -86,6 +92,30 @@ QUESTIONS: dict[str, Callable[[Session, Asked], None]] = {
 }
 
 
+def slug_of(session: Session, project_id: UUID) -> str:
+    return session.get_one(Project, project_id).slug
+
+
+def page_of_test(session: Session, asked: Asked) -> str:
+    test = session.get_one(Test, asked.test_id)
+    return f"/projects/{slug_of(session, test.project_id)}/tests/{test.name_sha}/"
+
+
+def page_of_build(session: Session, asked: Asked) -> str:
+    build = session.get_one(Build, asked.build_id)
+    return f"/projects/{slug_of(session, build.project_id)}/builds/{build.number}/tests/"
+
+
+PAGES: dict[str, Callable[[Session, Asked], str]] = {
+    "page of a test": page_of_test,
+    "page of a build's tests": page_of_build,
+    "page of a project's tests": lambda session, asked: (
+        f"/projects/{slug_of(session, asked.project_id)}/tests/"
+    ),
+    "page of flaky tests": lambda session, asked: f"/projects/{slug_of(session, asked.project_id)}/flaky/",
+}
+
+
 def measure(*, quick: bool) -> Iterator[Figure]:
     few, many = (FEW_QUICK, MANY_QUICK) if quick else (FEW, MANY)
     if not quick and shutil.disk_usage(tempfile.gettempdir()).free < BYTES_OF_MANY:
@@ -120,7 +150,7 @@ def measure_at(runs: int, *, rounds: int) -> Measured:
         began = time.monotonic()
         many_runs.fill(up, runs)
         print(f"{runs:,} runs made in {time.monotonic() - began:.0f} s", flush=True)
-        times = ask_all(up.database, rounds)
+        times = ask_all(up.database, rounds) | open_all(up, rounds)
         this_month = partitions.month_of(clock.now())
         grown = bytes_per_run(up, this_month)
         pack(up.database)
@@ -140,6 +170,34 @@ def ask_all(url: str, rounds: int) -> dict[str, list[float]]:
         times = {name: ask(session, act, rounds) for name, act in QUESTIONS.items()}
     database.close()
     return times
+
+
+def open_all(up: System, rounds: int) -> dict[str, list[float]]:
+    """By somebody who is signed in, with a connection that is kept."""
+    database = Database(up.database.replace("postgresql://", "postgresql+psycopg://"), pool_size=1)
+    with database.transaction() as session:
+        somebody = users.create(session, "reader@scale.example")
+        secret = users.open_session(session, somebody.id)
+    reader = Caller(up.port, cookie=f"{COOKIE}={secret}")
+    with database.transaction() as session:
+        times = {name: open_pages(session, reader, path_of, rounds) for name, path_of in PAGES.items()}
+    reader.close()
+    database.close()
+    return times
+
+
+def open_pages(
+    session: Session, reader: Caller, path_of: Callable[[Session, Asked], str], rounds: int
+) -> list[float]:
+    chance = random.Random(2 * rounds)  # noqa: S311 - which ones to look at, guards nothing
+    everything = somebody(session)
+    paths = [path_of(session, everything(chance)) for _ in range(WARM_UP + rounds)]
+    times = []
+    for path in paths:
+        began = time.perf_counter()
+        reader.get(path)
+        times.append((time.perf_counter() - began) * 1000)
+    return times[WARM_UP:]
 
 
 def ask(session: Session, act: Callable[[Session, Asked], None], rounds: int) -> list[float]:
