@@ -40,7 +40,7 @@ from {table} row join {copies}
 FIRST_COPIES = """
 lateral (
     select copy, cast(%(first)s as timestamptz) + copy * cast(%(apart)s as interval)
-        + abs(hashtext(row.id::text)) %% 3000 * interval '1 second' as made_at
+        + abs(hashtext(row.id::text)::bigint) %% 3000 * interval '1 second' as made_at
     from generate_series(0, %(builds)s - 1) copy
 ) copies on true
 """
@@ -67,7 +67,7 @@ select batch.id + n, known.first_test + n, 20 + chance %% 500,
 from test_batch batch
 join (select project_id, min(id) as first_test from test group by 1) known using (project_id)
 cross join generate_series(0, %(tests)s - 1) n
-cross join lateral (select abs(hashint8(batch.id + n)) as chance) dice
+cross join lateral (select abs(hashint8(batch.id + n)::bigint) as chance) dice
 where batch.id >= %(begin)s and batch.id < %(end)s
 """
 NEW_MESSAGES = """
