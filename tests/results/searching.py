@@ -2,12 +2,16 @@
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from tests import factories
+from tests import factories, finished
 from tests.builds import agents
 
 from changes.base import ids
+from changes.builds import outside, outside_report
 from changes.builds.create import NewBuild, create_build
 from changes.builds.models import Build
+from changes.builds.outside import Told
+from changes.builds.outside_report import Ending
+from changes.builds.rules import Result
 from changes.projects.models import Project
 from changes.results import collect, models
 
@@ -69,6 +73,34 @@ def end(session: Session, build: Build, *, passed: bool) -> None:
         agents.end(session, step, code=0 if passed or place else 1)
         collect.collect_step(step.id)
     session.expire_all()
+
+
+def end_without_the_test(session: Session, build: Build) -> None:
+    """As where it does not compile."""
+    for step in factories.steps_of(session, build):
+        factories.give_to(session, step, factories.a_node(session))
+        agents.end(session, step, code=1)
+        collect.collect_step(step.id)
+    session.expire_all()
+
+
+def lose(session: Session, build: Build) -> None:
+    """By machines, after a minute and a half."""
+    finished.end(session, build, Result.INFRA_FAILED)
+    session.expire_all()
+
+
+def told_at(session: Session, project: Project, number: int, *, passed: bool, part: str = "py3") -> Build:
+    """A build that ran elsewhere, as `changes report` tells of it."""
+    told = Told(external_id=f"run {number} {part}", sha=sha(number), jobs=[part])
+    build = outside.hear(session, project, told)
+    (step,) = factories.steps_of(session, build)
+    outside_report.start(session, step.id)
+    agents.leave_behind(session, step, report(passed=passed))
+    outside_report.end(session, step.id, Ending())
+    collect.collect_step(step.id)
+    session.expire_all()
+    return build
 
 
 def the_test(session: Session, project: Project) -> models.Test:

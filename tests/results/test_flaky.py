@@ -1,7 +1,10 @@
 import json
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
+import time_machine
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from tests import factories, finished
 from tests.builds import agents, collecting
@@ -12,9 +15,10 @@ from changes.builds.create import NewBuild, create_build
 from changes.builds.models import Build
 from changes.builds.rules import Result
 from changes.projects.models import Project, Source
-from changes.results import flaky, flaky_rules, testdays, testruns
+from changes.results import flaky, flaky_rules, on_patches, testdays, testruns
 from changes.results.flaky_rules import Evidence, Look
 from changes.results.formats import seen as formats
+from changes.results.models import TestOnPatch as OnPatch
 from changes.results.verdict_models import TestFlakiness as Flakiness
 
 ONE, TWO, THREE, FOUR = (UUID(int=number) for number in range(1, 5))
@@ -214,3 +218,93 @@ def test_only_projects_with_news_are_looked_at(session: Session, project: Projec
 
     assert project.id in stale
     assert idle.id not in stale
+
+
+# --- on patches --------------------------------------------------------------------------
+
+
+def test_a_test_that_passes_and_fails_on_one_patch_is_flaky(session: Session, project: Project) -> None:
+    patch = finished.a_patch(session, project)
+    built(session, project, patch, run("a.split", "failed"), run("a.steady", "passed"))
+    built(session, project, patch, run("a.split", "passed"), run("a.steady", "passed"))
+
+    (found,) = looked(session, project)
+
+    assert (found.test.name, found.split_sources) == ("a.split", 1)
+
+
+def test_it_is_found_whichever_came_first_and_however_late_it_is_summed_up(
+    session: Session, project: Project
+) -> None:
+    patch = finished.a_patch(session, project)
+    built(session, project, patch, run("a.split", "passed"))
+    assert looked(session, project) == []
+
+    built(session, project, patch, run("a.split", "failed"))
+
+    assert [each.test.name for each in looked(session, project)] == ["a.split"]
+
+
+def test_a_test_that_a_patch_breaks_is_not_flaky(session: Session, project: Project) -> None:
+    (commit,) = sources(session, project, 1)
+    built(session, project, commit, run("a.broken", "passed"))
+    patch = finished.a_patch(session, project)
+    for _ in range(3):
+        built(session, project, patch, run("a.broken", "failed"))
+
+    assert looked(session, project) == []
+
+
+def test_on_a_patch_too_each_plan_counts_by_itself(session: Session, project: Project) -> None:
+    factories.a_plan(session, project, {"commands": ["true"]})
+    build = built(session, project, finished.a_patch(session, project), run("a.linux_only", "passed"))
+    testruns.store(session, factories.steps_of(session, build)[1], [run("a.linux_only", "failed")])
+
+    testdays.sum_up(session)
+
+    assert flaky.candidates(session, project.id, clock.now()) == []
+
+
+def test_what_passed_on_patches_only_when_it_was_run_again_is_flaky_and_has_its_bill(
+    session: Session, project: Project
+) -> None:
+    patch = finished.a_patch(session, project)
+    built(session, project, patch, run("a.again", "passed", duration_ms=200, reruns=2))
+
+    (found,) = looked(session, project)
+
+    bill = flaky.bill(session, project)
+    assert (found.test.name, found.passed_again) == ("a.again", 1)
+    assert (bill.reruns, bill.lost_ms) == (2, 400)
+
+
+def test_what_is_known_of_a_report_on_a_patch_goes_with_it(session: Session, project: Project) -> None:
+    build = built(session, project, finished.a_patch(session, project), run("a.again", "passed", reruns=1))
+    testdays.sum_up(session)
+
+    testruns.store(session, factories.steps_of(session, build)[0], [run("a.again", "passed")])
+    testdays.sum_up(session)
+
+    assert flaky.candidates(session, project.id, clock.now()) == []
+
+
+def test_a_patch_that_breaks_very_many_tests_is_not_noted(
+    session: Session, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_patches, "FAILED_MAX", 1)
+    patch = finished.a_patch(session, project)
+    built(session, project, patch, run("a.one", "failed"), run("a.two", "failed"))
+
+    testdays.sum_up(session)
+
+    assert session.execute(select(func.count()).select_from(OnPatch)).scalar_one() == 0
+
+
+def test_what_is_older_than_anybody_looks_is_forgotten(session: Session, project: Project) -> None:
+    built(session, project, finished.a_patch(session, project), run("a.broken", "failed"))
+    testdays.sum_up(session)
+
+    with time_machine.travel(clock.now() + timedelta(days=flaky.PERIOD_DAYS + 2)):
+        flaky.look(session, project.id)
+
+    assert session.execute(select(func.count()).select_from(OnPatch)).scalar_one() == 0

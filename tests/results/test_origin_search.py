@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from tests import factories, finished
 from tests.builds import agents, collecting
 from tests.results import searching
-from tests.results.searching import COMMITS, NAME, build_at, end, sha
+from tests.results.searching import COMMITS, NAME, build_at, end, end_without_the_test, sha
 
 from changes.base import ids
 from changes.base.errors import Conflict, Unavailable
@@ -115,7 +115,7 @@ def test_it_builds_no_more_than_it_said(session: Session, project: Project, test
     go_on(session, search, broke=4)
 
     assert said.unknown == COMMITS - 2
-    assert origin_queries.builds_made(session, [search])[search.id] <= said.cost.builds
+    assert origin_queries.builds_made(session, [search])[search.id].builds <= said.cost.builds
 
 
 def test_its_builds_come_last_and_run_only_the_plan_of_the_test(
@@ -158,7 +158,7 @@ def test_a_commit_that_cannot_be_tested_is_passed_over(
 ) -> None:
     search = begin(session, project, test, Asked(parallel=1))
     (broken,) = builds_of(session, search).values()
-    cancel.cancel_build(session, broken)
+    end_without_the_test(session, broken)
     origin_search.advance(search.id)
     session.expire_all()
 
@@ -173,7 +173,7 @@ def test_where_only_such_commits_are_left_nobody_is_blamed(
     build_at(session, project, 4, passed=True)
     build_at(session, project, 6, passed=False)
     search = begin(session, project, test)
-    cancel.cancel_build(session, builds_of(session, search)[5])
+    end_without_the_test(session, builds_of(session, search)[5])
 
     origin_search.advance(search.id)
 

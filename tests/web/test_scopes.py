@@ -92,6 +92,7 @@ ROUTES: dict[str, dict[str, Any]] = {
     "GET /projects/{project_id}/flaky_tests/": READ,
     "GET /projects/{project_id}/teststats/": READ,
     "GET /builds/{build_id}/tests/counts": READ,
+    "GET /builds/{build_id}/tests/news": READ,
     "GET /builds/{build_id}/tests/failures": READ,
     "GET /changes/": READ,
     "POST /changes/": WRITE,

@@ -7,12 +7,13 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 from tests import factories
 from tests.builds.agents import leave_behind
-from tests.finished import a_test, print_to, report
+from tests.finished import a_test, end, print_to, report
 from tests.web.conftest import API, first_step, refused
 
 from changes.base import ids
 from changes.builds.models import Build
-from changes.results import test_files
+from changes.builds.rules import Result
+from changes.results import against_base, test_files
 
 TESTS = [
     a_test("app.api.test_slow", duration_ms=900),
@@ -128,3 +129,36 @@ def test_the_files_of_a_run_are_those_of_its_test(reader: TestClient, session: S
 def test_a_run_that_nobody_knows_is_not_found(reader: TestClient) -> None:
     for unknown in (ids.new().hex, "f" * 32, "0" * 32):
         refused(reader.get(f"{API}/tests/{unknown}/"), 404)
+
+
+# --- beside the base ---------------------------------------------------------------------
+
+
+def test_news_of_a_build_tell_what_is_new_and_what_was_fixed(
+    reader: TestClient, session: Session, build: Build
+) -> None:
+    end(session, build, Result.FAILED)
+    after = factories.a_build(session, build.project)
+    after.source = build.source
+    report(session, first_step(session, after), [a_test("app.new", "failed"), a_test("app.api.test_bad")])
+
+    told = reader.get(f"{API}/builds/{after.id.hex}/tests/news").json()
+
+    assert told["base"]["number"] == build.number
+    assert [(each["name"], each["news"]) for each in told["tests"]] == [("app.new", "new")]
+    assert [each["name"] for each in told["fixed"]] == ["app.api.test_bad"]
+    assert (told["isCut"], told["isFixedCut"]) == (False, False)
+
+
+def test_news_of_a_build_say_where_not_all_were_compared(
+    reader: TestClient, session: Session, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(against_base, "FAILURES_MAX", 1)
+    end(session, build, Result.FAILED)
+    after = factories.a_build(session, build.project)
+    after.source = build.source
+    report(session, first_step(session, after), [a_test(f"app.{name}", "failed") for name in "ab"])
+
+    told = reader.get(f"{API}/builds/{after.id.hex}/tests/news").json()
+
+    assert (len(told["tests"]), told["isCut"], told["failedInBase"]) == (1, True, 1)

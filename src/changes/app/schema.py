@@ -5,6 +5,7 @@ from changes.base.db import Base
 from changes.builds import green_models as green
 from changes.builds import models as builds
 from changes.builds import queue_models as queue
+from changes.builds import removal_models as removal
 from changes.builds import snapshot_models as snapshots
 from changes.builds import triggers_models as triggers
 from changes.builds.original import models as original
@@ -29,6 +30,7 @@ TABLES = (
     builds,
     green,
     queue,
+    removal,
     snapshots,
     triggers,
     original,

@@ -4,6 +4,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from changes.base import clock
+from changes.base.errors import Conflict
+from changes.builds import removal
 from changes.builds.models import Build
 
 # Held by a pin until it is committed, and by retention from its last look at the pins until what goes is
@@ -16,6 +18,8 @@ def pin(session: Session, build: Build, *, by: str) -> bool:
     if build.date_pinned is not None:
         return False
     session.execute(text("select pg_advisory_xact_lock_shared(:number)"), {"number": LOCK_NUMBER})
+    if removal.has_begun(session, build.id):
+        raise Conflict("This build is being removed, as it was kept long enough: a part of it is gone.")
     build.date_pinned, build.pinned_by = clock.now(), by
     session.flush()
     return True

@@ -65,6 +65,14 @@ class Compared:
 
     base: BaseBuild | None
     news: Mapping[int, News] = field(default_factory=dict)
+    # Of more failures here the rest was not compared; and so many failed in the base.
+    is_cut: bool = False
+    failed_before: int = 0
+
+    @property
+    def is_base_cut(self) -> bool:
+        """Of the failures of the base only the first are looked for among what passed here."""
+        return self.failed_before > FAILURES_MAX
 
     def of_kind(self, kind: News) -> list[int]:
         return [test_id for test_id, each in self.news.items() if each == kind]
@@ -79,15 +87,18 @@ def news_of(*, failed_before: bool, is_flaky: bool) -> News:
 
 def compare(session: Session, build: Build) -> Compared:
     """One question, for it stands on every page of a build's tests. What was mended is another one."""
-    base, here = nearest(build).cte("base"), failing(build.id, "here")
-    before = failing(select(base.c.id).scalar_subquery(), "before", are_all=True)
+    # One more than are compared: then it is known that there are more.
+    base, here = nearest(build).cte("base"), failing(build.id, "here", most=FAILURES_MAX + 1)
+    before = failing(select(base.c.id).scalar_subquery(), "before", most=FAILURES_ALL)
     failed_before = here.c.test_id.in_(select(before.c.test_id))
-    columns: list[Any] = [base, here.c.test_id, failed_before, was_flaky_lately(here.c.test_id)]
+    how_many = select(func.count()).select_from(before).scalar_subquery()
+    columns: list[Any] = [base, here.c.test_id, failed_before, was_flaky_lately(here.c.test_id), how_many]
     rows = session.execute(select(*columns).select_from(base).outerjoin(here, true())).all()
     if not rows:
         return Compared(None)
-    news = {row[4]: news_of(failed_before=row[5], is_flaky=row[6]) for row in rows if row[4] is not None}
-    return Compared(base_of_row(rows[0]), news)
+    compared = [row for row in rows if row[4] is not None][:FAILURES_MAX]
+    news = {row[4]: news_of(failed_before=row[5], is_flaky=row[6]) for row in compared}
+    return Compared(base_of_row(rows[0]), news, is_cut=len(rows) > FAILURES_MAX, failed_before=rows[0][7])
 
 
 def base_of(session: Session, build: Build) -> BaseBuild | None:
@@ -99,16 +110,16 @@ def base_of_row(row: Any) -> BaseBuild:
     return BaseBuild(row.id, row.number, row.sha, is_parent=row.rank == PARENT_FIRST)
 
 
-def failing(build_id: UUID | ScalarSelect[UUID], name: str, *, are_all: bool = False) -> CTE:
-    """The tests that failed there, as many as are compared; or all, as two parts of very many failures have
-    little in common, and each would be news to the other.
+def failing(build_id: UUID | ScalarSelect[UUID], name: str, *, most: int = FAILURES_MAX) -> CTE:
+    """The tests that failed there, as many as are compared, and the same each time. Beside them all of the
+    other build are needed: two parts of very many have little in common, and each would be news to the other.
     """
     found = select(TestRun.test_id).distinct().join(TestBatch, testruns.is_in_batch())
     is_its = TestBatch.build_id == build_id
     if isinstance(build_id, UUID):
         is_its = testruns.of_build(build_id)
     mine = found.where(is_its, TestRun.result == Result.FAILED, testruns.of_newest_attempt())
-    return mine.limit(FAILURES_ALL if are_all else FAILURES_MAX).cte(name)
+    return mine.order_by(TestRun.test_id).limit(most).cte(name)
 
 
 def was_flaky_lately(test_id: ColumnElement[int]) -> ColumnElement[bool]:
@@ -121,7 +132,7 @@ def was_flaky_lately(test_id: ColumnElement[int]) -> ColumnElement[bool]:
 
 
 def fixed_since(session: Session, build: Build, base: BaseBuild) -> list[FixedTest]:
-    before, here = failing(base.id, "before"), failing(build.id, "here", are_all=True)
+    before, here = failing(base.id, "before"), failing(build.id, "here", most=FAILURES_ALL)
     found = select(func.max(TestRun.id), Test.name, func.max(TestRun.duration_ms))
     found = found.select_from(before).join(TestBatch, TestBatch.build_id == build.id)
     found = found.join(TestRun, (TestRun.test_id == before.c.test_id) & testruns.is_in_batch())

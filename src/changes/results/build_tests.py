@@ -1,5 +1,6 @@
 """Lists of the tests of a build as programs ask for them: by number of page, by result, by order."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -135,3 +136,9 @@ def run(session: Session, run_id: UUID) -> tuple[RunOfBuild, JobStep, str]:
 def first_log(session: Session, step_id: UUID) -> LogSource | None:
     mine = select(LogSource).where(LogSource.step_id == step_id).order_by(LogSource.id).limit(1)
     return session.execute(mine).scalar_one_or_none()
+
+
+def named(session: Session, test_ids: Sequence[int]) -> Mapping[int, Test]:
+    """By their numbers."""
+    rows = session.execute(select(Test).where(Test.id.in_(test_ids))).scalars() if test_ids else ()
+    return {each.id: each for each in rows}

@@ -19,9 +19,10 @@ from changes.base.paging import Page, Part
 from changes.builds.models import Build
 from changes.builds.rules import Result
 from changes.projects.models import Project
-from changes.results import environments, flaky_rules, quarantine, run_numbers
+from changes.results import environments, flaky_rules, on_patches, quarantine, run_numbers
 from changes.results.flaky_rules import Evidence, Look
 from changes.results.models import TestBatch, TestDay
+from changes.results.on_patches import RunAgain
 from changes.results.verdict_models import TestFlakiness, TestQuarantine
 
 LOCK_NUMBER = 0x666C616B79  # "flaky"
@@ -61,10 +62,11 @@ class Looked:
 
 @dataclass(frozen=True)
 class Sums:
-    """Of one test within the period, as the days have them."""
+    """Of one test within the period, as the days have them, and what it took to run it again on patches."""
 
     reruns: int = 0
     mean_ms: int = 0
+    on_patches: RunAgain = field(default_factory=RunAgain)
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ def look(session: Session, project_id: UUID) -> int:
     if not session.execute(alone, {"number": LOCK_NUMBER}).scalar():
         return 0
     now = clock.now()
+    on_patches.forget(session, project_id, before=first_day(now))
     tests = candidates(session, project_id, now)
     looked: dict[int, Looked] = {}
     for begins in range(0, len(tests), AT_ONCE):
@@ -117,7 +120,9 @@ def look(session: Session, project_id: UUID) -> int:
 
 
 def candidates(session: Session, project_id: UUID, now: datetime) -> list[int]:
-    """Those that both passed and failed on commits, or passed after being run again; the worst of many."""
+    """Those that both passed and failed on commits, or on one source with a patch, or passed after being run
+    again; the worst of many.
+    """
     failed, passed, flaky = (func.sum(each) for each in (TestDay.failed, TestDay.passed, TestDay.flaky))
     found = (
         select(TestDay.test_id)
@@ -131,8 +136,9 @@ def candidates(session: Session, project_id: UUID, now: datetime) -> list[int]:
     held = select(TestQuarantine.test_id).where(
         TestQuarantine.project_id == project_id, TestQuarantine.date_ended.is_(None)
     )
-    ids = [*session.execute(found).scalars(), *session.execute(held.limit(CANDIDATES_MAX)).scalars()]
-    return list(dict.fromkeys(ids))
+    of_patches = on_patches.worst(session, project_id, since=first_day(now), limit=CANDIDATES_MAX)
+    of_quarantine = session.execute(held.limit(CANDIDATES_MAX)).scalars()
+    return list(dict.fromkeys([*session.execute(found).scalars(), *of_patches, *of_quarantine]))
 
 
 def first_day(now: datetime) -> date:
@@ -176,7 +182,12 @@ def sums_of(session: Session, project_id: UUID, tests: Collection[int], now: dat
         TestDay.project_id == project_id, TestDay.day >= first_day(now), TestDay.test_id.in_(tests)
     )
     rows = session.execute(found.group_by(TestDay.test_id))
-    return {row[0]: Sums(int(row[1]), int(row[2] / row[3]) if row[3] else 0) for row in rows}
+    of_commits = {row[0]: (int(row[1]), int(row[2] / row[3]) if row[3] else 0) for row in rows}
+    of_patches = on_patches.run_again(session, project_id, tests, since=first_day(now))
+    return {
+        test_id: Sums(*of_commits.get(test_id, (0, 0)), of_patches.get(test_id, RunAgain()))
+        for test_id in {*of_commits, *of_patches}
+    }
 
 
 def red_builds(session: Session, build_ids: Collection[UUID]) -> dict[UUID, int]:
@@ -191,7 +202,8 @@ def red_builds(session: Session, build_ids: Collection[UUID]) -> dict[UUID, int]
 
 def bill_of(each: Looked, sums: Sums, red: Mapping[UUID, int]) -> Bill:
     mine = [red[build_id] for build_id in each.alarmed if build_id in red]
-    return Bill(1, sums.reruns, len(mine), sums.reruns * sums.mean_ms + sum(mine))
+    again_ms = sums.reruns * sums.mean_ms + sums.on_patches.took_ms
+    return Bill(1, sums.reruns + sums.on_patches.reruns, len(mine), again_ms + sum(mine))
 
 
 def row_of(project_id: UUID, test_id: int, each: Looked, bill: Bill, now: datetime) -> TestFlakiness:

@@ -7,7 +7,7 @@ between, the sweep for files without rows (orphans.py) finds them.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,21 +18,24 @@ from sqlalchemy.orm import Session
 from changes.base import clock, db, ids
 from changes.base.settings import Settings
 from changes.base.storage import Storage
-from changes.builds import pins
+from changes.builds import pins, removal
 from changes.projects import keep_names
 from changes.projects.models import Project, ProjectOption
 from changes.projects.options import KEEP_DAYS, KEEP_NAMES, TESTS_KEEP_MONTHS
 from changes.results import keeping_statements as statements
-from changes.results import stored_files, two_clocks
+from changes.results import removing, stored_files, two_clocks
 from changes.results.keeping_models import CleanUp
 from changes.results.keeping_rules import Kind, before, days_of
+from changes.results.removing import Gone
 from changes.results.retention import Month
 
 LOOKED_AT_ONCE = 20_000
 # Nobody waits for more to be counted: of what is more, that it is more is told.
 COUNTED_MAX = {Kind.ARTIFACTS: 20_000, Kind.LOGS: 20_000, Kind.BUILDS: 5_000, Kind.EVENTS: 20_000}
 NO_ID = UUID(int=0)
-PIECE = {Kind.ARTIFACTS: 500, Kind.LOGS: 100, Kind.BUILDS: 20, Kind.EVENTS: 2000}
+# So often it is written down how far a cleaning has come.
+NOTED_EVERY_S = 2.0
+PIECE = {Kind.ARTIFACTS: 500, Kind.LOGS: 100, Kind.BUILDS: removing.BUILDS_AT_ONCE, Kind.EVENTS: 2000}
 # Builds come last: their files and logs are told of by themselves before.
 ORDER = (Kind.ARTIFACTS, Kind.LOGS, Kind.EVENTS, Kind.BUILDS)
 ASKED, RUNS = "asked for", "runs of tests"
@@ -96,17 +99,6 @@ class Told:
     @property
     def size_bytes(self) -> int:
         return sum(size for _, size in self.by_project.values())
-
-
-@dataclass
-class Gone:
-    """What went, as it is counted on the way."""
-
-    items: int = 0
-    size_bytes: int = 0
-    keys: list[str] = field(default_factory=list)
-    # What rows had, which is room for new rows.
-    row_bytes: int = 0
 
 
 # --- looking ----------------------------------------------------------------------------------------------
@@ -213,32 +205,42 @@ def clean(storage: Storage, settings: Settings, *, asked_by: str = "") -> list[C
 
 
 def clean_kind(storage: Storage, settings: Settings, kind: Kind, asked_by: str) -> CleanUp | None:
-    began = time.monotonic()
-    gone, freed_bytes = Gone(), 0
-    for piece in pieces(settings, kind):
-        gone.items += piece.items
-        gone.size_bytes += piece.size_bytes
-        freed_bytes += piece.row_bytes + remove_bytes(storage, piece.keys)
-    if not gone.items:
+    began = noted_at = time.monotonic()
+    sums = {"items": 0, "size_bytes": 0, "freed_bytes": 0, "took_ms": 0}
+    clean_up_id: UUID | None = None
+    for part in pieces(settings, kind):
+        sums["items"] += part.items
+        sums["size_bytes"] += part.size_bytes
+        sums["freed_bytes"] += part.row_bytes + remove_bytes(storage, part.keys)
+        now = time.monotonic()
+        if now - noted_at >= NOTED_EVERY_S:
+            noted_at, sums["took_ms"] = now, round((now - began) * 1000)
+            clean_up_id = note(kind, asked_by, sums, clean_up_id).id
+    if clean_up_id is None and not any(sums.values()):
         return None
-    took_ms = round((time.monotonic() - began) * 1000)
-    noted = CleanUp(
-        id=ids.new(),
-        date_created=clock.now(),
-        kind=kind.value,
-        asked_by=asked_by,
-        items=gone.items,
-        size_bytes=gone.size_bytes,
-        freed_bytes=freed_bytes,
-        took_ms=took_ms,
-    )
+    sums["took_ms"] = round((time.monotonic() - began) * 1000)
+    return note(kind, asked_by, sums, clean_up_id, is_done=True)
+
+
+def note(
+    kind: Kind, asked_by: str, sums: Mapping[str, int], known: UUID | None, *, is_done: bool = False
+) -> CleanUp:
+    """How far it has come; who is killed afterwards has told so much."""
     with db.transaction() as session:
-        session.add(noted)
+        noted = session.get(CleanUp, known) if known is not None else None
+        if noted is None:
+            noted = CleanUp(id=ids.new(), date_created=clock.now(), kind=kind.value, asked_by=asked_by)
+            session.add(noted)
+        for name, value in sums.items():
+            setattr(noted, name, value)
+        noted.is_done = is_done
     return noted
 
 
 def pieces(settings: Settings, kind: Kind) -> Iterator[Gone]:
     """Each is committed when it is handed over."""
+    if kind == Kind.BUILDS:
+        yield from removing.go_on()
     after: UUID | None = NO_ID
     while after is not None:
         with db.transaction() as session:
@@ -246,9 +248,7 @@ def pieces(settings: Settings, kind: Kind) -> Iterator[Gone]:
             asked = {**limits.values, "limit": LOOKED_AT_ONCE, "after": after}
             chosen = list(session.execute(text(statements.chosen(kind)), asked).scalars())
         for begin in range(0, len(chosen), PIECE[kind]):
-            with db.transaction() as session:
-                piece = remove(session, limits, chosen[begin : begin + PIECE[kind]])
-            yield piece
+            yield from piece(limits, chosen[begin : begin + PIECE[kind]])
         after = chosen[-1] if len(chosen) == LOOKED_AT_ONCE else None
     if kind in (Kind.ARTIFACTS, Kind.BUILDS):
         yield from let_go()
@@ -264,12 +264,24 @@ def let_go() -> Iterator[Gone]:
         yield Gone(keys=keys)
 
 
-def remove(session: Session, limits: Limits, chosen: Sequence[UUID]) -> Gone:
+def piece(limits: Limits, chosen: Sequence[UUID]) -> Iterator[Gone]:
+    with db.transaction() as session:
+        still = still_to_go(session, limits, chosen)
+        if limits.kind == Kind.BUILDS:
+            removal.begin(session, still, now=clock.now())
+            gone = Gone()
+        else:
+            gone = REMOVE[limits.kind](session, still) if still else Gone()
+    yield gone
+    if limits.kind == Kind.BUILDS and still:
+        yield from removing.parts(still)
+
+
+def still_to_go(session: Session, limits: Limits, chosen: Sequence[UUID]) -> list[UUID]:
     """From here to the end of the transaction nothing more is pinned, and what was is not removed."""
     pins.hold_still(session)
     question = text(statements.still(limits.kind))
-    still = list(session.execute(question, {**limits.values, "ids": list(chosen)}).scalars())
-    return REMOVE[limits.kind](session, still) if still else Gone()
+    return list(session.execute(question, {**limits.values, "ids": list(chosen)}).scalars())
 
 
 def remove_artifacts(session: Session, chosen: Sequence[UUID]) -> Gone:
@@ -278,22 +290,6 @@ def remove_artifacts(session: Session, chosen: Sequence[UUID]) -> Gone:
     size_bytes = int(session.execute(sizes, {"ids": list(chosen)}).scalar_one())
     session.execute(text(statements.REMOVE_ARTIFACTS), {"ids": list(chosen)})
     return Gone(len(chosen), size_bytes)
-
-
-def remove_logs(session: Session, chosen: Sequence[UUID]) -> Gone:
-    row = session.execute(text(statements.REMOVE_LOGS), {"ids": list(chosen)}).one()
-    return Gone(len(chosen), int(row[1]), list(row[0] or ()), int(row[2]))
-
-
-def remove_builds(session: Session, chosen: Sequence[UUID]) -> Gone:
-    """With all that belongs to them; of test runs the sums of the days stay."""
-    asked = {"ids": list(chosen)}
-    logs = remove_logs(session, list(session.execute(text(statements.LOGS_OF_BUILDS), asked).scalars()))
-    files = list(session.execute(text(statements.FILES_OF_BUILDS), asked).scalars())
-    stored_files.name_missing(session, files)
-    for statement in statements.ALL_OF_BUILDS:
-        session.execute(text(statement), asked)
-    return Gone(len(chosen), logs.size_bytes, logs.keys, logs.row_bytes)
 
 
 def remove_events(session: Session, chosen: Sequence[UUID]) -> Gone:
@@ -314,7 +310,6 @@ def remove_bytes(storage: Storage, keys: Sequence[str]) -> int:
 
 REMOVE: Mapping[Kind, Callable[[Session, Sequence[UUID]], Gone]] = {
     Kind.ARTIFACTS: remove_artifacts,
-    Kind.LOGS: remove_logs,
-    Kind.BUILDS: remove_builds,
+    Kind.LOGS: removing.remove_logs,
     Kind.EVENTS: remove_events,
 }

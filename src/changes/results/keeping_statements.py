@@ -149,11 +149,13 @@ select array_agg(key) filter (where key is not null), coalesce(sum(chunk_bytes),
 REMOVE_ARTIFACTS = "update artifact set date_removed = now() where id = any(:ids)"
 LOGS_OF_BUILDS = """
 select log_source.id from log_source join job on job.id = log_source.job_id
-where job.build_id = any(:ids) and log_source.date_removed is null
+where job.build_id = any(:ids) and log_source.date_removed is null limit :limit
 """
 FILES_OF_BUILDS = """
-select artifact.id from artifact join job on job.id = artifact.job_id where job.build_id = any(:ids)
+select artifact.id from artifact join job on job.id = artifact.job_id
+where job.build_id = any(:ids) limit :limit
 """
+DROP_ARTIFACTS = "delete from artifact where id = any(:ids)"
 REMOVE_NUMBERS = """
 delete from item_stat where item_id = any(:ids)
     or item_id in (select id from job where build_id = any(:ids))
@@ -165,16 +167,25 @@ REMOVE_TOLD = """
 delete from event where item_id = any(:ids) or item_id in (select id from job where build_id = any(:ids))
 """
 # Their months are dropped only when all of them is old; the sums of their days stay.
-REMOVE_MESSAGES = """
-delete from test_message message using test_batch batch
-where batch.build_id = any(:ids) and message.run_id >= batch.id and message.run_id < batch.end_id
+SPANS = """
+unnest(
+    cast(:batches as bigint[]), cast(:lows as bigint[]), cast(:highs as bigint[])
+) as span (batch, low, high)
 """
+REMOVE_MESSAGES = f"""
+delete from test_message message using {SPANS}
+where message.run_id >= span.low and message.run_id < span.high
+"""  # noqa: S608 -- put together from a constant
 REMOVE_RUNS = f"""
-delete from test_run run using test_batch batch
-where batch.build_id = any(:ids) and run.id >= batch.id and run.id < batch.end_id
-    and run.id & {run_numbers.BATCH_MASK} = batch.id
+delete from test_run run using {SPANS}
+where run.id >= span.low and run.id < span.high and run.id & {run_numbers.BATCH_MASK} = span.batch
+"""  # noqa: S608 -- put together from constants
+# Of many short batches, each is found by the entry that its runs have in common.
+REMOVE_BATCHES = f"""
+delete from test_run run using unnest(cast(:batches as bigint[])) as span (batch)
+where run.id & {run_numbers.BATCH_MASK} = span.batch
 """  # noqa: S608 -- the mask is a number of ours
 REMOVE_BUILDS = "delete from build where id = any(:ids)"
 REMOVE_EVENTS = "delete from event where id = any(:ids)"
 # In this order: by the rows of builds the others are found.
-ALL_OF_BUILDS = (REMOVE_NUMBERS, REMOVE_TOLD, REMOVE_MESSAGES, REMOVE_RUNS, REMOVE_BUILDS)
+REST_OF_BUILDS = (REMOVE_NUMBERS, REMOVE_TOLD, REMOVE_BUILDS)

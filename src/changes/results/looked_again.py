@@ -46,7 +46,7 @@ def known_failures(session: Session, build: Build, shas: Collection[str]) -> set
     if base is None:
         return set()
     mine = (Test.project_id == build.project_id, Test.name_sha.in_(shas))
-    before = against_base.failing(base.id, "before", are_all=True)
+    before = against_base.failing(base.id, "before", most=against_base.FAILURES_ALL)
     found = select(Test.name_sha).where(*mine, Test.id.in_(select(before.c.test_id)))
     return set(session.execute(found).scalars())
 

@@ -268,6 +268,30 @@ class TestFlakyDay(Base):
     )
 
 
+class TestOnPatch(Base):
+    """A test that failed on a source with a patch, or passed there only after it was run again. The sums of
+    the days know commits alone; of patches that is what tells a flaky test from one that a patch breaks.
+    """
+
+    __tablename__ = "test_on_patch"
+
+    source_id: Mapped[UUID] = mapped_column(ForeignKey("source.id", ondelete="CASCADE"), primary_key=True)
+    # No foreign key, which needed an index: tests go with their project.
+    test_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"))
+    # The last on which it did so.
+    day: Mapped[date]
+    failed: Mapped[int]
+    # Passed after having been run again, how often it was, and how long that took.
+    flaky: Mapped[int]
+    reruns: Mapped[int]
+    rerun_ms: Mapped[int] = mapped_column(BigInteger)
+    # It has passed on the same source as well, in the same plan.
+    is_split: Mapped[bool] = mapped_column(default=False, server_default=false())
+
+    __table_args__ = (Index("ix_test_on_patch_project", "project_id", "day"),)
+
+
 class ProjectDay(Base):
     """The runs of all tests of a project on one day: the sums of TestDay, of which there are thousands."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import ColumnElement, Select, select, text
 from sqlalchemy.orm import Session
 
 from changes.base.errors import Conflict, Invalid
@@ -41,12 +41,25 @@ class Known:
 
 
 @dataclass(frozen=True)
+class Where:
+    """In which plan the test runs. Where it ran elsewhere that is no plan of ours, but the name of a part of
+    such builds. Empty is anywhere.
+    """
+
+    plan: str = ""
+    is_told: bool = False
+
+
+ANYWHERE = Where()
+
+
+@dataclass(frozen=True)
 class Line:
     """From the good commit to the bad one, the oldest first, and what is known of each."""
 
     shas: Sequence[str]
     known: Mapping[str, Known]
-    plan: str
+    where: Where
 
     @property
     def verdicts(self) -> list[Verdict]:
@@ -57,16 +70,16 @@ def line_of(session: Session, project: Project, test: Test, *, good: str = "", b
     """Raises Conflict in words where there is nothing to search, and why."""
     refuse(project)
     at = commits.commit_beginning(session, project.repository, bad).sha if bad else ""
-    newest_bad, plan = newest_failure(session, project, test, at=at)
+    newest_bad, where = newest_failure(session, project, test, at=at)
     below = first_parents(session, project, newest_bad)
-    known = known_of(session, project, test, below, plan=plan)
+    known = known_of(session, project, test, below, where)
     if newest_bad in known and known[newest_bad].verdict == Verdict.GOOD:
         flaky = f"{test.name} both failed and passed at {newest_bad[:12]}: it is flaky there, and not broken."
         raise Conflict(flaky, ["bad"])
     if newest_bad not in known:
         raise Conflict(f"Nobody has seen {test.name} fail at {newest_bad[:12]}; build that first.", ["bad"])
     last = place_of_good(session, project, below, known, good)
-    return Line(list(reversed(below[: last + 1])), known, plan)
+    return Line(list(reversed(below[: last + 1])), known, where)
 
 
 def refuse(project: Project) -> None:
@@ -76,23 +89,32 @@ def refuse(project: Project) -> None:
         raise Conflict("Its repository is no version control: there are no commits to search.", ["project"])
 
 
-def newest_failure(session: Session, project: Project, test: Test, *, at: str = "") -> tuple[str, str]:
-    """The commit of the newest build in which it failed, or this one; and the plan that ran it there."""
-    found = select(Source.revision_sha, Plan.label).select_from(TestRun)
+def newest_failure(session: Session, project: Project, test: Test, *, at: str = "") -> tuple[str, Where]:
+    """The commit of the newest build in which it failed, or this one; and where it ran. What failed in a plan
+    of ours can be built again, so it goes before what was told of builds elsewhere.
+    """
+    for is_told in (False, True):
+        row = session.execute(failures(project, test, at=at, is_told=is_told).limit(1)).one_or_none()
+        if row is not None:
+            return row[0], Where(row[1], is_told)
+    if at:
+        raise Conflict(f"Nobody has seen {test.name} fail at {at[:12]}; build that first.", ["bad"])
+    raise Conflict(f"{test.name} has failed in no build of a commit.", ["test"])
+
+
+def failures(project: Project, test: Test, *, at: str, is_told: bool) -> Select[str, str]:
+    """Newest first: of which commit, and in which plan or part."""
+    found = select(Source.revision_sha, Job.label if is_told else Plan.label).select_from(TestRun)
     found = found.join(TestBatch, testruns.is_batch_of_run()).join(Build, Build.id == TestBatch.build_id)
     found = found.join(Source, Source.id == Build.source_id).join(Job, Job.id == TestBatch.job_id)
-    found = found.join(JobPlan, JobPlan.job_id == Job.id).join(Plan, Plan.id == JobPlan.plan_id)
+    found = found.outerjoin(JobPlan, JobPlan.job_id == Job.id).outerjoin(Plan, Plan.id == JobPlan.plan_id)
+    found = found.where(JobPlan.id.is_(None) if is_told else Plan.id.is_not(None))
     mine = found.where(TestRun.test_id == test.id, TestRun.result.in_(BAD_RESULTS))
     of_commit = mine.where(Source.patch_id.is_(None), Build.project_id == project.id)
     of_commit = of_commit.where(testruns.of_newest_attempt())
     if at:
         of_commit = of_commit.where(Source.revision_sha == at)
-    row = session.execute(of_commit.order_by(TestRun.id.desc()).limit(1)).one_or_none()
-    if row is None and at:
-        raise Conflict(f"Nobody has seen {test.name} fail at {at[:12]}; build that first.", ["bad"])
-    if row is None:
-        raise Conflict(f"{test.name} has failed in no build of a commit.", ["test"])
-    return row[0], row[1]
+    return of_commit.order_by(TestRun.id.desc())
 
 
 def first_parents(session: Session, project: Project, sha: str) -> list[str]:
@@ -102,10 +124,14 @@ def first_parents(session: Session, project: Project, sha: str) -> list[str]:
 
 
 def known_of(
-    session: Session, project: Project, test: Test, shas: Sequence[str], *, plan: str = ""
+    session: Session,
+    project: Project,
+    test: Test,
+    shas: Sequence[str],
+    where: Where = ANYWHERE,
 ) -> dict[str, Known]:
-    """By the newest build of each of these commits, of this plan: elsewhere the same test may go another
-    way. A build that ended without the test says that.
+    """By the newest build of each of these commits, of this plan or part: elsewhere the same test may go
+    another way. A build that ended without the test says that.
     """
     of_sha = (Source.repository_id == project.repository_id) & Source.revision_sha.in_(shas)
     of_commit = of_sha & Source.patch_id.is_(None) & (Build.project_id == project.id)
@@ -114,10 +140,8 @@ def known_of(
     found = found.join(Source, Source.id == Build.source_id)
     mine = found.where(TestRun.test_id == test.id, of_commit, testruns.of_newest_attempt())
     runs = mine.where(Build.status == Status.FINISHED, Build.cause != Cause.SNAPSHOT)
-    if plan:
-        is_of_plan = select(JobPlan.id).join(Plan, Plan.id == JobPlan.plan_id)
-        is_of_plan = is_of_plan.where(JobPlan.job_id == TestBatch.job_id, Plan.label == plan)
-        runs = runs.where(is_of_plan.exists())
+    if where != ANYWHERE:
+        runs = runs.where(is_of_part(where.plan) if where.is_told else is_of_plan(where.plan))
     known: dict[str, Known] = {}
     for sha, result, build_id in session.execute(runs.order_by(TestRun.id.desc()).limit(RUNS_MAX)):
         verdict = verdict_of(result)
@@ -126,6 +150,17 @@ def known_of(
         if verdict == Verdict.BAD and before is not None and before.build_id == build_id:
             known[sha] = Known(verdict, build_id)
     return known
+
+
+def is_of_plan(plan: str) -> ColumnElement[bool]:
+    mine = select(JobPlan.id).join(Plan, Plan.id == JobPlan.plan_id)
+    return mine.where(JobPlan.job_id == TestBatch.job_id, Plan.label == plan).exists()
+
+
+def is_of_part(label: str) -> ColumnElement[bool]:
+    """Of builds elsewhere, which have no plan of ours."""
+    has_plan = select(JobPlan.id).where(JobPlan.job_id == TestBatch.job_id).exists()
+    return select(Job.id).where(Job.id == TestBatch.job_id, Job.label == label).exists() & ~has_plan
 
 
 def place_of_good(
@@ -143,6 +178,12 @@ def place_of_good(
     nearest = next(passed, None)
     if nearest is not None:
         return nearest
+    if len(below) == 1 and not has_unread_parent(session, project, below[-1]):
+        raise Conflict(
+            f"No commit below {below[0][:12]} is known: Changes has not read the repository that far, and"
+            " without it nobody knows which commits are in between.",
+            ["good"],
+        )
     if len(below) <= COMMITS_MAX and has_unread_parent(session, project, below[-1]):
         raise Conflict(f"What is below {below[-1][:12]} has not been read yet; ask again soon.", ["good"])
     raise Conflict(

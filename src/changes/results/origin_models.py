@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import BigInteger, ForeignKey, Index, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from changes.base.db import Base, Identified, Numbered
@@ -23,12 +23,16 @@ class OriginSearch(Identified, Base):
     bad_sha: Mapped[str]
     # The plan whose job runs the test: the others are not built.
     plan: Mapped[str] = mapped_column(default="", server_default="")
+    # The test ran elsewhere: `plan` is the part of those builds, and nothing can be built here.
+    is_told: Mapped[bool] = mapped_column(default=False, server_default=false())
     # So many builds at once.
     parallel: Mapped[int]
     asked_by: Mapped[str] = mapped_column(default="", server_default="")
     culprit_sha: Mapped[str | None]
     # Why it was given up.
     why: Mapped[str] = mapped_column(default="", server_default="")
+    # How long machines took for builds that they lost.
+    lost_ms: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     date_finished: Mapped[datetime | None]
 
     project: Mapped[Project] = relationship(lazy="joined", innerjoin=True)
@@ -57,5 +61,9 @@ class OriginPlace(Base):
     build_id: Mapped[UUID | None] = mapped_column(ForeignKey("build.id", ondelete="SET NULL"), index=True)
     # The search asked for that build.
     is_ours: Mapped[bool] = mapped_column(default=False, server_default="false")
+    # So many builds that the search had asked for before were lost by machines.
+    lost_builds: Mapped[int] = mapped_column(default=0, server_default="0")
+    # Why nothing is known of it, as who cancelled its build.
+    why: Mapped[str] = mapped_column(default="", server_default="")
 
     build: Mapped[Build | None] = relationship(lazy="raise_on_sql")

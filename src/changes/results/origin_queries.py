@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from changes.base.errors import NotFound
 from changes.base.paging import Page, Part, newest_first
 from changes.builds.models import Build
+from changes.builds.rules import Status
 from changes.people.models import Author
 from changes.projects import commits
 from changes.projects.models import Project, Repository, Revision
@@ -33,6 +34,9 @@ class PlaceSeen:
     verdict: Verdict
     number: int | None
     is_ours: bool
+    is_building: bool = False
+    lost_builds: int = 0
+    why: str = ""
 
 
 def search(session: Session, search_id: UUID) -> OriginSearch:
@@ -56,13 +60,27 @@ def newest_of_test(session: Session, test: Test) -> OriginSearch | None:
 def places(session: Session, search: OriginSearch) -> list[PlaceSeen]:
     """The newest commit first, as a log has them; as many as a search may have."""
     is_its = (Revision.sha == OriginPlace.sha) & (Revision.repository_id == search.project.repository_id)
-    found = select(OriginPlace, Build.number, Revision.message, Author.name).outerjoin(Revision, is_its)
+    going_on = Build.status != Status.FINISHED
+    found = select(OriginPlace, Build.number, going_on, Revision.message, Author.name)
+    found = found.outerjoin(Revision, is_its)
     found = found.outerjoin(Build, Build.id == OriginPlace.build_id)
     found = found.outerjoin(Author, Author.id == Revision.author_id)
     mine = found.where(OriginPlace.search_id == search.id).order_by(OriginPlace.place.desc())
     return [
-        PlaceSeen(each.sha, first_line(message or ""), author or "", each.verdict, number, each.is_ours)
-        for each, number, message, author in session.execute(mine.limit(origin_history.COMMITS_MAX + 1))
+        PlaceSeen(
+            each.sha,
+            first_line(message or ""),
+            author or "",
+            each.verdict,
+            number,
+            each.is_ours,
+            bool(is_going_on),
+            each.lost_builds,
+            each.why,
+        )
+        for each, number, is_going_on, message, author in session.execute(
+            mine.limit(origin_history.COMMITS_MAX + 1)
+        )
     ]
 
 
@@ -70,13 +88,31 @@ def first_line(message: str) -> str:
     return message.strip().split("\n", 1)[0]
 
 
-def builds_made(session: Session, searches: Collection[OriginSearch]) -> dict[UUID, int]:
-    """How many builds each has asked for."""
-    mine = select(OriginPlace.search_id, func.count()).where(
-        OriginPlace.search_id.in_([each.id for each in searches]), OriginPlace.is_ours
-    )
-    counts = {row[0]: row[1] for row in session.execute(mine.group_by(OriginPlace.search_id))}
-    return {each.id: counts.get(each.id, 0) for each in searches}
+@dataclass(frozen=True)
+class Made:
+    """How many builds a search has asked for, and how many of them machines lost."""
+
+    builds: int = 0
+    lost: int = 0
+
+
+def made_of(places: Sequence[PlaceSeen]) -> Made:
+    lost_before = sum(each.lost_builds for each in places)
+    lost_for_good = sum(each.verdict == Verdict.LOST for each in places)
+    return Made(sum(each.is_ours for each in places) + lost_before, lost_before + lost_for_good)
+
+
+def builds_made(session: Session, searches: Collection[OriginSearch]) -> dict[UUID, Made]:
+    lost_before = func.sum(OriginPlace.lost_builds)
+    lost_for_good = func.count().filter(OriginPlace.verdict == Verdict.LOST)
+    asked_last = func.count().filter(OriginPlace.is_ours)
+    found = select(OriginPlace.search_id, asked_last + lost_before, lost_before + lost_for_good)
+    mine = found.where(OriginPlace.search_id.in_([each.id for each in searches]))
+    counts = {
+        row[0]: Made(int(row[1]), int(row[2]))
+        for row in session.execute(mine.group_by(OriginPlace.search_id))
+    }
+    return {each.id: counts.get(each.id, Made()) for each in searches}
 
 
 def broken_by(session: Session, of: Collection[tuple[UUID, str]]) -> Sequence[OriginSearch]:

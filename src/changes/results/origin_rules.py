@@ -14,12 +14,28 @@ BAD_RESULTS = (Result.FAILED, Result.QUARANTINED_FAILED)
 
 
 class Verdict(IntEnum):
-    """What a commit says of the test; untestable is one whose build ended without running it."""
+    """What a commit says of the test; untestable is one whose build ended without running it. Of those whose
+    build somebody cancelled, or machines lost again and again, nothing is known.
+    """
 
     UNKNOWN = 0
     GOOD = 1
     BAD = 2
     UNTESTABLE = 3
+    CANCELLED = 4
+    LOST = 5
+
+
+# A build of somebody else may still tell of them.
+NOT_KNOWN = (Verdict.UNKNOWN, Verdict.CANCELLED, Verdict.LOST)
+# What machines lost is built again so often, of one commit and in the whole search.
+AGAIN_MAX, LOST_IN_ALL_MAX = 2, 8
+# In words, after the number of commits.
+NOTHING_TOLD = {
+    Verdict.UNTESTABLE: "{count} that cannot be tested",
+    Verdict.CANCELLED: "{count} whose build was cancelled",
+    Verdict.LOST: "{count} whose builds machines lost",
+}
 
 
 class SearchState(IntEnum):
@@ -48,6 +64,31 @@ def verdict_of(result: Result) -> Verdict:
     if result in GOOD_RESULTS:
         return Verdict.GOOD
     return Verdict.BAD if result in BAD_RESULTS else Verdict.UNTESTABLE
+
+
+def silence(lost_before: int, *, was_lost: bool, was_cancelled: bool) -> Verdict:
+    """What a build says of its commit that ended without a word of the test, after machines had lost so many
+    others of the same commit. UNKNOWN is to be built again.
+    """
+    if was_cancelled:
+        return Verdict.CANCELLED
+    if was_lost:
+        return Verdict.LOST if lost_before >= AGAIN_MAX else Verdict.UNKNOWN
+    return Verdict.UNTESTABLE
+
+
+def nothing_left(verdicts: Sequence[Verdict]) -> str:
+    """Why it can go no further, in words: what is between the good one and the bad one tells nothing."""
+    good, bad = interval(verdicts)
+    between = verdicts[good + 1 : bad]
+    if set(between) == {Verdict.UNTESTABLE}:
+        return f"One of {bad - good} commits: those in between cannot be tested."
+    told = [
+        words.format(count=count)
+        for verdict, words in NOTHING_TOLD.items()
+        if (count := between.count(verdict))
+    ]
+    return f"One of {bad - good} commits. Nothing is known of those in between: {', '.join(told)}."
 
 
 def interval(verdicts: Sequence[Verdict]) -> tuple[int, int]:

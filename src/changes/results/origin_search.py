@@ -21,7 +21,7 @@ from changes.builds.wishes import Wishes
 from changes.projects import looks, revisions
 from changes.projects.looks import Looks
 from changes.projects.models import Project
-from changes.results import origin_history, origin_rules
+from changes.results import origin_history, origin_probes, origin_rules
 from changes.results.models import Test
 from changes.results.origin_history import Line
 from changes.results.origin_models import OriginPlace, OriginSearch
@@ -32,7 +32,6 @@ TARGET_LENGTH = 12
 # So long after its last build a repository may be away.
 PATIENCE = timedelta(days=3)
 LABEL = "Searching what broke {name}"
-NO_COMMIT_LEFT = "One of {count} commits: those in between cannot be tested."
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,8 @@ class Plan:
     unknown: int
     # How long the jobs of the plan take, as far as anybody knows.
     usual_ms: int | None
+    # Why nothing can be built, in words; empty where it can.
+    why_not: str = ""
 
     @property
     def is_known(self) -> bool:
@@ -63,6 +64,9 @@ class Asked:
 def plan_of(session: Session, project: Project, test: Test, asked: Asked) -> Plan:
     line = origin_history.line_of(session, project, test, good=asked.good, bad=asked.bad)
     unknown = len(origin_rules.unknown_between(line.verdicts))
+    if line.where.is_told and unknown:
+        why_not = origin_probes.told_elsewhere(session, project, line.where.plan, line.shas, line.verdicts)
+        return Plan(line, Cost(0, 0), unknown, None, why_not)
     return Plan(line, origin_rules.cost(unknown, asked.parallel), unknown, project.avg_build_time_ms)
 
 
@@ -80,7 +84,8 @@ def start(session: Session, project: Project, test: Test, asked: Asked) -> Origi
         state=SearchState.SEARCHING,
         good_sha=line.shas[0],
         bad_sha=line.shas[-1],
-        plan=line.plan,
+        plan=line.where.plan,
+        is_told=line.where.is_told,
         parallel=max(1, min(asked.parallel, PARALLEL_MAX)),
         asked_by=asked.asked_by,
     )
@@ -128,15 +133,15 @@ def advance_once(search_id: UUID, found: Looks) -> None:
         if search is None or search.state != SearchState.SEARCHING:
             return
         places = places_of(session, search)
-        learn(session, search, places)
+        origin_probes.learn(session, search, places)
         search.why = ""
         verdicts = [each.verdict for each in places]
         culprit = origin_rules.culprit(verdicts)
+        why = origin_probes.no_further(session, search, places)
         if culprit is not None:
             end(session, search, SearchState.FOUND, culprit=places[culprit].sha)
-        elif not origin_rules.unknown_between(verdicts):
-            good, bad = origin_rules.interval(verdicts)
-            end(session, search, SearchState.GIVEN_UP, why=NO_COMMIT_LEFT.format(count=bad - good))
+        elif why:
+            end(session, search, SearchState.GIVEN_UP, why=why)
         else:
             go_on(session, search, places)
         bell.tell(session, f"project:{search.project_id.hex}")
@@ -152,25 +157,6 @@ def places_of(session: Session, search: OriginSearch) -> list[OriginPlace]:
     lean = joinedload(OriginPlace.build).lazyload("*")
     fresh = mine.options(lean).execution_options(populate_existing=True)
     return list(session.execute(fresh).unique().scalars())
-
-
-def learn(session: Session, search: OriginSearch, places: Sequence[OriginPlace]) -> None:
-    """From every build there is, whoever asked for it."""
-    unknown = [each for each in places if each.verdict == Verdict.UNKNOWN]
-    shas = [each.sha for each in unknown]
-    known = origin_history.known_of(session, search.project, search.test, shas, plan=search.plan)
-    for each in unknown:
-        if each.sha in known:
-            each.verdict, each.build_id = known[each.sha].verdict, known[each.sha].build_id
-        elif each.build is not None and each.build.is_finished and each.is_ours:
-            # It ended and did not run the test, or lost what it found.
-            each.verdict = Verdict.UNTESTABLE
-        elif each.build is not None and each.build.is_finished:
-            # Somebody else's, which was cancelled or had other plans, says nothing of the commit.
-            each.build_id = None
-        elif each.build is None and each.is_ours:
-            each.is_ours = False
-    session.flush()
 
 
 def go_on(session: Session, search: OriginSearch, places: Sequence[OriginPlace]) -> None:
@@ -228,7 +214,7 @@ def drop(session: Session, places: Sequence[OriginPlace]) -> None:
         if each.is_ours and each.build_id is not None and each.verdict == Verdict.UNKNOWN:
             build = settle.lock_build(session, each.build_id)
             if not build.is_finished:
-                cancel.cancel_build(session, build, by="The search for what broke a test")
+                cancel.cancel_build(session, build, by=origin_probes.SEARCH)
 
 
 def end(

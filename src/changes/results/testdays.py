@@ -7,7 +7,7 @@ each other's rows, and a report of 10,000 tests would hold the lock of its build
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.orm import Session
 
-from changes.results import run_numbers
+from changes.results import on_patches, run_numbers
 from changes.results.models import ProjectDay, TestBatch
 
 LOCK_NUMBER = 0x74657374646179  # "testday"
@@ -106,6 +106,7 @@ def sum_up(session: Session) -> int:
     ids = list(session.execute(waiting.limit(BATCHES_AT_ONCE).with_for_update(skip_locked=True)).scalars())
     if ids:
         session.execute(text(SUM_UP), {"ids": ids, "sign": 1})
+        on_patches.note(session, ids)
         session.execute(update(TestBatch).where(TestBatch.id.in_(ids)).values(is_summed_up=True))
     return len(ids)
 
@@ -113,6 +114,7 @@ def sum_up(session: Session) -> int:
 def take_out(session: Session, batch_id: int) -> None:
     """Before a batch is replaced. The longest of the day stays: it was so long."""
     session.execute(text(SUM_UP), {"ids": [batch_id], "sign": -1})
+    on_patches.take_out(session, batch_id)
 
 
 def count_anew(session: Session) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 from changes.builds.models import Build, JobStep
 from changes.builds.rules import Result
 from changes.results import run_numbers, test_files, testtree
+from changes.results.against_base import FAILURES_MAX, FIXED_SHOWN, Compared, FixedTest
 from changes.results.build_tests import NameOfBuild, RunOfBuild
 from changes.results.flaky_days import FlakyDay, FlakyTest
 from changes.results.formats import junit
@@ -44,6 +45,21 @@ def test_case(run: TestRun, test: Test, batch: TestBatch) -> Json:
 
 def of_build(each: RunOfBuild) -> Json:
     return test_case(each.run, each.test, each.batch)
+
+
+def news(compared: Compared, named: Mapping[int, Test], fixed: Sequence[FixedTest]) -> Json:
+    """Only so many failures of either build are compared; where there are more, that is told."""
+    base = compared.base
+    tests = [(named[test_id], kind) for test_id, kind in compared.news.items() if test_id in named]
+    return {
+        "base": {"id": base.id.hex, "number": base.number, "sha": base.sha} if base else None,
+        "tests": [{"hash": test.name_sha, **names(test.name), "news": kind.value} for test, kind in tests],
+        "fixed": [{"id": each.run_id.hex, **names(each.name)} for each in fixed],
+        "comparedMax": FAILURES_MAX,
+        "isCut": compared.is_cut,
+        "failedInBase": compared.failed_before,
+        "isFixedCut": compared.is_base_cut or len(fixed) == FIXED_SHOWN,
+    }
 
 
 def failing(each: RunOfBuild) -> Json:

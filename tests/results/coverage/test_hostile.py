@@ -216,3 +216,48 @@ def test_a_block_without_end_is_stopped_by_what_it_costs() -> None:
 
     assert fault is not None
     assert "more than 200000000 lines" in fault.cause
+
+
+NO_NUMBERS = (
+    "NaN",
+    "inf",
+    "-1",
+    "1e30",
+    f"1{'0' * 30}",
+    str(2**63),
+    str(-(2**63)),
+    "1.5",
+    "0x10",
+    "9" * 5000,
+)
+
+
+@pytest.mark.parametrize("number", NO_NUMBERS, ids=lambda number: number[:8])
+@pytest.mark.parametrize("kind", FORMATS)
+def test_what_is_no_number_of_a_line_is_a_fault_in_words(kind: str, number: str) -> None:
+    data = OF_EACH[kind].format(name="a", lines=A_LINE[kind].format(number)).encode()
+
+    files, fault = until_fault(data)
+
+    assert fault is not None
+    assert not any(each.marks.executable for each in files)
+
+
+@pytest.mark.parametrize(
+    ("hits", "ran"),
+    [("NaN", "U"), ("inf", "U"), ("-1", "U"), ("0x10", "U"), ("0.0", "U"), ("0.5", "C"), ("1e30", "C")],
+)
+def test_a_line_has_run_only_where_it_is_counted(hits: str, ran: str) -> None:
+    found = read(f"SF:a\nDA:1,{hits}\nend_of_record\n".encode())
+
+    assert [each.marks.codes() for each in found] == [ran]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_file_of_very_many_lines_is_read(kind: str) -> None:
+    lines = (A_LINE[kind].format(number) for number in range(1, 50_001))
+    data = OF_EACH[kind].format(name="a", lines=(", " if kind == "json" else "").join(lines)).encode()
+
+    (found,) = read(data)
+
+    assert found.marks.lines_covered == 50_000

@@ -10,6 +10,7 @@ from tests.web.conftest import first_step
 from changes.builds.models import Build
 from changes.builds.rules import Result
 from changes.projects.models import Project, Revision
+from changes.results import against_base
 from changes.results.formats import seen
 
 
@@ -64,3 +65,30 @@ def test_what_an_earlier_attempt_found_is_not_shown(
     end(session, build, Result.FAILED)
 
     assert "a.gone" not in browser.get(f"/projects/server/builds/{build.number}/").text
+
+
+def test_where_not_all_failures_are_compared_the_pages_say_so(
+    browser: TestClient, session: Session, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(against_base, "FAILURES_MAX", 1)
+    before = a_build(session, project, a_test("a.old", "failed"), a_test("b.old", "failed"))
+    build = a_build(session, project, *(a_test(f"{name}.new", "failed") for name in "cd"))
+
+    page = browser.get(f"/projects/server/builds/{build.number}/").text
+    tests = browser.get(f"/projects/server/builds/{build.number}/tests/").text
+
+    assert ">1 new</a> among the 1 that were compared since build" in page
+    assert "Only 1 of its failures were compared" in tests
+    assert f"2 tests failed in #{before.number}. Only 1 of them were looked for" in tests
+
+
+def test_where_all_are_compared_nothing_is_said_of_a_limit(
+    browser: TestClient, session: Session, project: Project
+) -> None:
+    a_build(session, project, a_test("a.old", "failed"))
+    build = a_build(session, project, a_test("a.old", "failed"))
+
+    page = browser.get(f"/projects/server/builds/{build.number}/tests/").text
+
+    assert "compared:" not in page
+    assert "looked for" not in page

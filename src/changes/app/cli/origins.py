@@ -55,6 +55,9 @@ def in_words(cost: dict[str, Any]) -> str:
     between = f"between {cost['good'][:12]}, where it passed, and {cost['bad'][:12]}, where it failed"
     if cost["isKnown"]:
         return f"Nothing is to be built {between}."
+    if cost["whyNot"]:
+        return str(cost["whyNot"])
     minutes = f", about {cost['minutes']:.0f} minutes of machines" if cost["minutes"] is not None else ""
     unknown = f"{cost['unknown']} of {cost['commits']} commits are not known {between}"
-    return f"{unknown}: at most {cost['builds']} builds{minutes}."
+    again = f"what machines lose is built again, at most {cost['againWhereLost']} times each, on top of that"
+    return f"{unknown}: at most {cost['builds']} builds{minutes}; {again}."

@@ -19,6 +19,8 @@ from changes.results.origin_rules import SearchState, Verdict
 # On either side of the commit that broke it.
 PLACES_MAX = 4
 LOOKED_AT = 60
+# How long a machine had worked before it was lost.
+LOST_MS = 214_000
 # Of each project the test that failed most often, as it went at its newest commits.
 WORST = """
 select run.test_id from test_run run join test_batch batch on batch.id = run.id & :mask
@@ -83,6 +85,7 @@ def around_break(went: Sequence[Went]) -> Sequence[Went]:
 
 def store(session: Session, project: Project, test_id: int, places: Sequence[Went]) -> None:
     now = clock.now()
+    culprit_sha = next(each.sha for each in places if each.verdict == Verdict.BAD)
     search = OriginSearch(
         id=ids.new(),
         date_created=now - timedelta(hours=2),
@@ -93,8 +96,9 @@ def store(session: Session, project: Project, test_id: int, places: Sequence[Wen
         bad_sha=places[-1].sha,
         parallel=2,
         asked_by="ravi@example.com",
-        culprit_sha=next(each.sha for each in places if each.verdict == Verdict.BAD),
+        culprit_sha=culprit_sha,
         date_finished=now - timedelta(hours=1),
+        lost_ms=LOST_MS if places[-1].sha != culprit_sha else 0,
     )
     session.add(search)
     session.flush()
@@ -106,6 +110,8 @@ def store(session: Session, project: Project, test_id: int, places: Sequence[Wen
             verdict=each.verdict,
             build_id=each.build_id,
             is_ours=0 < place < len(places) - 1,
+            # A machine was lost with the first build of it.
+            lost_builds=int(each.sha == search.culprit_sha and place < len(places) - 1),
         )
         for place, each in enumerate(places)
     )

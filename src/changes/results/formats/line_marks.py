@@ -21,8 +21,12 @@ _OF_PARTIAL = bytes.maketrans(bytes(range(4)), b"0010")
 _OF_COVERED = bytes.maketrans(bytes(range(4)), b"0001")
 # Two digits as text, added: neither, the first alone, both.
 _OF_SUM = bytes.maketrans(bytes([0x60, 0x61, 0x62]), CODES.encode())
+# Made once: a report may have a million blocks.
+_AT_LEAST = [bytes(max(each, state) for each in range(256)) for state in range(4)]
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _NUMBER = re.compile("[0-9]{1,9}")
+# Nothing is tried twice, so that a megabyte of noughts costs no more than its length.
+_COUNT = re.compile(r"\s*+(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)\s*+")
 _FIRST_ROOM = 256
 
 
@@ -143,7 +147,7 @@ class LineStates:
         if last >= len(self.states):
             self.grow(last)
         told = self.states[first : last + 1]
-        self.states[first : last + 1] = told.translate(bytes(max(each, state) for each in range(256)))
+        self.states[first : last + 1] = told.translate(_AT_LEAST[state])
 
     def grow(self, line: int) -> None:
         lines_max = self.budget.limits.lines
@@ -177,10 +181,10 @@ def whole_number(text: str) -> int:
 
 
 def has_run(hits: str | None) -> bool:
-    """Counts may be too large for any number, written as 0.0, and by faults of tools below zero."""
+    """Counts may be too large for any number, written as 0.0, and by faults of tools below zero or NaN."""
     if not hits or hits == "0":
         return False
-    return hits[0] in "123456789" or (hits[0] != "-" and hits.strip("0.") != "")
+    return hits[0] in "123456789" or (_COUNT.fullmatch(hits) is not None and hits.strip("0.") != "")
 
 
 def name_of(name: str, limits: CoverageLimits) -> str:

@@ -15,6 +15,7 @@ from changes.projects import queries
 from changes.projects.models import Project
 from changes.results import history, origin_queries, origin_search, tasks
 from changes.results.models import Test
+from changes.results.origin_queries import Made
 from changes.results.origin_search import PARALLEL_MAX, PARALLEL_USUAL, Asked
 from changes.web import call, origin_shapes, paging
 from changes.web.params import Flag, Parameters, documented, documented_query, parameters
@@ -45,7 +46,7 @@ def start_search(
             return this.answer(origin_shapes.plan(origin_search.plan_of(this.session, project, test, wanted)))
         search = origin_search.start(this.session, project, test, wanted)
         jobs.enqueue(this.session, tasks.advance_origin, search.id)
-        return this.answer(origin_shapes.search(search, 0), 201)
+        return this.answer(origin_shapes.search(search, Made()), 201)
 
 
 def test_of(session: Session, project: Project, named: str) -> Test:

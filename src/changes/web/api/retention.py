@@ -76,6 +76,7 @@ def shape_past(each: CleanUp) -> dict[str, Any]:
         "bytes": each.size_bytes,
         "bytesBack": each.freed_bytes,
         "durationMs": each.took_ms,
+        "isDone": each.is_done,
         "dateCreated": shapes.when(each.date_created),
     }
 

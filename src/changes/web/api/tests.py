@@ -9,7 +9,7 @@ from pydantic import Field
 from changes.builds import queries as builds
 from changes.builds.rules import Result
 from changes.people.rules import Scope
-from changes.results import artifacts, build_tests, test_files, testruns
+from changes.results import against_base, artifacts, build_tests, test_files, testruns
 from changes.results.build_tests import ListAsked
 from changes.web import call, paging, test_shapes
 from changes.web.params import Flag, Parameters, documented_query, parameters
@@ -56,6 +56,17 @@ def list_test_failures(request: Request, build_id: UUID) -> Response:
         builds.build(this.session, build_id)
         found = build_tests.not_passed(this.session, build_id, limit=paging.SIZE_OF_EVERYTHING)
         return this.answer([test_shapes.failing(each) for each in found])
+
+
+@api.get("/builds/{build_id:uuid}/tests/news")
+def list_news(request: Request, build_id: UUID) -> Response:
+    """What its failures are beside those of the base, and what was fixed; and whether that is all of them."""
+    with call.begin(request, Scope.READ) as this:
+        build = builds.build(this.session, build_id)
+        compared = against_base.compare(this.session, build)
+        named = build_tests.named(this.session, list(compared.news))
+        fixed = against_base.fixed_since(this.session, build, compared.base) if compared.base else []
+        return this.answer(test_shapes.news(compared, named, fixed))
 
 
 @api.get("/builds/{build_id:uuid}/flaky_tests/")

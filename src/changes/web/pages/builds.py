@@ -185,6 +185,8 @@ def what_tests_said(session: Session, build: Build) -> dict[str, Any]:
         "base": compared.base,
         "news": {test_id: NEWS_WORDS[kind] for test_id, kind in compared.news.items()},
         "new_count": len(new),
+        "is_compared_cut": compared.is_cut,
+        "compared_max": against_base.FAILURES_MAX,
         "test_parts": [(states.OF_RESULT[result], counts[result]) for result in sorted(counts)],
         "test_count": sum(counts.values()),
         "failed_count": failed_count,

@@ -14,7 +14,7 @@ from changes.projects.models import Project
 from changes.results import origin_queries, origin_search, tasks
 from changes.results.models import Test
 from changes.results.origin_models import OriginSearch
-from changes.results.origin_rules import SearchState, Verdict
+from changes.results.origin_rules import AGAIN_MAX, SearchState, Verdict
 from changes.results.origin_search import PARALLEL_MAX, PARALLEL_USUAL, Asked
 from changes.web import call
 from changes.web.pages import drawing, states
@@ -30,6 +30,8 @@ STATES = {
     Verdict.GOOD: states.OF_RESULT[Result.PASSED],
     Verdict.BAD: states.OF_RESULT[Result.FAILED],
     Verdict.UNTESTABLE: states.UNKNOWN,
+    Verdict.CANCELLED: states.OF_RESULT[Result.ABORTED],
+    Verdict.LOST: states.OF_RESULT[Result.INFRA_FAILED],
 }
 # In words, and in which colour.
 STATES_OF_SEARCH = {
@@ -56,6 +58,7 @@ def show_origin(
             **cost_of(this.session, project, test, asked.parallel),
             **seen(this.session, search),
             "parallel": str(asked.parallel),
+            "again_max": AGAIN_MAX,
             "parallel_choices": PARALLEL_CHOICES,
         }
         return drawing.page(request, "origin.html", values)
@@ -79,7 +82,7 @@ def seen(session: Session, search: OriginSearch | None) -> dict[str, Any]:
         "search": search,
         "search_state": STATES_OF_SEARCH[search.state],
         "is_searching": search.state == SearchState.SEARCHING,
-        "made": sum(each.is_ours for each in commits),
+        "made": origin_queries.made_of(commits),
         "commits": commits,
         "state_of_commit": STATES,
         "broken_by": next((each for each in commits if each.sha == search.culprit_sha), None),

@@ -84,6 +84,7 @@ def list_tests(
             "before": before,
             "after": after,
             "compared": compared,
+            "compared_max": against_base.FAILURES_MAX,
             "news_words": NEWS_WORDS,
             "fixed": fixed(this.session, build, compared) if is_first(request, asked) else [],
             **filters(asked),
