@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import text
 from tests.browser.conftest import NewReader, Reader, Site, complaints
 from tests.factories import a_build, a_project, as_caller
-from tests.web.conftest import API, Agent, wait_until
+from tests.web.conftest import API, Agent, connections_in_use, wait_until
 
 from changes.app import server
 from changes.app.web import Server
@@ -338,7 +338,7 @@ def test_a_hidden_tab_holds_no_connection_and_catches_up_when_it_is_looked_at(
     page.on("request", lambda request: asked.append(request.url))
     printing.says("two\n")
     printing.work.agent.finish(printing.offer)
-    wait_until(lambda: printing.work.site.database.engine.pool.checkedout() == 0)  # type: ignore[attr-defined]
+    wait_until(lambda: connections_in_use(printing.work.site.database) == 0)
     assert asked == []
     assert page.locator("#L2").count() == 0
 

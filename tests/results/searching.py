@@ -103,5 +103,12 @@ def told_at(session: Session, project: Project, number: int, *, passed: bool, pa
     return build
 
 
+def a_broken_test(session: Session, project: Project) -> models.Test:
+    """It passes at the first commit and fails at the last."""
+    build_at(session, project, 1, passed=True)
+    build_at(session, project, COMMITS, passed=False)
+    return the_test(session, project)
+
+
 def the_test(session: Session, project: Project) -> models.Test:
     return session.execute(select(models.Test).where(models.Test.project_id == project.id)).scalar_one()

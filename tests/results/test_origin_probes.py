@@ -32,15 +32,12 @@ def project(session: Session) -> Project:
 
 @pytest.fixture
 def test(session: Session, project: Project) -> NamedTest:
-    """It passes at the first commit and fails at the last."""
-    build_at(session, project, 1, passed=True)
-    build_at(session, project, COMMITS, passed=False)
-    return searching.the_test(session, project)
+    return searching.a_broken_test(session, project)
 
 
 @pytest.fixture
 def told_test(session: Session, project: Project) -> NamedTest:
-    """The same, told of builds elsewhere."""
+    """It passes at the first commit and fails at the last, told of builds elsewhere."""
     told_at(session, project, 1, passed=True)
     told_at(session, project, COMMITS, passed=False)
     return searching.the_test(session, project)

@@ -35,10 +35,7 @@ def project(session: Session) -> Project:
 
 @pytest.fixture
 def test(session: Session, project: Project) -> NamedTest:
-    """It passes at the first commit and fails at the last."""
-    build_at(session, project, 1, passed=True)
-    build_at(session, project, COMMITS, passed=False)
-    return session.execute(select(NamedTest).where(NamedTest.name == NAME)).scalar_one()
+    return searching.a_broken_test(session, project)
 
 
 def begin(session: Session, project: Project, test: NamedTest, asked: Asked = TWO_AT_ONCE) -> OriginSearch:

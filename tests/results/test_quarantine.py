@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
-from tests import factories
+from tests import factories, finished
 from tests.builds import agents
 
 from changes.base import clock, events
@@ -338,7 +338,7 @@ def test_where_it_is_always_left_out_it_proves_nothing_and_delays_nothing(
     for _ in range(3):
         steps = factories.steps_of(session, factories.a_build(session, project, plans=0))
         for step, result in zip(steps, ("quarantined_passed", "quarantined_skipped"), strict=True):
-            testruns.store(session, step, [formats.TestSeen(FLAKY, "a", result)])  # type: ignore[arg-type]
+            testruns.store(session, step, [finished.a_test(FLAKY, result)])
 
     assert tended(session, each) == "proved"
 

@@ -14,6 +14,7 @@ import pytest
 import structlog
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI
+from sqlalchemy import QueuePool
 from sqlalchemy.orm import Session
 from starlette.exceptions import StarletteDeprecationWarning
 from tests.conftest import copy_of_template
@@ -94,6 +95,12 @@ def together() -> Iterator[Callable[..., Future[Any]]]:
     """Runs calls beside the test; all have ended when the test ends."""
     with ThreadPoolExecutor(8) as threads:
         yield threads.submit
+
+
+def connections_in_use(database: Database) -> int:
+    pool = database.engine.pool
+    assert isinstance(pool, QueuePool)
+    return pool.checkedout()
 
 
 def wait_until(condition: Callable[[], object]) -> None:

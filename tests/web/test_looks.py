@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from starlette.testclient import TestClient
 from tests.factories import a_git_repository, a_plan, a_project, a_repository, commit
 from tests.fakes.silent_remote import SilentRemote
-from tests.web.conftest import API, DEADLINE_S, answered, open_client, with_scope
+from tests.web.conftest import API, DEADLINE_S, answered, connections_in_use, open_client, with_scope
 
 from changes.base import db
 from changes.base.idempotency import StoredAnswer
@@ -80,7 +80,7 @@ def test_no_connection_is_held_while_a_repository_is_asked(
     answer = while_it_hangs(
         remote,
         lambda: ask_for_build(asker, slug, sha),
-        lambda: held.append(database.engine.pool.checkedout()),  # type: ignore[attr-defined]
+        lambda: held.append(connections_in_use(database)),
     )
 
     assert held == [0]
@@ -100,7 +100,7 @@ def test_no_connection_is_held_while_git_tells_which_files_commits_change(
         options.change(session, project, {options.FILES: "src/*"})
 
     def touching(_mirror: GitMirror, shas: Sequence[str], *_more: object) -> Iterator[str]:
-        held.append(database.engine.pool.checkedout())  # type: ignore[attr-defined]
+        held.append(connections_in_use(database))
         return (each for each in shas)
 
     monkeypatch.setattr(GitMirror, "touching", touching)
@@ -135,7 +135,7 @@ def test_a_webhook_holds_no_connection_either(
         lambda: asker.post(
             f"{API}/hooks/{hook.id.hex}/", content=body, headers={"X-Hub-Signature-256": signature}
         ),
-        lambda: held.append(database.engine.pool.checkedout()),  # type: ignore[attr-defined]
+        lambda: held.append(connections_in_use(database)),
     )
 
     assert held == [0]
